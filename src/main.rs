@@ -1,0 +1,3 @@
+//! The `kordon` binary: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! Words of the domain: names, principals, operations, resources, hosts, time. No I/O, no clock.
+
+mod host;
+mod names;
+mod operation;
+mod principal;
+mod resource;
+mod revision;
+mod subject;
+mod time;
+
+pub use host::Host;
+pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};
+pub use operation::{Operation, OperationSet};
+pub use principal::{Principal, PrincipalError};
+pub use resource::{CLUSTER_NAME, PatternType, Resource, ResourceType};
+pub use revision::Revision;
+pub use subject::{Connection, Subject, Verified};
+pub use time::{Timestamp, TimestampError};

@@ -1,0 +1,99 @@
+//! What is protected: a type of resource and a name.
+
+use std::fmt;
+
+/// The one name that the cluster resource has.
+pub const CLUSTER_NAME: &str = "kafka-cluster";
+
+/// A type of resource of Kafka's ACL model. The numbers are those of the wire.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ResourceType {
+    /// A topic.
+    Topic = 2,
+    /// A consumer, share or streams group.
+    Group = 3,
+    /// The cluster; its only name is [`CLUSTER_NAME`].
+    Cluster = 4,
+    /// A producer's transactional id.
+    TransactionalId = 5,
+    /// A delegation token.
+    DelegationToken = 6,
+    /// A user, for delegation tokens made on behalf of another.
+    User = 7,
+}
+
+impl ResourceType {
+    /// Every type, in the order of their codes.
+    pub const EVERY: [Self; 6] =
+        [Self::Topic, Self::Group, Self::Cluster, Self::TransactionalId, Self::DelegationToken, Self::User];
+
+    /// The code that Kafka's wire uses, 2 to 7.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// A dense index from 0, for tables by type.
+    pub const fn index(self) -> usize {
+        self as usize - 2
+    }
+
+    /// The name in Kafka's tools: Pascal case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Topic => "Topic",
+            Self::Group => "Group",
+            Self::Cluster => "Cluster",
+            Self::TransactionalId => "TransactionalId",
+            Self::DelegationToken => "DelegationToken",
+            Self::User => "User",
+        }
+    }
+
+    /// The word that the policy file uses.
+    pub const fn policy_word(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Group => "group",
+            Self::Cluster => "cluster",
+            Self::TransactionalId => "transactional_id",
+            Self::DelegationToken => "delegation_token",
+            Self::User => "user",
+        }
+    }
+}
+
+/// How an ACL's resource name is meant.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum PatternType {
+    /// The very name; the name `*` means every name.
+    Literal = 3,
+    /// Every name that begins so.
+    Prefixed = 4,
+}
+
+/// One resource that a request asks for: type and literal name.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resource<'a> {
+    /// The type.
+    pub kind: ResourceType,
+    /// The name; any string.
+    pub name: &'a str,
+}
+
+impl<'a> Resource<'a> {
+    /// The cluster itself.
+    pub const CLUSTER: Resource<'static> = Resource { kind: ResourceType::Cluster, name: CLUSTER_NAME };
+
+    /// A resource of a type by name.
+    pub const fn new(kind: ResourceType, name: &'a str) -> Self {
+        Self { kind, name }
+    }
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.policy_word(), self.name)
+    }
+}
