@@ -16,4 +16,5 @@
 //!   └─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
 //! ```
 
+pub mod config;
 pub mod model;

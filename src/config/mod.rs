@@ -1,0 +1,363 @@
+//! `kordon.yaml` as plain values: what the parser proved, nothing that could still be wrong.
+//!
+//! Durations are [`Duration`], sizes [`ByteSize`], paths are already relative to the process's directory
+//! (they are written relative to the file they stand in).
+
+mod broker_ports;
+mod limits;
+mod secret;
+mod size;
+
+pub use broker_ports::{BrokerAddress, Brokers, HostPort};
+pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
+pub use secret::{Secret, SecretError, SecretSource};
+pub use size::ByteSize;
+
+use crate::model::{Operation, Principal, ResourceType};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The whole configuration of one process, which serves one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// This replica's name in audit, metrics and log: `[A-Za-z0-9._-]{1,64}`.
+    pub instance: String,
+    /// The Kafka cluster behind the proxy.
+    pub cluster: Cluster,
+    /// Where clients connect; at least one, names are unique, no two bind the same port.
+    pub listeners: Vec<Listener>,
+    /// The users file; always there when a listener's identity is `sasl`.
+    pub users: Option<PathBuf>,
+    /// The policy.
+    pub policy: Policy,
+    /// Where decisions are written.
+    pub audit: Audit,
+    /// Where metrics and health are served; `None` = nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// The log.
+    pub log: Log,
+    /// Bounds of the process.
+    pub limits: Limits,
+    /// How long a stopping process lets clients finish (`shutdown.drain`).
+    pub drain: Duration,
+}
+
+/// The cluster behind the proxy, and how the proxy reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Part of every audit event's source.
+    pub name: String,
+    /// At least one; tried in random order.
+    pub bootstrap: Vec<HostPort>,
+    /// The login of connections made for clients.
+    pub sasl: Option<UpstreamSasl>,
+    /// The login of the proxy's own traffic; `None` = as for clients.
+    pub own: Option<OwnTraffic>,
+    /// TCP and SASL, per address.
+    pub connect_timeout: Duration,
+    /// For the proxy's own requests; those of clients are never timed by the proxy.
+    pub request_timeout: Duration,
+    /// How often brokers, topics and versions are asked for without a cause.
+    pub metadata_refresh: Duration,
+}
+
+impl Cluster {
+    /// The login of the proxy's own audit, state and metadata traffic.
+    pub fn own_sasl(&self) -> Option<&UpstreamSasl> {
+        match &self.own {
+            Some(own) => own.sasl.as_ref(),
+            None => self.sasl.as_ref(),
+        }
+    }
+}
+
+/// How the proxy's own traffic differs from that of clients (`cluster.own`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnTraffic {
+    /// Its login; `None` = no login.
+    pub sasl: Option<UpstreamSasl>,
+}
+
+/// A login of the proxy at the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSasl {
+    /// The mechanism.
+    pub mechanism: PasswordMechanism,
+    /// The user's name.
+    pub username: String,
+    /// The password; read when it is needed, so that it can be rotated.
+    pub password: Secret,
+}
+
+/// A SASL mechanism that works with a password.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PasswordMechanism {
+    /// RFC 4616: the password goes over the wire.
+    Plain,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802 with SHA-512, as Kafka has it.
+    ScramSha512,
+}
+
+impl PasswordMechanism {
+    /// The name in SaslHandshake.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// One place where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Unique; in audit, metrics and conditions.
+    pub name: String,
+    /// The bootstrap address; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The host told to clients; never `0.0.0.0` or `[::]`. An IPv6 address stands without brackets, as on Kafka's wire.
+    pub advertise: String,
+    /// How each broker is reached.
+    pub brokers: Brokers,
+    /// How a client is named.
+    pub identity: Identity,
+    /// Whether the policy's `super_users` and `operators` count here.
+    pub super_users: bool,
+}
+
+impl Listener {
+    /// The address to bind for a broker; `None` = this listener does not map the id.
+    pub fn broker_bind(&self, id: i32) -> Option<SocketAddr> {
+        self.brokers.bind(self.bind, id)
+    }
+
+    /// Broker ids and the addresses to bind for them before readiness, by ascending id.
+    pub fn broker_binds(&self) -> Vec<(i32, SocketAddr)> {
+        self.brokers.binds(self.bind)
+    }
+
+    /// The address told to clients for a broker; `None` = this listener does not map the id.
+    /// `bound` is the port that was really bound for it: it is told where the configuration says port 0.
+    pub fn told(&self, id: i32, bound: u16) -> Option<HostPort> {
+        self.brokers.told(&self.advertise, id, bound)
+    }
+}
+
+/// How a listener finds out who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Everybody who connects is this principal.
+    Fixed(Principal),
+    /// A SASL login that the proxy checks against the users file.
+    Sasl(ListenerSasl),
+}
+
+/// SASL of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSasl {
+    /// The mechanisms told to clients, in the order of the file; at least one. This version serves PLAIN.
+    pub mechanisms: Vec<PasswordMechanism>,
+}
+
+/// The policy (`policy`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The file; watched.
+    pub file: PathBuf,
+}
+
+/// The audit topic and the way there (`audit`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// The topic.
+    pub topic: String,
+    /// Whether to create it when missing.
+    pub create: bool,
+    /// At creation only.
+    pub partitions: i32,
+    /// At creation only; `None` = min(3, brokers).
+    pub replication_factor: Option<i16>,
+    /// At creation only; `None` = for ever.
+    pub retention: Option<Duration>,
+    /// Bytes of events on their way.
+    pub memory: ByteSize,
+    /// No room: requests wait this long, then their connection closes.
+    pub full_wait: Duration,
+    /// The first that matches says how a decision is written; none = `each`, polling merged over 10 s.
+    pub rules: Vec<AuditRule>,
+}
+
+impl Audit {
+    /// Every topic that audit events go to, the main one first, without duplicates.
+    pub fn topics(&self) -> Vec<String> {
+        let mut all = vec![self.topic.clone()];
+        for topic in self.rules.iter().filter_map(|rule| rule.topic.as_ref()) {
+            if !all.contains(topic) {
+                all.push(topic.clone());
+            }
+        }
+        all
+    }
+}
+
+/// One rule of `audit.rules`. An empty list matches everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRule {
+    /// `User:name`, `Group:name` or `User:*`.
+    pub principals: Vec<Principal>,
+    /// Resources asked for.
+    pub resources: Vec<ResourceMatch>,
+    /// Operations asked for.
+    pub operations: Vec<Operation>,
+    /// Categories of requests.
+    pub categories: Vec<AuditCategory>,
+    /// Which outcomes.
+    pub result: AuditResult,
+    /// How they are written.
+    pub level: AuditLevel,
+    /// For [`AuditLevel::Merged`]: how long equal decisions are joined.
+    pub window: Duration,
+    /// Another topic than `audit.topic`.
+    pub topic: Option<String>,
+}
+
+/// A pattern of an audit rule: `topic:orders`, `topic:tx_*`, `group:*`, `cluster`, `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResourceMatch {
+    /// Every resource.
+    Any,
+    /// Every resource of the type whose name begins so; the empty prefix is every name.
+    Prefix(ResourceType, String),
+    /// The very resource.
+    Literal(ResourceType, String),
+}
+
+impl ResourceMatch {
+    /// Whether the pattern matches a resource.
+    pub fn matches(&self, kind: ResourceType, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Prefix(of, prefix) => *of == kind && name.starts_with(prefix.as_str()),
+            Self::Literal(of, literal) => *of == kind && name == literal,
+        }
+    }
+}
+
+/// The outcomes that an audit rule matches.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AuditResult {
+    /// Both.
+    Any,
+    /// Allowed decisions.
+    Allowed,
+    /// Denied decisions.
+    Denied,
+}
+
+/// How decisions are written.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AuditLevel {
+    /// One event for each.
+    Each,
+    /// Equal decisions of a window are one event with a count.
+    Merged,
+    /// Not written, but counted.
+    None,
+}
+
+/// A category of requests in audit events.
+// FROZEN: the words stand in events and configuration files; pinned by a test.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AuditCategory {
+    /// Records written.
+    DataWrite,
+    /// Records read.
+    DataRead,
+    /// Membership and commits of members.
+    GroupMember,
+    /// Commits in the admin form, deletion of offsets and groups.
+    GroupWrite,
+    /// Topics created, deleted, extended, truncated.
+    TopicWrite,
+    /// Configuration changed.
+    ConfigWrite,
+    /// ACLs changed.
+    AclWrite,
+    /// Credentials changed.
+    CredentialWrite,
+    /// The cluster changed.
+    ClusterWrite,
+    /// What only describes or lists.
+    Read,
+}
+
+impl AuditCategory {
+    /// Every category, in the order of the documentation.
+    pub const EVERY: [Self; 10] = [
+        Self::DataWrite,
+        Self::DataRead,
+        Self::GroupMember,
+        Self::GroupWrite,
+        Self::TopicWrite,
+        Self::ConfigWrite,
+        Self::AclWrite,
+        Self::CredentialWrite,
+        Self::ClusterWrite,
+        Self::Read,
+    ];
+
+    /// The word in events and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DataWrite => "data_write",
+            Self::DataRead => "data_read",
+            Self::GroupMember => "group_member",
+            Self::GroupWrite => "group_write",
+            Self::TopicWrite => "topic_write",
+            Self::ConfigWrite => "config_write",
+            Self::AclWrite => "acl_write",
+            Self::CredentialWrite => "credential_write",
+            Self::ClusterWrite => "cluster_write",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// The log (`log`).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: LogLevel,
+}
+
+/// How a log line looks.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How important a log line is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogLevel {
+    /// An operator has to act.
+    Error,
+    /// The proxy recovered by itself.
+    Warn,
+    /// Rare events.
+    Info,
+    /// May be one per request.
+    Debug,
+    /// Everything.
+    Trace,
+}
