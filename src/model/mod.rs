@@ -1,5 +1,6 @@
 //! Words of the domain: names, principals, operations, resources, hosts, time. No I/O, no clock.
 
+mod close_reason;
 mod host;
 mod names;
 mod operation;
@@ -9,6 +10,7 @@ mod revision;
 mod subject;
 mod time;
 
+pub use close_reason::CloseReason;
 pub use host::Host;
 pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};
 pub use operation::{Operation, OperationSet};

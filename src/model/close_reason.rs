@@ -1,0 +1,97 @@
+//! Why a client connection ended: one reason each, in log, metric and audit.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal, $help:literal;)+) => {
+        /// Why a client connection ended.
+        // FROZEN: the words stand in metrics and audit events; pinned by `words_are_frozen`.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum CloseReason {
+            $(#[doc = $help] $(#[$doc])* $variant,)+
+        }
+
+        impl CloseReason {
+            /// Every reason, in the order of [`CloseReason::index`].
+            pub const EVERY: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word in metrics, log and audit.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// One line for people.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    ClientEof = "client_eof", "the client closed the connection";
+    ClientReset = "client_reset", "the client's connection broke: reset, or no longer reachable";
+    Idle = "idle", "no request for `limits.idle_timeout` and none unanswered";
+    FrameTooLarge = "frame_too_large", "a request is larger than `limits.frame`, or than `limits.frame_before_login` before the login";
+    FrameMalformed = "frame_malformed", "the size of a request is negative or too small for a header";
+    TlsOnPlaintext = "tls_on_plaintext", "a TLS client connected to a plaintext listener";
+    UnknownApi = "unknown_api", "a request for an API that has no row in the table";
+    UnsupportedVersion = "unsupported_version", "a request in a version that is not advertised";
+    MalformedRequest = "malformed_request", "a request whose body does not follow its schema";
+    Acks0Denied = "acks0_denied", "a produce request without acknowledgement was denied: it has no answer that could say so";
+    AuditFull = "audit_full", "no room for audit events for `audit.full_wait`";
+    UpstreamUnreachable = "upstream_unreachable", "the broker could not be reached within `cluster.connect_timeout`";
+    UpstreamClosed = "upstream_closed", "the broker closed its connection";
+    UpstreamMalformed = "upstream_malformed", "an answer of the broker does not follow its schema";
+    ResponseTooLarge = "response_too_large", "an answer that has to be changed is larger than `limits.response_in_memory`";
+    LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`";
+    LoginFailed = "login_failed", "the login failed";
+    HandshakeTimeout = "handshake_timeout", "nothing that a handshake needs within `limits.handshake_timeout`";
+    FrameTimeout = "frame_timeout", "no new byte of a begun request for `limits.frame_timeout`";
+    NotConnectedRole = "not_connected_role", "the principal holds no role with clusters.connect, or no longer";
+    SuperUserListener = "super_user_listener", "a super user or operator on a listener that does not admit them";
+    Drain = "drain", "the proxy is stopping";
+    TooManyConnections = "too_many_connections", "`limits.connections` or `limits.connections_per_address` is reached";
+    BrokerUnmapped = "broker_unmapped", "a connection to a port whose broker does not exist";
+    SessionExpired = "session_expired", "the login expired and was not renewed";
+    Internal = "internal", "a fault of the proxy itself: please report it with the log";
+}
+
+impl CloseReason {
+    /// A dense index from 0, for tables by reason.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_frozen() {
+        let words: Vec<&str> = CloseReason::EVERY.iter().map(|r| r.as_str()).collect();
+        assert_eq!(
+            words.join(" "),
+            "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext unknown_api \
+             unsupported_version malformed_request acks0_denied audit_full upstream_unreachable upstream_closed \
+             upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
+             not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired internal"
+        );
+    }
+
+    #[test]
+    fn every_reason_has_its_index_and_a_line_of_help() {
+        for (i, reason) in CloseReason::EVERY.iter().enumerate() {
+            assert_eq!(reason.index(), i);
+            assert!(!reason.help().is_empty() && !reason.help().ends_with('.'));
+        }
+    }
+}
