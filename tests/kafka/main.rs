@@ -1,0 +1,20 @@
+//! Everything that needs a real broker, in one binary: the brokers are shared, and linked once.
+//!
+//! The support code is that of tests: it fails by panicking, where the crate itself may not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "helpers of tests fail by panicking; clippy's allowances cover functions marked #[test] alone"
+)]
+#![allow(unreachable_pub, reason = "the support modules are shared by path with other test binaries and benches")]
+#![allow(dead_code, reason = "not every helper is used by every test binary")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;
