@@ -16,6 +16,8 @@
 //!   └─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
 //! ```
 
+pub mod audit;
+pub mod cluster;
 pub mod config;
 pub mod model;
 pub mod yaml;
