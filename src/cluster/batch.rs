@@ -187,8 +187,10 @@ mod tests {
     use proptest::prelude::*;
 
     type Headers = Vec<(String, Vec<u8>)>;
+    /// Timestamp, key, value, headers.
+    type Sample = (i64, Option<Vec<u8>>, Vec<u8>, Headers);
 
-    fn build(records: &[(i64, Option<Vec<u8>>, Vec<u8>, Headers)], stamp: Stamp) -> Vec<u8> {
+    fn build(records: &[Sample], stamp: Stamp) -> Vec<u8> {
         let mut builder = Builder::default();
         for (timestamp, key, value, headers) in records {
             let headers: Vec<_> = headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect();
