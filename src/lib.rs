@@ -21,3 +21,4 @@ pub mod cluster;
 pub mod config;
 pub mod model;
 pub mod yaml;
+pub mod wire;

@@ -1,0 +1,514 @@
+//! The editable tree of a message: for answers made here, and for messages that must change.
+//!
+//! A node holds the fields of all versions; writing leaves out what the version does not have. Strings, bytes and
+//! records of a message that was read stay slices of its frame.
+
+use super::api::ApiKey;
+use super::error::WireError;
+use super::layout::{Op, StructLayout};
+use super::rope::Rope;
+use super::schema::{Field, FieldDef, Initial, Kind, MessageDef, StructDef};
+use super::walk::{Scan, View};
+use super::write;
+use crate::model::TopicId;
+use bytes::Bytes;
+use std::fmt;
+use std::ops::{Deref, Range};
+
+/// The most slots that reading into a tree makes; what a peer sends is bounded before by the size of its frame.
+const MAX_SLOTS: usize = 64_000_000;
+
+/// A string that may be a slice of a frame.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// The string.
+    pub fn as_str(&self) -> &str {
+        // Made from strings, and from bytes that a scan has checked.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text))
+    }
+}
+
+/// The value of a field.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A number of any width.
+    Int(i64),
+    /// A floating-point number.
+    F64(f64),
+    /// A UUID.
+    Uuid(TopicId),
+    /// A string.
+    Str(Text),
+    /// Bytes or records.
+    Bytes(Bytes),
+    /// A struct.
+    Struct(Box<Node>),
+    /// An array of structs.
+    Nodes(Vec<Node>),
+    /// An array of numbers.
+    Ints(Vec<i64>),
+    /// An array of strings or UUIDs.
+    Array(Vec<Value>),
+}
+
+static NULL: Value = Value::Null;
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::F64(value) => write!(f, "{value}"),
+            Self::Uuid(value) => write!(f, "{value}"),
+            Self::Str(value) => write!(f, "{value:?}"),
+            // May be records or a secret.
+            Self::Bytes(value) => write!(f, "{} bytes", value.len()),
+            Self::Struct(value) => value.fmt(f),
+            Self::Nodes(values) => values.fmt(f),
+            Self::Ints(values) => values.fmt(f),
+            Self::Array(values) => values.fmt(f),
+        }
+    }
+}
+
+macro_rules! from_int {
+    ($($int:ty),*) => {$(
+        impl From<$int> for Value {
+            fn from(value: $int) -> Self {
+                Self::Int(i64::from(value))
+            }
+        }
+        impl From<Vec<$int>> for Value {
+            fn from(values: Vec<$int>) -> Self {
+                Self::Ints(values.into_iter().map(i64::from).collect())
+            }
+        }
+    )*};
+}
+from_int!(i8, i16, u16, i32, u32, i64);
+
+macro_rules! from_value {
+    ($($from:ty => $value:ident => $to:expr;)*) => {$(
+        impl From<$from> for Value {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        }
+    )*};
+}
+from_value! {
+    bool => value => Self::Bool(value);
+    f64 => value => Self::F64(value);
+    TopicId => value => Self::Uuid(value);
+    &str => value => Self::Str(value.into());
+    String => value => Self::Str(value.into());
+    Text => value => Self::Str(value);
+    Bytes => value => Self::Bytes(value);
+    Node => value => Self::Struct(Box::new(value));
+    Vec<Node> => values => Self::Nodes(values);
+    Vec<Value> => values => Self::Array(values);
+    Vec<String> => values => Self::Array(values.into_iter().map(Self::from).collect());
+    Vec<&str> => values => Self::Array(values.into_iter().map(Self::from).collect());
+    Vec<TopicId> => values => Self::Array(values.into_iter().map(Self::from).collect());
+    super::ErrorCode => code => Self::Int(i64::from(code.0));
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A struct and the values of its fields.
+#[derive(Clone)]
+pub struct Node {
+    def: &'static StructDef,
+    values: Vec<Value>,
+}
+
+impl Node {
+    /// A struct with the defaults of Kafka's definitions.
+    pub fn new(def: &'static StructDef) -> Self {
+        Self { def, values: def.fields.iter().map(initial).collect() }
+    }
+
+    /// A request with defaults; a struct without fields if there is no such API.
+    pub fn request(key: ApiKey) -> Self {
+        Self::new(super::api(key).map_or(&NO_FIELDS, |api| api.request.root))
+    }
+
+    /// A response with defaults; a struct without fields if there is no such API.
+    pub fn response(key: ApiKey) -> Self {
+        Self::new(super::api(key).map_or(&NO_FIELDS, |api| api.response.root))
+    }
+
+    /// A copy of one struct of a scanned message; `body` is what was scanned, and strings and bytes remain slices of it.
+    pub fn read(view: View<'_, '_>, body: &Bytes) -> Self {
+        let mut node = Self::new(view.def());
+        for layout in &view.layout().fields {
+            let field = Field(layout.field);
+            if view.has(field) {
+                let value = read_value(view, field, layout.op, body);
+                node.put(field, value);
+            }
+        }
+        node
+    }
+
+    /// The definition of the struct.
+    pub fn def(&self) -> &'static StructDef {
+        self.def
+    }
+
+    /// The same with another value of one field.
+    #[must_use]
+    pub fn with(mut self, field: Field, value: impl Into<Value>) -> Self {
+        self.set(field, value);
+        self
+    }
+
+    /// Changes the value of a field. A value of another type than the field's is a mistake in our code: debug builds
+    /// stop, release builds send the default.
+    pub fn set(&mut self, field: Field, value: impl Into<Value>) {
+        let value = match (value.into(), self.def.field(field).map(|def| &def.kind)) {
+            // An empty array, whose elements say nothing about their type.
+            (Value::Array(values), Some(Kind::Array(Kind::Struct(_)))) if values.is_empty() => Value::Nodes(Vec::new()),
+            (Value::Array(values), Some(Kind::Array(kind)))
+                if values.is_empty() && !matches!(kind, Kind::Str | Kind::Uuid) =>
+            {
+                Value::Ints(Vec::new())
+            }
+            (value, _) => value,
+        };
+        debug_assert!(
+            self.def.field(field).is_some_and(|def| suits(&def.kind, &value)),
+            "field {field:?} of {:?} cannot be {value:?}",
+            self.def
+        );
+        self.put(field, value);
+    }
+
+    /// A new element with defaults for the struct or array of structs `field`.
+    pub fn child(&self, field: Field) -> Self {
+        let def = match self.def.field(field).map(|def| &def.kind) {
+            Some(Kind::Struct(def) | Kind::Array(Kind::Struct(def))) => def,
+            _ => &NO_FIELDS,
+        };
+        debug_assert!(!std::ptr::eq(def, &raw const NO_FIELDS), "field {field:?} of {:?} holds no structs", self.def);
+        Self::new(def)
+    }
+
+    /// The value of a field.
+    pub fn value(&self, field: Field) -> &Value {
+        debug_assert!(self.def.field(field).is_some(), "{:?} has no field {field:?}", self.def);
+        self.values.get(usize::from(field.0)).unwrap_or(&NULL)
+    }
+
+    /// A number of any width; 0 if the field is none.
+    pub fn int(&self, field: Field) -> i64 {
+        match self.value(field) {
+            Value::Int(value) => *value,
+            Value::Bool(value) => i64::from(*value),
+            _ => 0,
+        }
+    }
+
+    /// A number of 32 bits or less.
+    pub fn i32(&self, field: Field) -> i32 {
+        i32::try_from(self.int(field)).unwrap_or_default()
+    }
+
+    /// A number of 16 bits or less.
+    pub fn i16(&self, field: Field) -> i16 {
+        i16::try_from(self.int(field)).unwrap_or_default()
+    }
+
+    /// A boolean.
+    pub fn bool(&self, field: Field) -> bool {
+        matches!(self.value(field), Value::Bool(true))
+    }
+
+    /// A floating-point number.
+    pub fn f64(&self, field: Field) -> f64 {
+        match self.value(field) {
+            Value::F64(value) => *value,
+            _ => 0.0,
+        }
+    }
+
+    /// A UUID.
+    pub fn uuid(&self, field: Field) -> TopicId {
+        match self.value(field) {
+            Value::Uuid(value) => *value,
+            _ => TopicId::ZERO,
+        }
+    }
+
+    /// A string; null reads as empty.
+    pub fn str(&self, field: Field) -> &str {
+        self.opt_str(field).unwrap_or_default()
+    }
+
+    /// A string, or null.
+    pub fn opt_str(&self, field: Field) -> Option<&str> {
+        match self.value(field) {
+            Value::Str(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Bytes or records, or null.
+    pub fn bytes(&self, field: Field) -> Option<&Bytes> {
+        match self.value(field) {
+            Value::Bytes(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether the field is null.
+    pub fn is_null(&self, field: Field) -> bool {
+        matches!(self.value(field), Value::Null)
+    }
+
+    /// The elements of an array of structs; none if it is null.
+    pub fn nodes(&self, field: Field) -> &[Self] {
+        match self.value(field) {
+            Value::Nodes(nodes) => nodes,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array of structs, to change; null becomes empty.
+    pub fn nodes_mut(&mut self, field: Field) -> &mut Vec<Self> {
+        let position = usize::from(field.0);
+        debug_assert!(position < self.values.len(), "{:?} has no field {field:?}", self.def);
+        if !matches!(self.values.get(position), Some(Value::Nodes(_))) {
+            self.values.resize(self.values.len().max(position + 1), Value::Null);
+            self.put(field, Value::Nodes(Vec::new()));
+        }
+        match self.values.get_mut(position) {
+            Some(Value::Nodes(nodes)) => nodes,
+            _ => unreachable!("made above"),
+        }
+    }
+
+    /// Adds an element to an array of structs; null counts as empty.
+    pub fn push(&mut self, field: Field, node: Self) {
+        self.nodes_mut(field).push(node);
+    }
+
+    /// The elements of an array of strings or UUIDs; none if it is null.
+    pub fn values(&self, field: Field) -> &[Value] {
+        match self.value(field) {
+            Value::Array(values) => values,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array of numbers; none if it is null.
+    pub fn ints(&self, field: Field) -> &[i64] {
+        match self.value(field) {
+            Value::Ints(values) => values,
+            _ => &[],
+        }
+    }
+
+    /// The elements of an array of strings; none if it is null.
+    pub fn strs(&self, field: Field) -> impl Iterator<Item = &str> {
+        self.values(field).iter().filter_map(|value| match value {
+            Value::Str(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The elements of an array of UUIDs; none if it is null.
+    pub fn uuids(&self, field: Field) -> impl Iterator<Item = TopicId> {
+        self.values(field).iter().filter_map(|value| match value {
+            Value::Uuid(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// A nested struct; none if it is null.
+    pub fn strct(&self, field: Field) -> Option<&Self> {
+        match self.value(field) {
+            Value::Struct(node) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// A nested struct, to change; none if it is null.
+    pub fn strct_mut(&mut self, field: Field) -> Option<&mut Self> {
+        match self.values.get_mut(usize::from(field.0)) {
+            Some(Value::Struct(node)) => Some(node),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, field: Field, value: Value) {
+        if let Some(place) = self.values.get_mut(usize::from(field.0)) {
+            *place = value;
+        }
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.def, other.def) && self.values == other.values
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct(self.def.name);
+        for (def, value) in self.def.fields.iter().zip(&self.values) {
+            if *value != initial(def) {
+                out.field(def.name, value);
+            }
+        }
+        out.finish()
+    }
+}
+
+static NO_FIELDS: StructDef = StructDef::new("NoSuchApi", &[]);
+
+/// The default of a field.
+pub(crate) fn initial(def: &'static FieldDef) -> Value {
+    match (def.initial, &def.kind) {
+        (Initial::Null, _) => Value::Null,
+        (Initial::Int(number), Kind::Bool) => Value::Bool(number != 0),
+        (Initial::Int(number), _) => Value::Int(number),
+        (Initial::Str(text), _) => Value::Str(Text(Bytes::from_static(text.as_bytes()))),
+        (Initial::Zero, kind) => zero(kind),
+    }
+}
+
+/// Zero, false, empty.
+pub(crate) fn zero(kind: &'static Kind) -> Value {
+    match kind {
+        Kind::Bool => Value::Bool(false),
+        Kind::I8 | Kind::I16 | Kind::U16 | Kind::I32 | Kind::U32 | Kind::I64 => Value::Int(0),
+        Kind::F64 => Value::F64(0.0),
+        Kind::Uuid => Value::Uuid(TopicId::ZERO),
+        Kind::Str => Value::Str(Text::default()),
+        Kind::Bytes | Kind::Records => Value::Bytes(Bytes::new()),
+        Kind::Struct(def) => Value::Struct(Box::new(Node::new(def))),
+        Kind::Array(Kind::Struct(_)) => Value::Nodes(Vec::new()),
+        Kind::Array(Kind::Str | Kind::Uuid) => Value::Array(Vec::new()),
+        Kind::Array(_) => Value::Ints(Vec::new()),
+    }
+}
+
+/// Whether a field of this kind can hold the value. Null suits every field: what the version cannot send as null is
+/// sent as zero.
+pub(crate) fn suits(kind: &Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (_, Value::Null)
+        | (Kind::Bool, Value::Bool(_))
+        | (Kind::I8 | Kind::I16 | Kind::U16 | Kind::I32 | Kind::U32 | Kind::I64, Value::Int(_))
+        | (Kind::F64, Value::F64(_))
+        | (Kind::Uuid, Value::Uuid(_))
+        | (Kind::Str, Value::Str(_))
+        | (Kind::Bytes | Kind::Records, Value::Bytes(_))
+        | (Kind::Array(Kind::I8 | Kind::I16 | Kind::U16 | Kind::I32 | Kind::U32 | Kind::I64), Value::Ints(_)) => true,
+        (Kind::Struct(def), Value::Struct(node)) => std::ptr::eq(*def, node.def),
+        (Kind::Array(Kind::Struct(def)), Value::Nodes(nodes)) => nodes.iter().all(|node| std::ptr::eq(*def, node.def)),
+        (Kind::Array(kind), Value::Array(values)) => values.iter().all(|v| *v != Value::Null && suits(kind, v)),
+        _ => false,
+    }
+}
+
+fn slice(body: &Bytes, range: Option<Range<usize>>) -> Option<Bytes> {
+    range.filter(|range| range.end <= body.len()).map(|range| body.slice(range))
+}
+
+/// The value of a field that is on the wire.
+fn read_value(view: View<'_, '_>, field: Field, op: Op, body: &Bytes) -> Value {
+    if view.is_null(field) {
+        return Value::Null;
+    }
+    let kind = view.def().field(field).map(|def| def.kind);
+    match (op, kind) {
+        (Op::Fixed(_), Some(Kind::Bool)) => view.bool(field).into(),
+        (Op::Fixed(_), Some(Kind::U16)) => view.u16(field).into(),
+        (Op::Fixed(_), Some(Kind::U32)) => view.u32(field).into(),
+        (Op::Fixed(_), Some(Kind::F64)) => view.f64(field).into(),
+        (Op::Fixed(1), _) => view.i8(field).into(),
+        (Op::Fixed(2), _) => view.i16(field).into(),
+        (Op::Fixed(4), _) => view.i32(field).into(),
+        (Op::Fixed(8), _) => view.i64(field).into(),
+        (Op::Fixed(_), _) => view.uuid(field).into(),
+        (Op::Str, _) => slice(body, view.range(field)).map(Text).into(),
+        (Op::Bytes, _) => slice(body, view.range(field)).into(),
+        (Op::Struct(_), _) => view.strct(field).map(|inner| Node::read(inner, body)).into(),
+        (Op::Structs(_), _) => Value::Nodes(view.items(field).map(|item| Node::read(item, body)).collect()),
+        (Op::Strs, _) => Value::Array(view.strs(field).map(|text| Value::Str(text_of(text, body))).collect()),
+        (Op::Fixeds(1), _) => Value::Ints(view.i8s(field).map(i64::from).collect()),
+        (Op::Fixeds(2), _) => Value::Ints(view.i16s(field).map(i64::from).collect()),
+        (Op::Fixeds(4), _) => Value::Ints(view.i32s(field).map(i64::from).collect()),
+        (Op::Fixeds(8), _) => Value::Ints(view.i64s(field).collect()),
+        (Op::Fixeds(_), _) => Value::Array(view.uuids(field).map(Value::Uuid).collect()),
+    }
+}
+
+/// The string as a slice of `body` where it is one.
+fn text_of(text: &str, body: &Bytes) -> Text {
+    let start = (text.as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
+    match start.checked_add(text.len()) {
+        Some(end) if end <= body.len() && !text.is_empty() => Text(body.slice(start..end)),
+        _ => Text::from(text),
+    }
+}
+
+/// Reads a body into a tree, as strictly as [`Scan::read`]; unknown tags are dropped.
+///
+/// # Errors
+/// What is wrong with the bytes and where; [`WireError::NoSuchVersion`] if the message has no such version.
+pub fn decode(def: &'static MessageDef, version: i16, body: &Bytes) -> Result<Node, WireError> {
+    let mut scan = Scan::new();
+    let view = scan.read_up_to(def, version, body, MAX_SLOTS)?;
+    Ok(Node::read(view, body))
+}
+
+/// Writes a body: fields that the version does not have are left out, null is written as zero where it may not be null.
+/// Nothing is written if the message has no such version.
+pub fn encode(def: &'static MessageDef, version: i16, node: &Node, out: &mut Rope) {
+    let layout: Option<&'static StructLayout> = def.layout(version);
+    debug_assert!(layout.is_some(), "{def:?} has no version {version}");
+    debug_assert!(std::ptr::eq(node.def, def.root), "{def:?} written from {:?}", node.def);
+    if let Some(layout) = layout {
+        write::structure(layout, node, out);
+    }
+}
