@@ -20,5 +20,5 @@ pub mod audit;
 pub mod cluster;
 pub mod config;
 pub mod model;
-pub mod yaml;
 pub mod wire;
+pub mod yaml;
