@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::fetch::{Jars, once, run};
 use super::gate::Gate;
+use super::java::{Admin, Java};
 use super::{log_file, ports, process, say, scratch, target, unique};
 
 /// The login of the `SASL` listener.
@@ -152,6 +153,11 @@ impl Cluster {
 
     fn addresses(&self, port: impl Fn(&Node) -> u16) -> String {
         self.nodes.iter().map(|n| format!("127.0.0.1:{}", port(n))).collect::<Vec<_>>().join(",")
+    }
+
+    /// An admin client behind the proxy's back.
+    pub fn admin(&self) -> Admin {
+        Java::newest().admin(&self.direct())
     }
 
     /// The brokers.

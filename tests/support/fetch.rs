@@ -75,7 +75,7 @@ fn on_path(program: &str) -> bool {
 pub enum Jars {
     /// Apache Kafka 4.3.1: broker, tools, streams and clients. What tests run against unless they say why not.
     Kafka431,
-    /// The clients and streams of Kafka 4.4.0 (its broker is not published).
+    /// The clients of Kafka 4.4.0 (its broker and its Streams are not published).
     Clients440,
     /// Apache Kafka 3.9.2: the last broker of the 3 line.
     Kafka392,
@@ -101,7 +101,6 @@ impl Jars {
             ],
             Jars::Clients440 => &[
                 ("org.apache.kafka", "kafka-clients", "4.4.0"),
-                ("org.apache.kafka", "kafka-streams", "4.4.0"),
                 ("com.fasterxml.jackson.core", "jackson-databind", "2.21.2"),
                 ("org.apache.logging.log4j", "log4j-core", "2.25.4"),
                 ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 pub mod cluster;
 pub mod fetch;
 pub mod gate;
+pub mod java;
 pub mod ports;
 pub mod process;
+pub mod tools;
 
 /// The build directory of this run.
 pub fn target() -> PathBuf {
