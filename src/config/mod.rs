@@ -5,11 +5,13 @@
 
 mod broker_ports;
 mod limits;
+mod parse;
 mod secret;
 mod size;
 
 pub use broker_ports::{BrokerAddress, Brokers, HostPort};
 pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
+pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
 
@@ -104,6 +106,9 @@ pub enum PasswordMechanism {
 }
 
 impl PasswordMechanism {
+    /// Every mechanism.
+    pub const EVERY: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+
     /// The name in SaslHandshake.
     pub const fn name(self) -> &'static str {
         match self {
@@ -360,4 +365,15 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+impl LogLevel {
+    /// The words of the configuration.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
 }

@@ -83,6 +83,9 @@ pub fn parse(text: &str, file: &str) -> Result<Node, Problem> {
 
 /// The parser's message without the place, which the problem tells in its own way.
 fn one_line(error: &serde_saphyr::Error) -> String {
+    if matches!(error, serde_saphyr::Error::MultipleDocuments { .. }) {
+        return "the file holds more than one document: remove the `---` between them".to_owned();
+    }
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.rsplit_once(" at line ").map_or(first, |(message, _)| message);
@@ -237,12 +240,11 @@ mod tests {
             ("a: *nobody\n", "f:1:4: not valid YAML: "),
             ("a: &x {b: 1}\nc:\n  <<: *x\n", "f:3:"),
             ("a: !foo 1\n", "f:1:"),
-            ("a: 1\n---\nb: 2\n", "f:"),
+            ("a: 1\n---\nb: 2\n", "f:3:1: not valid YAML: the file holds more than one document"),
         ] {
             let e = parse(yaml, "f").unwrap_err().to_string();
             assert!(e.starts_with(expected), "{yaml:?}: {e}");
             assert!(!e.contains('\n'), "{e}");
-            println!("{e}");
         }
         assert_eq!(parse("", "f").unwrap().value, Value::Null);
     }

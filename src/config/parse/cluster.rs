@@ -1,0 +1,90 @@
+//! `cluster`: the brokers and the proxy's logins there.
+
+use super::Reader;
+use crate::config::{Cluster, HostPort, OwnTraffic, PasswordMechanism, UpstreamSasl};
+use crate::yaml::{Fields, Keys, Node, Value};
+use std::time::Duration;
+
+const CLUSTER: Keys = Keys {
+    served: &["name", "bootstrap", "sasl", "own", "connect_timeout", "request_timeout", "metadata_refresh"],
+    later: &["tls", "client_telemetry"],
+};
+const SASL: Keys = Keys {
+    served: &["mechanism", "username", "password"],
+    later: &["token", "token_url", "client_id", "client_secret", "scope"],
+};
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl Reader<'_> {
+    pub(super) fn cluster(&mut self, node: &Node) -> Option<Cluster> {
+        let fields = Fields::open(node, "cluster", CLUSTER, &mut self.report)?;
+        let name = fields.required("name", "it is part of every audit event, so never change it", &mut self.report);
+        let name = name.and_then(|node| self.label(node, "cluster.name"));
+        let bootstrap = fields.required("bootstrap", "write the brokers, as in `[\"kafka-1:9092\"]`", &mut self.report);
+        let bootstrap = bootstrap.and_then(|node| self.bootstrap(node));
+        let sasl = self.upstream_sasl(fields.get("sasl"), "cluster.sasl");
+        let own = match fields.get("own") {
+            Some(node) if node.value != Value::Null => self.own(node).map(Some),
+            Some(_) | None => Some(None),
+        };
+        let mut time = |key: &str, default: u64| match fields.get(key) {
+            Some(node) => self.duration(node, &fields.path(key), MILLISECOND),
+            None => Some(Duration::from_secs(default)),
+        };
+        let connect_timeout = time("connect_timeout", 5);
+        let request_timeout = time("request_timeout", 30);
+        let metadata_refresh = time("metadata_refresh", 5);
+        Some(Cluster {
+            name: name?,
+            bootstrap: bootstrap?,
+            sasl: sasl?,
+            own: own?,
+            connect_timeout: connect_timeout?,
+            request_timeout: request_timeout?,
+            metadata_refresh: metadata_refresh?,
+        })
+    }
+
+    fn bootstrap(&mut self, node: &Node) -> Option<Vec<HostPort>> {
+        let items = self.list(node, "cluster.bootstrap")?;
+        if items.is_empty() {
+            self.fault(node, "`cluster.bootstrap` is empty: write at least one broker");
+            return None;
+        }
+        let parsed: Vec<_> = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.host_port(item, &format!("cluster.bootstrap[{i}]"), false))
+            .collect();
+        parsed.into_iter().collect()
+    }
+
+    fn own(&mut self, node: &Node) -> Option<OwnTraffic> {
+        let keys = Keys { served: &["sasl"], later: &["tls"] };
+        let fields = Fields::open(node, "cluster.own", keys, &mut self.report)?;
+        Some(OwnTraffic { sasl: self.upstream_sasl(fields.get("sasl"), "cluster.own.sasl")? })
+    }
+
+    /// `None` inside = no login.
+    fn upstream_sasl(&mut self, node: Option<&Node>, path: &str) -> Option<Option<UpstreamSasl>> {
+        let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(None) };
+        let fields = Fields::open(node, path, SASL, &mut self.report)?;
+        let mechanism = fields.required("mechanism", "write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", &mut self.report);
+        let mechanism = mechanism.and_then(|node| self.mechanism(node, &fields.path("mechanism")));
+        let username = fields.required("username", "write the proxy's login at the brokers", &mut self.report);
+        let username = username.and_then(|node| self.text(node, &fields.path("username")));
+        let password = fields.required("password", "write `{ file: PATH }` or `{ env: NAME }`", &mut self.report);
+        let password = password.and_then(|node| self.secret(node, &fields.path("password")));
+        Some(Some(UpstreamSasl { mechanism: mechanism?, username: username?, password: password? }))
+    }
+
+    /// A mechanism with a password; OAUTHBEARER is known, but not served.
+    pub(super) fn mechanism(&mut self, node: &Node, path: &str) -> Option<PasswordMechanism> {
+        if matches!(&node.value, Value::Text(text) if text == "OAUTHBEARER") {
+            self.fault(node, format!("`{path}: OAUTHBEARER` is not served by this version: use another mechanism"));
+            return None;
+        }
+        let words = PasswordMechanism::EVERY.map(|m| (m.name(), m));
+        self.word(node, path, &words)
+    }
+}

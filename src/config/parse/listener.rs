@@ -1,0 +1,334 @@
+//! `listeners`: where clients connect, how brokers are reached through them, and who clients are.
+
+use super::Reader;
+use crate::config::{BrokerAddress, Brokers, HostPort, Identity, Listener, ListenerSasl, PasswordMechanism};
+use crate::model::Principal;
+use crate::yaml::{Fields, Keys, Node, Value};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+const LISTENER: Keys = Keys {
+    served: &["name", "bind", "advertise", "brokers", "identity", "principal", "super_users", "sasl"],
+    later: &["max_session", "tls", "proxy_protocol", "upstream", "limits"],
+};
+const PORTS: Keys = Keys { served: &["start", "ids", "advertise_start"], later: &[] };
+
+impl Reader<'_> {
+    pub(super) fn listeners(&mut self, root: &Fields<'_>) -> Option<Vec<Listener>> {
+        let node = root.required("listeners", "write at least one place where clients connect", &mut self.report)?;
+        let items = self.list(node, "listeners")?;
+        if items.is_empty() {
+            self.fault(node, "`listeners` is empty: write at least one place where clients connect");
+            return None;
+        }
+        let parsed: Vec<_> =
+            items.iter().enumerate().map(|(i, item)| self.listener(item, &format!("listeners[{i}]"))).collect();
+        for (i, (item, listener)) in items.iter().zip(&parsed).enumerate() {
+            let Some(listener) = listener else { continue };
+            let earlier = parsed.iter().take(i).flatten().any(|l| l.name == listener.name);
+            if earlier {
+                self.fault(
+                    item,
+                    format!("`listeners[{i}].name` is `{}`, as an earlier listener's: make it unique", listener.name),
+                );
+            }
+        }
+        parsed.into_iter().collect()
+    }
+
+    fn listener(&mut self, node: &Node, path: &str) -> Option<Listener> {
+        let fields = Fields::open(node, path, LISTENER, &mut self.report)?;
+        let name = fields.required("name", "it stands in audit and metrics", &mut self.report);
+        let name = name.and_then(|node| self.label(node, &fields.path("name")));
+        let bind = fields.required("bind", "write the bootstrap address, as in `127.0.0.1:9092`", &mut self.report);
+        let bind = bind.and_then(|node| self.bind(node, &fields.path("bind")));
+        let advertise = self.advertise(&fields, bind);
+        let brokers = fields.required(
+            "brokers",
+            "write how each broker is reached, as in `{ ports: { ids: 0-15 } }`",
+            &mut self.report,
+        );
+        let brokers = brokers.and_then(|node| self.brokers(node, &fields.path("brokers"), bind, advertise.as_deref()));
+        let identity = self.identity(&fields);
+        let super_users = match fields.get("super_users") {
+            Some(node) => self.bool(node, &fields.path("super_users")),
+            None => Some(false),
+        };
+        Some(Listener {
+            name: name?,
+            bind: bind?,
+            advertise: advertise?,
+            brokers: brokers?,
+            identity: identity?,
+            super_users: super_users?,
+        })
+    }
+
+    /// What clients are told, by default the address of `bind` if it is one.
+    fn advertise(&mut self, fields: &Fields<'_>, bind: Option<SocketAddr>) -> Option<String> {
+        let path = fields.path("advertise");
+        if let Some(node) = fields.get("advertise").filter(|node| node.value != Value::Null) {
+            return self.told_host(node, &path);
+        }
+        let ip = bind?.ip();
+        if ip.to_canonical().is_unspecified() {
+            let text =
+                format!("`{path}` is missing: `bind` is every address, so write the host that clients connect to");
+            self.fault_at(fields.at(), text);
+            return None;
+        }
+        Some(ip.to_string())
+    }
+
+    fn brokers(&mut self, node: &Node, path: &str, bind: Option<SocketAddr>, host: Option<&str>) -> Option<Brokers> {
+        let keys = Keys { served: &["ports", "map"], later: &["sni"] };
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
+        match (fields.get("ports"), fields.get("map")) {
+            (Some(ports), None) => self.ports(ports, &fields.path("ports"), bind),
+            (None, Some(map)) => self.map(map, &fields.path("map"), host),
+            (Some(_), Some(_)) | (None, None) => {
+                if fields.get("sni").is_none() {
+                    self.fault(node, format!("`{path}` needs exactly one of `ports` and `map`"));
+                }
+                None
+            }
+        }
+    }
+
+    fn ports(&mut self, node: &Node, path: &str, bind: Option<SocketAddr>) -> Option<Brokers> {
+        let fields = Fields::open(node, path, PORTS, &mut self.report)?;
+        let start_path = fields.path("start");
+        let start = match (fields.get("start"), bind) {
+            (Some(node), _) => self.port(node, &start_path),
+            (None, Some(bind)) if bind.port() == 0 => {
+                let text = format!(
+                    "`{start_path}` is missing: `bind` takes any free port, so write the port of broker 0, or use `map`"
+                );
+                self.fault(node, text);
+                None
+            }
+            (None, Some(bind)) => match bind.port().checked_add(1) {
+                Some(start) => Some(start),
+                None => {
+                    self.fault(node, format!("`{start_path}` is missing: there is no port after that of `bind`"));
+                    None
+                }
+            },
+            (None, None) => None,
+        };
+        let ids = fields.required(
+            "ids",
+            "write the ids of all brokers, also of those to come, as in `0-15`",
+            &mut self.report,
+        );
+        let ids = ids.and_then(|node| self.ids(node, &fields.path("ids")));
+        let advertise_start = match fields.get("advertise_start") {
+            Some(node) => self.port(node, &fields.path("advertise_start")),
+            None => start,
+        };
+        let (start, ids, advertise_start) = (start?, ids?, advertise_start?);
+        for (first, what) in [(start, "start"), (advertise_start, "advertise_start")] {
+            let last = i64::from(first) + i64::from(*ids.end());
+            if last > 65_535 {
+                let text = format!(
+                    "`{path}` gives broker {} port {last} (`{what}` {first} + id), but the last port is 65535: lower `{what}` or `ids`, or use `map`",
+                    ids.end()
+                );
+                self.fault(node, text);
+                return None;
+            }
+        }
+        Some(Brokers::Ports { start, ids, advertise_start })
+    }
+
+    /// `0-15`, or one id.
+    fn ids(&mut self, node: &Node, path: &str) -> Option<RangeInclusive<i32>> {
+        let id = |text: &str| text.trim().parse::<i32>().ok().filter(|n| *n >= 0);
+        let (range, text) = match &node.value {
+            Value::Int(n) => (i32::try_from(*n).ok().filter(|n| *n >= 0).map(|n| n..=n), n.to_string()),
+            Value::Text(_) => {
+                let text = self.text(node, path)?;
+                let range = match text.split_once('-') {
+                    Some((first, last)) => id(first).zip(id(last)).map(|(first, last)| first..=last),
+                    None => id(&text).map(|n| n..=n),
+                };
+                (range, text)
+            }
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+                (None, node.value.kind().to_owned())
+            }
+        };
+        match range {
+            Some(range) if !range.is_empty() => Some(range),
+            Some(_) => {
+                self.fault(
+                    node,
+                    format!("`{path}` is `{text}`, which ends before it begins: write the lower id first"),
+                );
+                None
+            }
+            None => {
+                self.fault(node, format!("`{path}` must be a range of broker ids, as in `0-15`, but is `{text}`"));
+                None
+            }
+        }
+    }
+
+    fn map(&mut self, node: &Node, path: &str, host: Option<&str>) -> Option<Brokers> {
+        let Value::Map(entries) = &node.value else {
+            self.fault(
+                node,
+                format!("`{path}` must be a mapping of broker ids to addresses, but is {}", node.value.kind()),
+            );
+            return None;
+        };
+        if entries.is_empty() {
+            self.fault(node, format!("`{path}` is empty: write each broker's id and its `bind`"));
+            return None;
+        }
+        let mut map = BTreeMap::new();
+        let mut well = true;
+        for entry in entries {
+            let Some(id) = entry.key.parse::<i32>().ok().filter(|id| *id >= 0) else {
+                self.fault_at(
+                    entry.at,
+                    format!("`{path}` holds `{}`, which is no broker id: write a whole number from 0", entry.key),
+                );
+                well = false;
+                continue;
+            };
+            let address = self.broker_address(&entry.value, &format!("{path}.{id}"), host);
+            well &= address.is_some();
+            let Some(address) = address else { continue };
+            if map.insert(id, address).is_some() {
+                self.fault_at(entry.at, format!("`{path}.{id}` stands twice: keep one"));
+                well = false;
+            }
+        }
+        well.then_some(Brokers::Map(map))
+    }
+
+    fn broker_address(&mut self, node: &Node, path: &str, host: Option<&str>) -> Option<BrokerAddress> {
+        let keys = Keys { served: &["bind", "advertise"], later: &[] };
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
+        let bind = fields.required("bind", "write the address to bind for this broker", &mut self.report);
+        let bind = bind.and_then(|node| self.bind(node, &fields.path("bind")));
+        let path = fields.path("advertise");
+        let advertise = match fields.get("advertise") {
+            Some(node) => {
+                let told = self.host_port(node, &path, true);
+                if let (Some(told), Some(bind)) = (&told, bind)
+                    && told.port == 0
+                    && bind.port() != 0
+                {
+                    self.fault(node, format!("`{path}` is `{told}`, but nobody can connect to port 0: write the port"));
+                    return None;
+                }
+                told
+            }
+            None => host.zip(bind).map(|(host, bind)| HostPort { host: host.to_owned(), port: bind.port() }),
+        };
+        Some(BrokerAddress { bind: bind?, advertise: advertise? })
+    }
+
+    fn identity(&mut self, fields: &Fields<'_>) -> Option<Identity> {
+        #[derive(Copy, Clone)]
+        enum Kind {
+            Fixed,
+            Sasl,
+        }
+        let path = fields.path("identity");
+        let node = fields.required("identity", "write how clients are named: `fixed` or `sasl`", &mut self.report)?;
+        if let Value::Text(text) = &node.value
+            && matches!(text.as_str(), "certificate" | "pass_through")
+        {
+            self.fault(node, format!("`{path}: {text}` is not served by this version: write `fixed` or `sasl`"));
+            return None;
+        }
+        let kind = self.word(node, &path, &[("fixed", Kind::Fixed), ("sasl", Kind::Sasl)])?;
+        match kind {
+            Kind::Fixed => {
+                self.belongs_to(fields, "sasl", "sasl");
+                let at = fields.required(
+                    "principal",
+                    "write who clients of this listener are, as in `\"User:alice\"`",
+                    &mut self.report,
+                );
+                Some(Identity::Fixed(self.principal(at?, &fields.path("principal"))?))
+            }
+            Kind::Sasl => {
+                self.belongs_to(fields, "principal", "fixed");
+                let path = fields.path("sasl");
+                let node =
+                    fields.required("sasl", "write `{ mechanisms: [PLAIN], without_tls: true }`", &mut self.report);
+                Some(Identity::Sasl(self.listener_sasl(node?, &path)?))
+            }
+        }
+    }
+
+    /// A key that only one identity reads: on another it would promise what does not happen.
+    fn belongs_to(&mut self, fields: &Fields<'_>, key: &str, identity: &str) {
+        if let Some(entry) = fields.entry(key).filter(|e| e.value.value != Value::Null) {
+            let text = format!(
+                "`{}` goes with `identity: {identity}` only: remove it, or change the identity",
+                fields.path(key)
+            );
+            self.fault_at(entry.at, text);
+        }
+    }
+
+    fn principal(&mut self, node: &Node, path: &str) -> Option<Principal> {
+        let text = self.text(node, path)?;
+        match text.parse::<Principal>() {
+            Ok(principal) if principal.kind() == "User" && !matches!(principal.name(), "" | "*") => Some(principal),
+            Ok(_) => {
+                self.fault(node, format!("`{path}` is `{text}`, which is not one user: write `User:` and a name"));
+                None
+            }
+            Err(cause) => {
+                self.fault(node, format!("`{path}`: {cause}"));
+                None
+            }
+        }
+    }
+
+    fn listener_sasl(&mut self, node: &Node, path: &str) -> Option<ListenerSasl> {
+        let keys = Keys { served: &["mechanisms", "without_tls"], later: &[] };
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
+        let list_path = fields.path("mechanisms");
+        let list = fields.required("mechanisms", "write `[PLAIN]`", &mut self.report);
+        let items = list.and_then(|node| self.list(node, &list_path));
+        if items.is_some_and(<[Node]>::is_empty) {
+            self.fault(node, format!("`{list_path}` is empty: write `[PLAIN]`"));
+        }
+        let without_tls = match fields.get("without_tls") {
+            Some(node) => self.bool(node, &fields.path("without_tls"))?,
+            None => false,
+        };
+        let mut mechanisms = Vec::new();
+        for (i, item) in items?.iter().enumerate() {
+            let path = format!("{list_path}[{i}]");
+            match self.mechanism(item, &path)? {
+                PasswordMechanism::Plain if mechanisms.contains(&PasswordMechanism::Plain) => {
+                    self.fault(item, format!("`{path}` names PLAIN a second time: keep one"));
+                }
+                PasswordMechanism::Plain => {
+                    if !without_tls {
+                        let text = format!(
+                            "`{path}` is PLAIN on a listener without TLS, where passwords can be read on the way: set `{}: true` if the network is trusted",
+                            fields.path("without_tls")
+                        );
+                        self.fault(item, text);
+                    }
+                    mechanisms.push(PasswordMechanism::Plain);
+                }
+                later @ (PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512) => {
+                    let text = format!("`{path}: {}` is not served by this version: use PLAIN", later.name());
+                    self.fault(item, text);
+                }
+            }
+        }
+        (!mechanisms.is_empty()).then_some(ListenerSasl { mechanisms })
+    }
+}

@@ -1,0 +1,188 @@
+//! The root of the file and its small sections.
+
+use super::scalars::is_label;
+use super::{Environment, Reader};
+use crate::config::{Config, Listener, Log, LogFormat, LogLevel, Policy};
+use crate::yaml::{self, Fields, Keys, Node, Problem, Report, Value};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+const ROOT: Keys = Keys {
+    served: &[
+        "version",
+        "instance",
+        "cluster",
+        "listeners",
+        "users",
+        "policy",
+        "audit",
+        "metrics",
+        "log",
+        "limits",
+        "shutdown",
+    ],
+    later: &["certificates", "tokens", "state", "admin", "notifications"],
+};
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Every fault of the file, in its order; or that it cannot be read.
+pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, path, &|name| std::env::var(name).ok()),
+        Err(cause) => Err(vec![Problem {
+            file: path.display().to_string(),
+            place: None,
+            text: format!("cannot be read: {cause}; name the configuration with --config"),
+        }]),
+    }
+}
+
+/// Reads the text of a configuration file; paths in it are relative to the directory of `path`.
+///
+/// # Errors
+/// Every fault of the text, in its order.
+pub fn parse(text: &str, path: &Path, env: Environment<'_>) -> Result<Config, Vec<Problem>> {
+    let file = path.display().to_string();
+    let root = yaml::parse(text, &file).map_err(|problem| vec![problem])?;
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut reader = Reader { report: Report::new(&file), base, env };
+    let config = reader.config(&root, path);
+    match config {
+        Some(config) if reader.report.is_empty() => Ok(config),
+        Some(_) | None => Err(reader.report.into_problems()),
+    }
+}
+
+impl Reader<'_> {
+    fn config(&mut self, root: &Node, path: &Path) -> Option<Config> {
+        let fields = Fields::open(root, "", ROOT, &mut self.report)?;
+
+        let version = fields.required("version", "write `version: 1`", &mut self.report);
+        let version = version.and_then(|node| self.int(node, "version", 1, 1));
+        let instance = match fields.get("instance") {
+            Some(node) => self.label(node, "instance"),
+            None => self.default_instance(root),
+        };
+        let cluster = fields.required("cluster", "write the cluster's `name` and `bootstrap`", &mut self.report);
+        let cluster = cluster.and_then(|node| self.cluster(node));
+        let listeners = self.listeners(&fields);
+        let users = fields.get("users").filter(|node| node.value != Value::Null);
+        let users = match users {
+            Some(node) => self.file(node, "users").map(Some),
+            None => Some(None),
+        };
+        if let (Some(None), Some(name)) = (&users, listeners.as_ref().and_then(|l| first_with_sasl(l))) {
+            self.fault(root, format!("`users` is missing: listener `{name}` checks logins against that file"));
+        }
+        let policy = fields.required("policy", "write `policy: { file: policy.yaml }`", &mut self.report);
+        let policy = policy.and_then(|node| self.policy(node));
+        let audit = self.audit(fields.get("audit"));
+        let metrics = self.metrics(fields.get("metrics"));
+        let log = self.log(fields.get("log"));
+        let limits = self.limits(fields.get("limits"));
+        let drain = self.drain(fields.get("shutdown"));
+        if let (Some(listeners), Some(metrics)) = (&listeners, &metrics) {
+            self.overlaps(&fields, listeners, *metrics);
+        }
+
+        version?;
+        Some(Config {
+            file: path.to_owned(),
+            instance: instance?,
+            cluster: cluster?,
+            listeners: listeners?,
+            users: users?,
+            policy: policy?,
+            audit: audit?,
+            metrics: metrics?,
+            log: log?,
+            limits: limits?,
+            drain: drain?,
+        })
+    }
+
+    /// `${HOSTNAME}`, which many shells do not export: then the name that the system knows.
+    fn default_instance(&mut self, root: &Node) -> Option<String> {
+        let name = (self.env)("HOSTNAME").filter(|name| !name.is_empty());
+        let name = name.or_else(|| {
+            let text = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+            Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+        });
+        match name {
+            Some(name) if is_label(&name) => Some(name),
+            Some(name) => {
+                self.fault(
+                    root,
+                    format!(
+                        "`instance` is missing, and this host's name `{name}` cannot be it: write letters, digits, `.`, `_` and `-` only, at most 64"
+                    ),
+                );
+                None
+            }
+            None => {
+                self.fault(
+                    root,
+                    "`instance` is missing, and environment variable `HOSTNAME` is not set: write a name for this replica",
+                );
+                None
+            }
+        }
+    }
+
+    fn policy(&mut self, node: &Node) -> Option<Policy> {
+        let keys = Keys { served: &["file"], later: &["protocol_acls", "acl_poll"] };
+        let fields = Fields::open(node, "policy", keys, &mut self.report)?;
+        let file = fields.required("file", "write the policy's path", &mut self.report)?;
+        Some(Policy { file: self.file(file, "policy.file")? })
+    }
+
+    /// `None` inside = switched off.
+    fn metrics(&mut self, node: Option<&Node>) -> Option<Option<SocketAddr>> {
+        let default = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let Some(node) = node else { return Some(Some(default)) };
+        if node.value == Value::Null {
+            return Some(None);
+        }
+        let keys = Keys { served: &["bind"], later: &[] };
+        let fields = Fields::open(node, "metrics", keys, &mut self.report)?;
+        match fields.get("bind") {
+            None => Some(Some(default)),
+            Some(bind) if bind.value == Value::Null => Some(None),
+            Some(bind) => Some(Some(self.bind(bind, "metrics.bind")?)),
+        }
+    }
+
+    fn log(&mut self, node: Option<&Node>) -> Option<Log> {
+        let mut log = Log { format: LogFormat::Text, level: LogLevel::Info };
+        let Some(node) = node else { return Some(log) };
+        let keys = Keys { served: &["format", "level"], later: &[] };
+        let fields = Fields::open(node, "log", keys, &mut self.report)?;
+        if let Some(node) = fields.get("format") {
+            let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+            log.format = self.word(node, "log.format", &words).unwrap_or(log.format);
+        }
+        if let Some(node) = fields.get("level") {
+            log.level = self.word(node, "log.level", &LogLevel::WORDS).unwrap_or(log.level);
+        }
+        Some(log)
+    }
+
+    fn drain(&mut self, node: Option<&Node>) -> Option<Duration> {
+        let default = Duration::from_secs(30);
+        let Some(node) = node else { return Some(default) };
+        let keys = Keys { served: &["drain"], later: &[] };
+        let fields = Fields::open(node, "shutdown", keys, &mut self.report)?;
+        match fields.get("drain") {
+            None => Some(default),
+            Some(node) => self.duration(node, "shutdown.drain", Duration::ZERO),
+        }
+    }
+}
+
+fn first_with_sasl(listeners: &[Listener]) -> Option<&str> {
+    let sasl = |l: &&Listener| matches!(l.identity, crate::config::Identity::Sasl(_));
+    listeners.iter().find(sasl).map(|l| l.name.as_str())
+}
