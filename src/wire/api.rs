@@ -1,5 +1,6 @@
 //! The list of Kafka's APIs.
 
+use super::error::WireError;
 use super::schema::{MessageDef, generated};
 use std::fmt;
 
@@ -11,6 +12,22 @@ impl ApiKey {
     /// The API's name as Kafka writes it, `Produce`; `Unknown` for a key that Kafka 4.4 does not have.
     pub fn name(self) -> &'static str {
         api(self).map_or("Unknown", |api| api.name)
+    }
+
+    /// The definition of the API's request.
+    ///
+    /// # Errors
+    /// Kafka 4.4 has no such API.
+    pub fn request_def(self) -> Result<&'static MessageDef, WireError> {
+        api(self).map(|api| api.request).ok_or(WireError::NoSuchVersion { message: self.name(), version: -1 })
+    }
+
+    /// The definition of the API's response.
+    ///
+    /// # Errors
+    /// Kafka 4.4 has no such API.
+    pub fn response_def(self) -> Result<&'static MessageDef, WireError> {
+        api(self).map(|api| api.response).ok_or(WireError::NoSuchVersion { message: self.name(), version: -1 })
     }
 }
 

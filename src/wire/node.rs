@@ -324,6 +324,11 @@ impl Node {
         }
     }
 
+    /// Takes the elements out of an array of structs and leaves it empty.
+    pub fn take_nodes(&mut self, field: Field) -> Vec<Self> {
+        std::mem::take(self.nodes_mut(field))
+    }
+
     /// Adds an element to an array of structs; null counts as empty.
     pub fn push(&mut self, field: Field, node: Self) {
         self.nodes_mut(field).push(node);
