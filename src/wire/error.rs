@@ -119,3 +119,25 @@ pub enum WireError {
         limit: usize,
     },
 }
+
+impl WireError {
+    /// The same error in a larger whole, of which its bytes begin at `by`.
+    #[must_use]
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        match &mut self {
+            Self::PeerSentTooFewBytes { at, .. }
+            | Self::PeerSentTrailingBytes { at, .. }
+            | Self::PeerSentLength { at, .. }
+            | Self::PeerSentCount { at, .. }
+            | Self::PeerSentNull { at, .. }
+            | Self::PeerSentInvalidUtf8 { at }
+            | Self::PeerSentLongVarint { at }
+            | Self::PeerSentDuplicateTag { at, .. }
+            | Self::PeerSentDescendingTag { at, .. }
+            | Self::PeerSentTagOfOtherVersion { at, .. }
+            | Self::PeerSentTagSize { at, .. } => *at += by,
+            Self::UnknownApi { .. } | Self::NoSuchVersion { .. } | Self::PeerSentTooManyValues { .. } => {}
+        }
+        self
+    }
+}

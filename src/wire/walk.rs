@@ -65,9 +65,7 @@ impl Scan {
         max_slots: usize,
     ) -> Result<View<'s, 'b>, WireError> {
         let (view, end) = self.walk(def, version, body, max_slots)?;
-        if end < body.len() {
-            return Err(WireError::PeerSentTrailingBytes { at: end, count: body.len() - end });
-        }
+        nothing_left(body, end)?;
         Ok(view)
     }
 
@@ -80,6 +78,28 @@ impl Scan {
         max_slots: usize,
     ) -> Result<(View<'s, 'b>, usize), WireError> {
         let layout = def.layout(version).ok_or(WireError::NoSuchVersion { message: def.name, version })?;
+        self.walk_from(layout, 0, body, max_slots)
+    }
+
+    /// Reads the end of a message, from the plain field at position `first` of the top level on.
+    pub(crate) fn read_from<'s, 'b>(
+        &'s mut self,
+        layout: &'static StructLayout,
+        first: usize,
+        body: &'b [u8],
+    ) -> Result<View<'s, 'b>, WireError> {
+        let (view, end) = self.walk_from(layout, first, body, MAX_SLOTS)?;
+        nothing_left(body, end)?;
+        Ok(view)
+    }
+
+    fn walk_from<'s, 'b>(
+        &'s mut self,
+        layout: &'static StructLayout,
+        first: usize,
+        body: &'b [u8],
+        max_slots: usize,
+    ) -> Result<(View<'s, 'b>, usize), WireError> {
         if body.len() > MAX_LENGTH {
             return Err(WireError::PeerSentTrailingBytes { at: MAX_LENGTH, count: body.len() - MAX_LENGTH });
         }
@@ -94,9 +114,17 @@ impl Scan {
             unknown_tags: false,
         };
         let base = walker.reserve(1, layout)?;
-        walker.structure(layout, base)?;
+        walker.structure(layout, first, base)?;
         let (unknown, end) = (walker.unknown_tags, walker.cursor.at());
         Ok((View { slots: &self.slots, body, layout, base: 0, unknown }, end))
+    }
+}
+
+/// Refuses bytes behind the last field.
+fn nothing_left(body: &[u8], end: usize) -> Result<(), WireError> {
+    match body.len() - end {
+        0 => Ok(()),
+        count => Err(WireError::PeerSentTrailingBytes { at: end, count }),
     }
 }
 
@@ -120,10 +148,12 @@ impl Walker<'_, '_> {
         Ok(base)
     }
 
-    fn structure(&mut self, layout: &'static StructLayout, base: usize) -> Result<(), WireError> {
+    /// A struct from its plain field `first` on; 0 unless only the end of a message is read.
+    #[inline]
+    fn structure(&mut self, layout: &'static StructLayout, first: usize, base: usize) -> Result<(), WireError> {
         let start = self.cursor.at();
-        let mut slot = base;
-        for field in layout.plain() {
+        let mut slot = base + first;
+        for field in &layout.plain()[first..] {
             slot += 1;
             self.slots[slot] = self.value(field)?;
         }
@@ -162,7 +192,7 @@ impl Walker<'_, '_> {
                     }
                 }
                 let base = self.reserve(1, layout)?;
-                self.structure(layout, base)?;
+                self.structure(layout, 0, base)?;
                 Ok(Slot { at: base as u32, len: 1 })
             }
             Op::Fixeds(_) | Op::Strs | Op::Structs(_) => self.array(field),
@@ -190,7 +220,7 @@ impl Walker<'_, '_> {
             Op::Structs(layout) => {
                 let base = self.reserve(count, layout)?;
                 for index in 0..count {
-                    self.structure(layout, base + index * layout.stride())?;
+                    self.structure(layout, 0, base + index * layout.stride())?;
                 }
                 return Ok(Slot { at: base as u32, len: count as u32 });
             }

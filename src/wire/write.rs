@@ -8,16 +8,28 @@ use super::schema::{Field, Kind};
 
 /// Writes one struct.
 pub(crate) fn structure(layout: &StructLayout, node: &Node, out: &mut Rope) {
-    for field in layout.plain() {
-        value(field, node.value(Field(field.field)), out);
-    }
+    plain(layout, 0, node, out);
     if layout.flexible {
         tags(layout, node, out);
     }
 }
 
-/// Writes the tag section of one struct: the tagged fields that differ from their defaults, as Kafka does.
+/// Writes the plain fields of one struct from the one at position `first` on.
+pub(crate) fn plain(layout: &StructLayout, first: usize, node: &Node, out: &mut Rope) {
+    for field in layout.plain().iter().skip(first) {
+        value(field, node.value(Field(field.field)), out);
+    }
+}
+
+/// Writes the tag section of one struct.
 pub(crate) fn tags(layout: &StructLayout, node: &Node, out: &mut Rope) {
+    let (count, section) = known_tags(layout, node);
+    varint(count, out);
+    out.append(section);
+}
+
+/// The tagged fields that differ from their defaults, as Kafka sends them: how many, and the section without its count.
+pub(crate) fn known_tags(layout: &StructLayout, node: &Node) -> (u32, Rope) {
     let mut count = 0;
     let mut section = Rope::new();
     for field in layout.tagged() {
@@ -33,8 +45,7 @@ pub(crate) fn tags(layout: &StructLayout, node: &Node, out: &mut Rope) {
         section.append(body);
         count += 1;
     }
-    varint(count, out);
-    out.append(section);
+    (count, section)
 }
 
 /// Writes an unsigned varint.
@@ -126,7 +137,8 @@ fn null(field: &FieldLayout, out: &mut Rope) {
     }
 }
 
-fn count(field: &FieldLayout, count: usize, out: &mut Rope) {
+/// Writes the length of bytes or the count of an array.
+pub(crate) fn count(field: &FieldLayout, count: usize, out: &mut Rope) {
     if field.compact {
         length(count, 1, out);
     } else {
