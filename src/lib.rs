@@ -20,5 +20,6 @@ pub mod audit;
 pub mod cluster;
 pub mod config;
 pub mod model;
+pub mod telemetry;
 pub mod wire;
 pub mod yaml;

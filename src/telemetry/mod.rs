@@ -1,0 +1,8 @@
+//! What operators see besides the audit: metrics and the log.
+
+pub mod log;
+mod metrics;
+mod specs;
+
+pub use metrics::{ApiMetrics, ListenerMetrics, LoginOutcome, Metrics, MetricsError, ReloadOutcome, ReloadedFile};
+pub use specs::{Kind, SPECS, Spec};
