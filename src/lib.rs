@@ -20,6 +20,7 @@ pub mod audit;
 pub mod cluster;
 pub mod config;
 pub mod model;
+pub mod policy;
 pub mod telemetry;
 pub mod wire;
 pub mod yaml;

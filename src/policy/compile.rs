@@ -1,0 +1,430 @@
+//! [`Document`] → [`Snapshot`].
+
+use super::decision::{Effect, Evidence, EvidenceKind};
+use super::diff::Inventory;
+use super::document::{At, Document, Gives, Otherwise, RuleDef, Word};
+use super::hosts::Hosts;
+use super::index::{Builder, Entry, Identity};
+use super::parse;
+use super::pattern::Target;
+use super::rights::{Bits, Rights};
+use super::roles::{Role, RoleRule, Roles, short};
+use super::snapshot::{Fixed, Limits, Rule, Settings, Snapshot, Source};
+use super::who::{Directory, Standing};
+use crate::model::{ResourceType, Revision, Timestamp};
+use crate::wire::ApiKey;
+use crate::yaml::{self, Place, Problem, Report, did_you_mean};
+use ahash::{HashMap, HashMapExt as _};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A policy that loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub snapshot: Arc<Snapshot>,
+    /// What is suspicious and yet has one meaning, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+impl Snapshot {
+    /// Reads and compiles a policy file. Problems and evidence name it by the last part of `file_name`.
+    ///
+    /// # Errors
+    /// Every fault of the file. The policy in force then stays in force.
+    pub fn load(bytes: &[u8], file_name: &str, settings: &Settings) -> Result<Loaded, Vec<Problem>> {
+        let mut report = Report::new(file_name);
+        let mut warnings = Report::new(file_name);
+        let whole = |text: String| Problem { file: file_name.to_owned(), place: None, text };
+        let text = std::str::from_utf8(bytes)
+            .map_err(|e| vec![whole(format!("not UTF-8 after byte {}: save it as UTF-8", e.valid_up_to()))])?;
+        let root = yaml::parse(text, file_name).map_err(|problem| vec![problem])?;
+        let document = parse::document(&root, &mut report, &mut warnings);
+        let roles = Roles::resolve(&document, &settings.own_topics.audit, &mut report);
+        let base = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+        let mut compiler = Compiler {
+            report: &mut report,
+            warnings: &mut warnings,
+            base,
+            now: settings.now,
+            revoked: document.revoked.iter().map(|id| id.value.as_str()).collect(),
+            group_names: document.groups.iter().map(|g| g.name.as_str()).collect(),
+            directory: Directory::default(),
+            index: Builder::default(),
+            quarantines: Builder::default(),
+            rules: Vec::new(),
+            connect: HashMap::new(),
+            edges: BTreeSet::new(),
+            inventory: Inventory::default(),
+        };
+        compiler.people(&document);
+        compiler.gate(&document, &roles);
+        compiler.rules(&document, &roles);
+        let Compiler { directory, index, quarantines, rules, connect, edges, inventory, .. } = compiler;
+        let problems = report.into_problems();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let snapshot = Self {
+            revision: Revision::new(&sha256_hex(bytes), None),
+            otherwise: document.otherwise,
+            gate: document.gate == Some(true),
+            directory,
+            index: index.build(),
+            quarantines: quarantines.build(),
+            rules,
+            connect,
+            own: settings.own_topics.clone(),
+            edges: edges.into_iter().collect(),
+            fixed: Fixed::new(),
+            inventory,
+        };
+        Ok(Loaded { snapshot: Arc::new(snapshot), warnings: warnings.into_problems() })
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+struct Compiler<'c> {
+    report: &'c mut Report,
+    warnings: &'c mut Report,
+    /// The file's name without its directories.
+    base: &'c str,
+    now: Timestamp,
+    revoked: BTreeSet<&'c str>,
+    group_names: BTreeSet<&'c str>,
+    directory: Directory,
+    index: Builder,
+    quarantines: Builder,
+    rules: Vec<Rule>,
+    connect: HashMap<Identity, Vec<u32>>,
+    edges: BTreeSet<Timestamp>,
+    inventory: Inventory,
+}
+
+impl Compiler<'_> {
+    fn people(&mut self, document: &Document) {
+        for (list, standing, what) in [
+            (&document.super_users, Standing::SuperUser, "super user"),
+            (&document.operators, Standing::Operator, "operator"),
+        ] {
+            for p in list {
+                self.directory.raise(&p.value, standing);
+                self.inventory.statements.insert(format!("{what} {}", p.value));
+            }
+        }
+        for group in &document.groups {
+            self.inventory.groups.insert(group.name.clone());
+            for member in &group.members {
+                self.directory.join(&group.name, &member.value);
+                self.inventory.statements.insert(format!("group {}: {}", group.name, member.value));
+            }
+        }
+        let default = match document.otherwise {
+            Otherwise::Deny => "default deny",
+            Otherwise::AllowIfNoAcl => "default allow_if_no_acl",
+        };
+        self.inventory.statements.insert(default.to_owned());
+        if document.gate == Some(true) {
+            self.inventory.denies.insert("connect_gate required".to_owned());
+        }
+    }
+
+    /// The gate is never inferred: whether it stands must not depend on the last binding that ends (threat 27).
+    fn gate(&mut self, document: &Document, roles: &Roles) {
+        if document.gate.is_some() {
+            return;
+        }
+        let mut silent = Report::new("");
+        let bound = document.bindings.iter().any(|binding| match &binding.gives {
+            Gives::Roles(names) => {
+                names.iter().any(|n| roles.find(n, &mut silent).is_some_and(|role| role.rights.connect))
+            }
+            Gives::Allow(_) | Gives::Deny(_) => false,
+        });
+        if bound || roles.any_declared_connects() {
+            let text =
+                "`connect_gate` is missing: a role holds clusters.connect, so say whether it is `required` or `open`";
+            self.report.at(Place { line: 1, column: 1 }, text);
+        }
+    }
+
+    fn rules(&mut self, document: &Document, roles: &Roles) {
+        for acl in &document.acls {
+            self.acl(acl);
+        }
+        for binding in &document.bindings {
+            self.given_roles(binding, Source::Binding, roles);
+        }
+        for grant in &document.grants {
+            match &grant.gives {
+                Gives::Roles(_) => self.given_roles(grant, Source::Grant, roles),
+                Gives::Allow(words) => self.words(grant, Source::Grant, Effect::Allow, words),
+                Gives::Deny(words) => self.words(grant, Source::Grant, Effect::Deny, words),
+            }
+        }
+        if document.gate == Some(true) && self.connect.is_empty() {
+            let text = "`connect_gate` is required and no binding gives clusters.connect: only super users and operators get in";
+            self.warnings.at(Place { line: 1, column: 1 }, text);
+        }
+        let ids: BTreeSet<&str> =
+            document.grants.iter().filter_map(|g| g.id.as_ref()).map(|id| id.value.as_str()).collect();
+        for id in document.revoked.iter().filter(|id| !ids.contains(id.value.as_str())) {
+            self.warnings.at(id.at, format!("no grant of this file has the id `{}`", id.value));
+        }
+    }
+
+    fn acl(&mut self, acl: &RuleDef) {
+        match &acl.gives {
+            Gives::Allow(words) => self.words(acl, Source::Acl, Effect::Allow, words),
+            Gives::Deny(words) => self.words(acl, Source::Acl, Effect::Deny, words),
+            Gives::Roles(_) => return,
+        }
+        // Counts from load to removal, whatever its bounds, hosts or APIs: one that runs out never opens (threat 10).
+        for target in &acl.resources {
+            for pattern in ResourceType::EVERY.into_iter().filter_map(|kind| target.value.on(kind)) {
+                self.index.note_acl(&pattern);
+            }
+        }
+    }
+
+    /// An entry that lists operations.
+    fn words(&mut self, def: &RuleDef, source: Source, effect: Effect, words: &[At<Word>]) {
+        let mut texts: Vec<&str> = words.iter().map(|w| w.value.text.as_str()).collect();
+        texts.sort_unstable();
+        self.note(def, effect, &format!("{} [{}]", effect.as_str(), texts.join(", ")));
+        let rights = words.iter().fold(Rights::default(), |all, w| all.and(&w.value.rights));
+        let targets: Vec<Target> = def.resources.iter().map(|r| r.value.clone()).collect();
+        let evidence = self.evidence(def, source, effect, None);
+        let rule = self.rule(def, source, &evidence, def.apis.clone());
+        self.entries(def, rule, effect, source, &rights, &targets);
+    }
+
+    /// An entry that gives roles: each role's rights on the entry's resources, and its rules where both match.
+    fn given_roles(&mut self, def: &RuleDef, source: Source, roles: &Roles) {
+        let Gives::Roles(names) = &def.gives else { return };
+        let mut sorted: Vec<&str> = names.iter().map(|n| short(&n.value)).collect();
+        sorted.sort_unstable();
+        self.note(def, Effect::Allow, &format!("roles [{}]", sorted.join(", ")));
+        if names.is_empty() {
+            self.report.at(def.at, "`roles` is empty, so that the entry does nothing: fill it, or remove the entry");
+        }
+        let targets: Vec<Target> = def.resources.iter().map(|r| r.value.clone()).collect();
+        let mut used: Vec<bool> = vec![false; targets.len()];
+        for name in names {
+            let Some(role) = roles.find(name, self.report) else { continue };
+            if !def.has_resources && role.gives_resources() {
+                let text = format!(
+                    "`resources` is missing: role `{}` is given on resources, `[\"*\"]` is every one",
+                    name.value
+                );
+                self.report.at(def.at, text);
+                continue;
+            }
+            self.one_role(def, source, name, &role, &targets, &mut used);
+        }
+        if !def.has_resources {
+            return;
+        }
+        for (resource, _) in def.resources.iter().zip(&used).filter(|(_, used)| !**used) {
+            self.warnings.at(resource.at, format!("none of the roles gives anything on `{}`", resource.value));
+        }
+    }
+
+    fn one_role(
+        &mut self,
+        def: &RuleDef,
+        source: Source,
+        name: &At<String>,
+        role: &Role,
+        targets: &[Target],
+        used: &mut [bool],
+    ) {
+        let evidence = self.evidence(def, source, Effect::Allow, Some(short(&name.value)));
+        if role.rights.connect {
+            match source {
+                Source::Binding => self.opens_gate(def, &evidence),
+                Source::Acl | Source::Grant => {
+                    self.warnings.at(name.at, "a grant does not open the connect gate: bind the role `client`");
+                }
+            }
+        }
+        let mut given = false;
+        if !role.rights.is_empty() {
+            let reach: Vec<bool> = targets.iter().map(|t| role.rights.kinds().any(|k| t.names(k))).collect();
+            given |= reach.contains(&true);
+            used.iter_mut().zip(&reach).for_each(|(u, r)| *u |= *r);
+            let rule = self.rule(def, source, &evidence, def.apis.clone());
+            self.entries(def, rule, Effect::Allow, source, &role.rights, targets);
+        }
+        for role_rule in &role.rules {
+            given |= self.role_rule(def, source, &evidence, role_rule, targets, used);
+        }
+        if role.gives_resources() && !given && def.has_resources {
+            let text = format!("role `{}` gives nothing on the listed resources", name.value);
+            self.report.at(name.at, text);
+        }
+    }
+
+    fn role_rule(
+        &mut self,
+        def: &RuleDef,
+        source: Source,
+        evidence: &Arc<Evidence>,
+        role_rule: &RoleRule,
+        targets: &[Target],
+        used: &mut [bool],
+    ) -> bool {
+        let mut both = Vec::new();
+        for (target, used) in targets.iter().zip(used) {
+            for own in &role_rule.resources {
+                if let Some(narrow) = target.both(own)
+                    && role_rule.rights.kinds().any(|k| narrow.names(k))
+                {
+                    *used = true;
+                    both.push(narrow);
+                }
+            }
+        }
+        if both.is_empty() {
+            return false;
+        }
+        let apis = match (&def.apis, &role_rule.apis) {
+            (Some(a), Some(b)) => Some(a.iter().copied().filter(|key| b.contains(key)).collect()),
+            (one, other) => one.clone().or_else(|| other.clone()),
+        };
+        let rule = self.rule(def, source, evidence, apis);
+        self.entries(def, rule, Effect::Allow, source, &role_rule.rights, &both);
+        true
+    }
+
+    fn opens_gate(&mut self, def: &RuleDef, evidence: &Arc<Evidence>) {
+        let rule = self.rule(def, Source::Binding, evidence, None);
+        for p in &def.principals {
+            let identity = self.directory.number(&p.value);
+            self.connect.entry(identity).or_default().push(rule);
+        }
+    }
+
+    /// The entries of a rule: principals × patterns.
+    fn entries(
+        &mut self,
+        def: &RuleDef,
+        rule: u32,
+        effect: Effect,
+        source: Source,
+        rights: &Rights,
+        targets: &[Target],
+    ) {
+        let deny = effect == Effect::Deny;
+        let quarantine = deny && source == Source::Grant;
+        for kind in rights.kinds() {
+            let written = rights.on(kind);
+            let bits: Bits = if deny { written.held_back_by_deny() } else { written.implied_by_allow() };
+            let entry = Entry { rule, deny, bits, written };
+            for pattern in targets.iter().filter_map(|t| t.on(kind)) {
+                for p in &def.principals {
+                    let identity = self.directory.number(&p.value);
+                    let builder = if quarantine { &mut self.quarantines } else { &mut self.index };
+                    builder.add(identity, &pattern, entry);
+                }
+            }
+        }
+    }
+
+    fn rule(&mut self, def: &RuleDef, source: Source, evidence: &Arc<Evidence>, apis: Option<Vec<ApiKey>>) -> u32 {
+        let mut except: Vec<Identity> = def.except.iter().map(|p| self.directory.number(&p.value)).collect();
+        except.sort_unstable();
+        let limited = !def.hosts.is_any() || !except.is_empty() || apis.is_some();
+        let revoked =
+            source == Source::Grant && def.id.as_ref().is_some_and(|id| self.revoked.contains(id.value.as_str()));
+        let id = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        self.rules.push(Rule {
+            source,
+            not_before: def.not_before.unwrap_or(Timestamp(i64::MIN)),
+            not_after: def.not_after.unwrap_or(Timestamp(i64::MAX)),
+            revoked,
+            limits: limited.then(|| Box::new(Limits { hosts: def.hosts.clone(), except, apis })),
+            evidence: Arc::clone(evidence),
+        });
+        id
+    }
+
+    fn evidence(&self, def: &RuleDef, source: Source, effect: Effect, role: Option<&str>) -> Arc<Evidence> {
+        let kind = match (source, effect) {
+            (Source::Acl, _) => EvidenceKind::Acl,
+            (Source::Binding, _) => EvidenceKind::Binding,
+            (Source::Grant, Effect::Allow) => EvidenceKind::Grant,
+            (Source::Grant, Effect::Deny) => EvidenceKind::Quarantine,
+        };
+        let id = match &def.id {
+            Some(id) => id.value.clone(),
+            None => format!("{}:{}", self.base, def.at.line),
+        };
+        Arc::new(Evidence {
+            kind,
+            id: id.into(),
+            effect,
+            role: role.map(Into::into),
+            not_before: def.not_before,
+            expires: def.not_after,
+            note: def.reason.as_deref().map(Into::into),
+        })
+    }
+
+    /// What every entry has in common: its time bounds, what is suspicious, and its place in the inventory.
+    fn note(&mut self, def: &RuleDef, effect: Effect, gives: &str) {
+        self.edges.extend(def.not_before.into_iter().chain(def.not_after));
+        if let Some(end) = def.not_after.filter(|end| *end <= self.now) {
+            let what = def.id.as_ref().map_or_else(|| "this entry".to_owned(), |id| format!("grant `{}`", id.value));
+            self.warnings.at(def.at, format!("{what} has ended, at {end}: remove it when it is no longer needed"));
+        }
+        for p in def.principals.iter().chain(&def.except) {
+            if p.value.kind() == "Group" && !self.group_names.contains(p.value.name()) {
+                let hint = did_you_mean(p.value.name(), self.group_names.iter().copied());
+                if !hint.is_empty() {
+                    let text = format!("group `{}` is not declared in this file{hint}", p.value.name());
+                    self.warnings.at(p.at, text);
+                }
+            }
+        }
+        let texts = |list: &[At<crate::model::Principal>]| {
+            let mut texts: Vec<&str> = list.iter().map(|p| p.value.as_str()).collect();
+            texts.sort_unstable();
+            texts.join(", ")
+        };
+        let mut resources: Vec<String> = def.resources.iter().map(|r| r.value.to_string()).collect();
+        resources.sort_unstable();
+        let mut text = format!("{gives} for [{}] on [{}]", texts(&def.principals), resources.join(", "));
+        if let Some(id) = &def.id {
+            text.insert_str(0, &format!("grant `{}`: ", id.value));
+        }
+        if def.hosts != Hosts::ANY {
+            let _ = write!(text, " from [{}]", def.hosts.texts().join(", "));
+        }
+        if !def.except.is_empty() {
+            let _ = write!(text, " except [{}]", texts(&def.except));
+        }
+        if let Some(apis) = &def.apis {
+            let names: Vec<&str> = apis.iter().map(|a| a.name()).collect();
+            let _ = write!(text, " in [{}]", names.join(", "));
+        }
+        if let Some(begin) = def.not_before {
+            let _ = write!(text, " not before {begin}");
+        }
+        if let Some(end) = def.not_after {
+            let _ = write!(text, " not after {end}");
+        }
+        match effect {
+            Effect::Allow => self.inventory.statements.insert(text),
+            Effect::Deny => self.inventory.denies.insert(text),
+        };
+    }
+}

@@ -1,0 +1,33 @@
+//! The policy: the file that operators write, compiled to an immutable snapshot that decides. Pure: no I/O, no clock.
+//!
+//! ```text
+//! bytes ─▶ yaml tree ─▶ Document ─▶ roles resolved, patterns indexed ─▶ Snapshot ─▶ decide(Query) ─▶ Decision ─▶ Permit
+//!          parse.rs: every fault at once        compile.rs                snapshot.rs
+//! ```
+//!
+//! Enforcement, `kordon explain` and the audit ask the same [`Snapshot::decide`].
+
+mod any;
+mod compile;
+mod decision;
+mod diff;
+mod document;
+mod hosts;
+mod index;
+mod parse;
+mod pattern;
+mod reason;
+mod rights;
+mod roles;
+mod snapshot;
+mod who;
+mod words;
+
+pub use compile::Loaded;
+pub use decision::{Decision, Effect, Evidence, EvidenceKind, Miss, Permit};
+pub use diff::Changes;
+pub use hosts::Hosts;
+pub use pattern::Pattern;
+pub use reason::ReasonCode;
+pub use rights::{Right, Use};
+pub use snapshot::{OwnTopics, Protection, Query, Settings, Snapshot};
