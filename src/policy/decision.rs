@@ -5,7 +5,7 @@ use super::rights::Right;
 use crate::model::Timestamp;
 use crate::wire::ApiKey;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Whether a rule allows or denies.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +93,13 @@ pub struct Evidence {
     pub note: Option<Arc<str>>,
 }
 
+impl Evidence {
+    /// What denies without being a rule.
+    fn without_rule(kind: EvidenceKind) -> Self {
+        Self { kind, id: "".into(), effect: Effect::Deny, role: None, not_before: None, expires: None, note: None }
+    }
+}
+
 /// How near a rule came to allowing what was then denied for want of an allow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Miss {
@@ -127,6 +134,14 @@ pub struct Decision {
 impl Decision {
     pub(super) fn new(allowed: bool, code: ReasonCode, evidence: &Arc<Evidence>, at: Timestamp) -> Self {
         Self { allowed, code, right: None, miss: None, at, evidence: Arc::clone(evidence) }
+    }
+
+    /// A refusal that no rule of the policy made: an API that is not served, one of the proxy's own topics, a session
+    /// that belongs to another connection. `code` says which.
+    pub fn refused(code: ReasonCode, at: Timestamp) -> Self {
+        let kind = if code == ReasonCode::Protected { EvidenceKind::OwnTopic } else { EvidenceKind::Default };
+        let evidence = if kind == EvidenceKind::OwnTopic { &OWN_TOPIC } else { &NO_RULE };
+        Self::new(false, code, evidence, at)
     }
 
     pub(super) fn with_right(mut self, right: Option<Right>) -> Self {
@@ -212,6 +227,8 @@ impl Decision {
             ReasonCode::ExplicitDeny => format!("{} denies{}", name_of(e), in_brackets(e)),
             ReasonCode::AclAllow | ReasonCode::PolicyAllow => format!("{} allows{}", name_of(e), in_brackets(e)),
             ReasonCode::GrantAllow => format!("temporary grant `{}`{}", e.id, in_brackets(e)),
+            ReasonCode::UnsupportedApi => "this api is refused to everybody".to_owned(),
+            ReasonCode::SessionUnknown => "the session was not opened on this connection".to_owned(),
             ReasonCode::NoMatch
             | ReasonCode::NotYetValid
             | ReasonCode::GrantExpired
@@ -219,9 +236,7 @@ impl Decision {
             | ReasonCode::GrantLimit
             | ReasonCode::Staged
             | ReasonCode::StageApproved
-            | ReasonCode::UnsupportedApi
             | ReasonCode::Malformed
-            | ReasonCode::SessionUnknown
             | ReasonCode::NotAuthenticated
             | ReasonCode::TokenExpired
             | ReasonCode::ConditionError
@@ -268,6 +283,9 @@ impl Permit {
     }
 }
 
+static OWN_TOPIC: LazyLock<Arc<Evidence>> = LazyLock::new(|| Arc::new(Evidence::without_rule(EvidenceKind::OwnTopic)));
+static NO_RULE: LazyLock<Arc<Evidence>> = LazyLock::new(|| Arc::new(Evidence::without_rule(EvidenceKind::Default)));
+
 fn name_of(e: &Evidence) -> String {
     match (&e.role, e.kind) {
         (Some(role), _) => format!("role `{role}` bound at `{}`", e.id),
@@ -306,6 +324,16 @@ mod tests {
             assert_eq!(span(millis), text);
         }
         assert_eq!(span(-5), "0ms");
+    }
+
+    #[test]
+    fn a_refusal_without_a_rule_says_why_and_lists_none() {
+        let unsupported = Decision::refused(ReasonCode::UnsupportedApi, Timestamp(0));
+        assert_eq!(unsupported.reason(), "this api is refused to everybody");
+        assert!(unsupported.permit().is_none() && unsupported.matched().is_none());
+        let own = Decision::refused(ReasonCode::Protected, Timestamp(0));
+        assert_eq!((own.evidence().kind, own.code()), (EvidenceKind::OwnTopic, ReasonCode::Protected));
+        assert!(own.same_cause(&Decision::refused(ReasonCode::Protected, Timestamp(9))));
     }
 
     #[test]
