@@ -19,6 +19,7 @@
 pub mod audit;
 pub mod cluster;
 pub mod config;
+pub mod identity;
 pub mod model;
 pub mod policy;
 pub mod telemetry;

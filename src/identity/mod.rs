@@ -1,0 +1,20 @@
+//! Who a client is: the only place that makes [`Verified`](crate::model::Verified) principals.
+//! Pure: tables and clock are arguments; reading files is the shell's business.
+
+pub mod fixed;
+pub mod sasl;
+pub mod users;
+
+use crate::model::{Principal, Timestamp, Verified};
+use std::sync::Arc;
+
+/// A proved identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Who the client is.
+    pub principal: Verified<Principal>,
+    /// Names of groups (without `Group:`) that the source of the identity claims, sorted, without duplicates.
+    pub groups: Arc<[Arc<str>]>,
+    /// The first instant at which the identity no longer holds.
+    pub expires: Option<Timestamp>,
+}

@@ -1,0 +1,187 @@
+//! The users file: one credential per person, for PLAIN and both SCRAMs.
+//!
+//! It holds the keys of SCRAM only (RFC 5802): PLAIN is verified by deriving the same key from the password.
+
+mod file;
+mod keys;
+
+pub use file::HEADER;
+pub use keys::{Hash, ITERATIONS, Keys, LEAST_ITERATIONS, MOST_ITERATIONS};
+
+use super::Login;
+use crate::model::{Principal, Timestamp, Verified};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The users of a file. Names are unique.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    users: Vec<User>,
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name; the principal is `User:` and this.
+    pub name: Arc<str>,
+    /// Names of groups, without `Group:`, sorted, without duplicates.
+    pub groups: Arc<[Arc<str>]>,
+    /// The keys of SCRAM-SHA-512.
+    pub sha512: Option<Keys>,
+    /// The keys of SCRAM-SHA-256.
+    pub sha256: Option<Keys>,
+    /// The first instant at which logins fail.
+    pub expires: Option<Timestamp>,
+    /// Whether logins fail.
+    pub disabled: bool,
+}
+
+impl User {
+    /// A user in no group, with keys for both hashes made from a password and one salt of at least 8 bytes.
+    pub fn with_password(name: &str, password: &str, salt: &[u8], iterations: u32) -> Self {
+        let mut user =
+            Self { name: name.into(), groups: [].into(), sha512: None, sha256: None, expires: None, disabled: false };
+        user.set_password(password, salt, iterations);
+        user
+    }
+
+    /// Replaces the keys.
+    pub fn set_password(&mut self, password: &str, salt: &[u8], iterations: u32) {
+        self.sha512 = Some(Keys::derive(Hash::Sha512, password, salt, iterations));
+        self.sha256 = Some(Keys::derive(Hash::Sha256, password, salt, iterations));
+    }
+
+    /// Replaces the groups.
+    pub fn set_groups<'g>(&mut self, groups: impl IntoIterator<Item = &'g str>) {
+        let mut groups: Vec<Arc<str>> = groups.into_iter().map(Arc::from).collect();
+        groups.sort();
+        groups.dedup();
+        self.groups = groups.into();
+    }
+
+    /// Whether the user may log in at this instant.
+    pub fn in_force(&self, now: Timestamp) -> bool {
+        !self.disabled && self.expires.is_none_or(|end| now < end)
+    }
+
+    /// The identity of this user, once a mechanism has proved it.
+    fn proved(&self) -> Login {
+        Login {
+            principal: Verified::proved(Principal::user(&self.name)),
+            groups: self.groups.clone(),
+            expires: self.expires,
+        }
+    }
+}
+
+impl Users {
+    /// The users in this order; a later one replaces an earlier one of the same name.
+    pub fn new(users: Vec<User>) -> Self {
+        let mut table = Self::default();
+        for user in users {
+            table.put(user);
+        }
+        table
+    }
+
+    /// The users, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &User> {
+        self.users.iter()
+    }
+
+    /// The user with this name.
+    pub fn get(&self, name: &str) -> Option<&User> {
+        self.by_name.get(name).and_then(|i| self.users.get(*i))
+    }
+
+    /// Adds a user, or replaces the one with the same name.
+    pub fn put(&mut self, user: User) {
+        if let Some(slot) = self.by_name.get(&user.name).and_then(|i| self.users.get_mut(*i)) {
+            *slot = user;
+        } else {
+            self.by_name.insert(user.name.clone(), self.users.len());
+            self.users.push(user);
+        }
+    }
+
+    /// Removes a user; whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.users.len();
+        self.users.retain(|user| &*user.name != name);
+        self.by_name = self.users.iter().enumerate().map(|(i, user)| (user.name.clone(), i)).collect();
+        self.users.len() < before
+    }
+
+    /// Judges a name and a password. A key is derived whether or not the name is known, and compared in constant
+    /// time, so that how long it takes does not tell who exists.
+    pub fn verify_password(&self, name: &str, password: &str, now: Timestamp) -> Option<Login> {
+        let user = self.get(name);
+        let keys = user.and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref()));
+        let matches = match keys {
+            Some(keys) => keys.matches(password),
+            None => {
+                // The stand-in for an unknown user never matches: no password has an all-zero key.
+                let _ = Keys::derive(Hash::Sha512, password, &[0; keys::SALT], ITERATIONS);
+                false
+            }
+        };
+        user.filter(|user| matches && user.in_force(now)).map(User::proved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alice() -> User {
+        User::with_password("alice", "secret", b"salt-of-alice", LEAST_ITERATIONS)
+    }
+
+    fn may(user: User, password: &str, now: i64) -> bool {
+        let name = user.name.clone();
+        Users::new(vec![user]).verify_password(&name, password, Timestamp(now)).is_some()
+    }
+
+    #[test]
+    fn a_login_carries_groups_and_end() {
+        let mut user = alice();
+        user.set_groups(["owners", "devs", "owners"]);
+        user.expires = Some(Timestamp(10));
+        let login = Users::new(vec![user]).verify_password("alice", "secret", Timestamp(9)).unwrap();
+        assert_eq!(login.principal.get(), &Principal::user("alice"));
+        assert_eq!(login.groups.iter().map(|g| &**g).collect::<Vec<_>>(), ["devs", "owners"]);
+        assert_eq!(login.expires, Some(Timestamp(10)));
+    }
+
+    #[test]
+    fn a_disabled_user_fails() {
+        let user = User { disabled: true, ..alice() };
+        assert!(may(alice(), "secret", 0));
+        assert!(!may(user, "secret", 0));
+    }
+
+    #[test]
+    fn the_end_is_the_first_instant_that_fails() {
+        let user = User { expires: Some(Timestamp(10)), ..alice() };
+        assert!(may(user.clone(), "secret", 9));
+        assert!(!may(user, "secret", 10));
+    }
+
+    #[test]
+    fn either_hash_is_enough() {
+        assert!(may(User { sha512: None, ..alice() }, "secret", 0));
+        assert!(may(User { sha256: None, ..alice() }, "secret", 0));
+        assert!(!may(User { sha512: None, ..alice() }, "Secret", 0));
+    }
+
+    #[test]
+    fn a_user_can_be_replaced_and_removed() {
+        let mut users = Users::new(vec![alice(), User { name: "bob".into(), ..alice() }]);
+        users.put(User { disabled: true, ..alice() });
+        assert!(users.get("alice").unwrap().disabled);
+        assert!(users.remove("alice") && !users.remove("alice"));
+        assert!(users.get("bob").is_some_and(|bob| &*bob.name == "bob"));
+        assert_eq!(users.iter().count(), 1);
+    }
+}
