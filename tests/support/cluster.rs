@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::fetch::{Jars, once, run};
 use super::gate::Gate;
 use super::java::{Admin, Java};
-use super::{log_file, ports, process, say, scratch, target, unique};
+use super::{log_file, ports, process, say, scratch, target, unique, write_once};
 
 /// The login of the `SASL` listener.
 pub const SASL_USER: &str = "kordon";
@@ -343,12 +343,8 @@ pub fn logging(jars: Jars) -> Vec<String> {
 }
 
 fn config(name: &str, text: &str) -> PathBuf {
-    static ONE_WRITER: Mutex<()> = Mutex::new(());
-    let _guard = ONE_WRITER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = scratch("logging").join(name);
-    if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
-        std::fs::write(&path, text).expect("logging configuration");
-    }
+    write_once(&path, text);
     path
 }
 

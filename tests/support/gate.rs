@@ -11,6 +11,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use kordon::wire::message::{decode_request, decode_response};
+use kordon::wire::{ApiKey, Node};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -69,6 +71,23 @@ pub struct Frame {
     pub bytes: Bytes,
     /// When its last byte passed.
     pub at: Instant,
+}
+
+impl Frame {
+    /// The request, decoded.
+    #[track_caller]
+    pub fn request(&self) -> Node {
+        assert_eq!(self.length, self.bytes.len(), "the tap kept only the beginning of this frame");
+        decode_request(&self.bytes).unwrap_or_else(|e| panic!("malformed request: {e}")).1
+    }
+
+    /// The answer, decoded.
+    #[track_caller]
+    pub fn answer(&self) -> Node {
+        assert_eq!(self.length, self.bytes.len(), "the tap kept only the beginning of this frame");
+        let decoded = decode_response(ApiKey(self.api), self.version, &self.bytes);
+        decoded.unwrap_or_else(|e| panic!("malformed answer: {e}")).1
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -185,13 +204,13 @@ impl Tap {
     }
 
     /// Requests of one API so far.
-    pub fn requests(&self, api: i16) -> Vec<Frame> {
-        lock(&self.frames).iter().filter(|f| f.way == Way::ToBroker && f.api == api).cloned().collect()
+    pub fn requests(&self, api: ApiKey) -> Vec<Frame> {
+        lock(&self.frames).iter().filter(|f| f.way == Way::ToBroker && f.api == api.0).cloned().collect()
     }
 
     /// Answers of one API so far.
-    pub fn answers(&self, api: i16) -> Vec<Frame> {
-        lock(&self.frames).iter().filter(|f| f.way == Way::FromBroker && f.api == api).cloned().collect()
+    pub fn answers(&self, api: ApiKey) -> Vec<Frame> {
+        lock(&self.frames).iter().filter(|f| f.way == Way::FromBroker && f.api == api.0).cloned().collect()
     }
 
     /// Forgets what was seen so far.

@@ -35,7 +35,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn from(details: Value) -> Self {
+    /// From the form `{"error", "message", …}` of the drivers.
+    pub fn from(details: Value) -> Self {
         let text = |key: &str| details[key].as_str().unwrap_or_default().to_owned();
         Self { class: text("error"), message: text("message"), details }
     }
@@ -54,9 +55,15 @@ pub struct Java {
     commands: Mutex<(u64, ChildStdin)>,
     waiting: Waiting,
     log: PathBuf,
+    pid: u32,
 }
 
 impl Java {
+    /// Process id of the JVM.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The newest clients, 4.4.0. What a test uses unless it says why not.
     pub fn newest() -> &'static Java {
         static JAVA: OnceLock<Java> = OnceLock::new();
@@ -110,7 +117,7 @@ impl Java {
             }
             takers.lock().unwrap().clear();
         });
-        Java { commands, waiting, log }
+        Java { commands, waiting, log, pid: child.id() }
     }
 
     /// Sends a command without waiting; the answer comes later.

@@ -9,15 +9,21 @@
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+pub mod audit;
 pub mod cluster;
 pub mod fetch;
 pub mod gate;
 pub mod java;
+pub mod metrics;
+pub mod node;
 pub mod ports;
 pub mod process;
+pub mod proxy;
+pub mod python;
+pub mod raw;
 pub mod tools;
 
 /// The build directory of this run.
@@ -52,6 +58,15 @@ pub fn log_file(name: &str) -> PathBuf {
 /// Tells whoever watches the run something at once, also when the output of tests is captured.
 pub fn say(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "kordon-test: {text}");
+}
+
+/// Writes a file that several threads want alike, so that none reads half of it.
+pub fn write_once(path: &Path, text: &str) {
+    static ONE_WRITER: Mutex<()> = Mutex::new(());
+    let _guard = ONE_WRITER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if std::fs::read_to_string(path).ok().as_deref() != Some(text) {
+        std::fs::write(path, text).unwrap_or_else(|e| panic!("cannot write `{}`: {e}", path.display()));
+    }
 }
 
 /// A name that no other test of this run uses.

@@ -81,12 +81,10 @@ pub fn console_with(tool: &str, args: &[&str], input: &str) -> Ran {
 /// Warnings and errors alone, on standard error.
 fn quiet() -> String {
     let path = super::scratch("logging").join("tools-log4j2.properties");
-    if !path.exists() {
-        let text = "status = error\nappender.err.type = Console\nappender.err.name = err\nappender.err.target = SYSTEM_ERR\n\
+    let text = "status = error\nappender.err.type = Console\nappender.err.name = err\nappender.err.target = SYSTEM_ERR\n\
                     appender.err.layout.type = PatternLayout\nappender.err.layout.pattern = [%d] %p %m (%c)%n\n\
                     rootLogger.level = warn\nrootLogger.appenderRef.err.ref = err\n";
-        std::fs::write(&path, text).expect("logging configuration");
-    }
+    super::write_once(&path, text);
     format!("-Dlog4j2.configurationFile={}", path.display())
 }
 

@@ -243,7 +243,7 @@ final class Consumers {
             CRC32 crc = new CRC32();
             crc.update(value);
             node.put("size", value.length).put("crc", crc.getValue());
-            if (value.length <= 4000) {
+            if (value.length <= 65536) {
                 node.put("value", new String(value, StandardCharsets.UTF_8));
             }
         }

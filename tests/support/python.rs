@@ -1,0 +1,30 @@
+//! librdkafka, by way of its Python binding: one process per step.
+
+use serde_json::Value;
+
+use super::fetch::confluent_kafka;
+use super::java::Failure;
+use super::tools::run;
+use super::{process, scratch};
+
+/// Runs one step of `python/client.py`: `op` is `produce`, `consume`, `topics`, `create` or `versions`.
+///
+/// # Errors
+/// What librdkafka said, by the name of its error code.
+#[track_caller]
+pub fn librdkafka(command: &Value) -> Result<Value, Failure> {
+    let script = scratch("python").join("client.py");
+    super::write_once(&script, include_str!("python/client.py"));
+    let mut python = process::command("python3");
+    python.env("PYTHONPATH", confluent_kafka()).arg(&script).arg(command.to_string());
+    outcome(run(python, "`python3`", ""))
+}
+
+/// The answer that a step printed on its last line.
+#[track_caller]
+pub fn outcome(ran: super::tools::Ran) -> Result<Value, Failure> {
+    let last = ran.out.lines().last().unwrap_or_default();
+    let mut answer: Value =
+        serde_json::from_str(last).unwrap_or_else(|_| panic!("no answer: {}\n{}", ran.out, ran.err));
+    if answer.get("error").is_some() { Err(Failure::from(answer)) } else { Ok(answer["ok"].take()) }
+}
