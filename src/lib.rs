@@ -19,9 +19,11 @@
 pub mod audit;
 pub mod cluster;
 pub mod config;
+pub mod enforce;
 pub mod identity;
 pub mod model;
 pub mod policy;
+pub mod session;
 pub mod telemetry;
 pub mod wire;
 pub mod yaml;

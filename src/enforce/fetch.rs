@@ -1,0 +1,383 @@
+//! Fetch (API 1), with its sessions (KIP-227).
+//!
+//! Source: Kafka 4.1 `KafkaApis.handleFetchRequest`, `FetchManager.newContext`, `FetchSession`. A consumer needs READ on
+//! each topic, a follower CLUSTER_ACTION; either way a denied partition fails with 29. Kafka finds a session by its number
+//! alone and authorizes each fetch anew; behind one upstream principal anybody could continue anybody's session
+//! (threat 1). So a session exists only for the connection on which the proxy saw it created. While all of a session's
+//! topics are allowed sessions work, and the proxy remembers the topics. A full fetch with a denied topic goes on without
+//! a session. If a remembered topic is no longer allowed, the session is answered FETCH_SESSION_ID_NOT_FOUND; the client
+//! then sends a full fetch, and the denial goes its usual way.
+
+use super::judge::Judge;
+use super::record::Names;
+use super::rule::{Request, Rule, Then, Verdict};
+use super::split::{Outcome, TopicFields, copy_topic, no_records};
+use crate::model::{Operation, Resource, ResourceType, TopicName};
+use crate::policy::{Decision, Permit, ReasonCode, Use};
+use crate::wire::schema::fetch::request::{self as req, fetch_partition, fetch_topic, forgotten_topic, replica_state};
+use crate::wire::schema::fetch::response::{self as res, fetchable_topic_response, node_endpoint, partition_data};
+use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// First version with sessions and a top-level error.
+pub const FIRST_SESSION_VERSION: i16 = 7;
+/// Sessions remembered per connection. A client has one; beyond this its fetches go on without.
+const MAX_SESSIONS: usize = 16;
+/// The epoch that closes a session, or means none.
+const FINAL_EPOCH: i32 = -1;
+/// The epoch that opens a session.
+const INITIAL_EPOCH: i32 = 0;
+
+const REQUEST_TOPIC: TopicFields = TopicFields { name: fetch_topic::TOPIC, id: Some(fetch_topic::TOPIC_ID) };
+const FORGOTTEN_TOPIC: TopicFields = TopicFields { name: forgotten_topic::TOPIC, id: Some(forgotten_topic::TOPIC_ID) };
+const RESPONSE_TOPIC: TopicFields =
+    TopicFields { name: fetchable_topic_response::TOPIC, id: Some(fetchable_topic_response::TOPIC_ID) };
+
+/// The topics of a fetch session and their partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionTopics {
+    topics: HashMap<Arc<str>, BTreeSet<i32>>,
+}
+
+impl SessionTopics {
+    /// The names of the topics.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(|name| &**name)
+    }
+
+    /// Whether there is no topic in it.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    fn add(&mut self, name: &str, partitions: impl Iterator<Item = i32>) {
+        match self.topics.get_mut(name) {
+            Some(known) => known.extend(partitions),
+            None => {
+                self.topics.insert(name.into(), partitions.collect());
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &str, partitions: impl Iterator<Item = i32>) {
+        if let Some(known) = self.topics.get_mut(name) {
+            for partition in partitions {
+                known.remove(&partition);
+            }
+            if known.is_empty() {
+                self.topics.remove(name);
+            }
+        }
+    }
+}
+
+/// The fetch sessions that this connection saw created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchSessions {
+    by_id: HashMap<i32, SessionTopics>,
+}
+
+impl FetchSessions {
+    /// The topics of a session.
+    pub fn topics(&self, id: i32) -> Option<&SessionTopics> {
+        self.by_id.get(&id)
+    }
+
+    /// Remembers a session that the broker made. One too many is not remembered: it is then unknown, and refused.
+    pub fn created(&mut self, id: i32, topics: SessionTopics) {
+        if self.by_id.len() < MAX_SESSIONS || self.by_id.contains_key(&id) {
+            self.by_id.insert(id, topics);
+        }
+    }
+
+    /// Forgets a session.
+    pub fn ended(&mut self, id: i32) {
+        self.by_id.remove(&id);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+/// What a forwarded fetch does to the sessions.
+#[derive(Debug)]
+pub enum SessionPlan {
+    /// No session takes part.
+    None,
+    /// The broker may open a session with these topics.
+    Create(SessionTopics),
+    /// A session that the connection knows continues.
+    Continue(i32),
+}
+
+/// What is done with the answer to a forwarded fetch.
+#[derive(Debug)]
+pub struct FetchPlan {
+    /// What it does to the sessions.
+    pub session: SessionPlan,
+    /// The refused topics, as elements of the answer.
+    pub denied: Vec<Node>,
+    /// The topics of a fetch outside of a continued session: to judge the answer again after a wait.
+    names: Names,
+    follower: bool,
+    /// The request body, kept below version 7 to name its partitions if the answer must be withheld.
+    old_body: Option<Bytes>,
+}
+
+impl FetchPlan {
+    /// Judges the waiting answer again: whether all that was forwarded is still allowed.
+    pub fn still_allowed(&self, judge: &mut Judge<'_>) -> bool {
+        if self.follower {
+            return judge.cluster(Operation::ClusterAction).is_allowed();
+        }
+        match &self.session {
+            SessionPlan::Continue(id) => {
+                let topics = judge.sessions.topics(*id).cloned().unwrap_or_default();
+                ask_all(judge, topics.names()).is_some()
+            }
+            SessionPlan::None | SessionPlan::Create(_) => ask_all(judge, self.names.iter()).is_some(),
+        }
+    }
+
+    /// The answer in place of one that lost its right. From version 7 on FETCH_SESSION_ID_NOT_FOUND: the client asks again
+    /// in full. Below, the partitions that were asked for: refused ones with 29, the others as having nothing new.
+    ///
+    /// # Errors
+    /// The kept request cannot be read (never: it was walked before).
+    pub fn withheld(&self, version: i16, judge: &mut Judge<'_>) -> Result<Node, WireError> {
+        if version >= FIRST_SESSION_VERSION {
+            return Ok(session_not_found());
+        }
+        let mut answer = Node::response(ApiKey::FETCH);
+        let Some(body) = &self.old_body else { return Ok(answer) };
+        let mut request = crate::wire::decode(ApiKey::FETCH.request_def()?, version, body)?;
+        for topic in request.take_nodes(req::TOPICS) {
+            let allowed = judge.decide(Operation::Read, TopicName(topic.str(fetch_topic::TOPIC))).is_allowed();
+            let refused = refuse_topic(&topic, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+            answer.push(res::RESPONSES, if allowed { nothing_new(refused) } else { refused });
+        }
+        answer.nodes_mut(res::RESPONSES).extend(self.denied.iter().cloned());
+        Ok(answer)
+    }
+}
+
+/// The rule of Fetch.
+pub(super) struct Fetch;
+
+impl Rule for Fetch {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        let view = request.view;
+        let (id, epoch) = (view.i32(req::SESSION_ID), view.i32(req::SESSION_EPOCH));
+        let full = epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH;
+        if (id != 0 || !full) && judge.sessions.topics(id).is_none() {
+            let unknown = Decision::refused(ReasonCode::SessionUnknown, judge.cx.now);
+            judge.note(Operation::Read, Resource::new(ResourceType::Topic, ""), &unknown);
+            return Ok(Verdict::Answer(session_not_found()));
+        }
+        let follower = is_follower(view);
+        let follows = if follower { judge.cluster(Operation::ClusterAction).permit() } else { None };
+        if follower && follows.is_none() {
+            let topics = request.decode().take_nodes(req::TOPICS);
+            return Ok(Verdict::Answer(refuse(topics.iter().map(|t| (t, ErrorCode::TOPIC_AUTHORIZATION_FAILED)))));
+        }
+        let outcome = ask(judge, follows, view);
+        if !outcome.unresolved.is_empty() {
+            return Ok(Verdict::Probe(outcome.unresolved));
+        }
+        if full { judge_full(request, judge, outcome, follower) } else { judge_next(request, judge, outcome, follower) }
+    }
+}
+
+/// Opens a session or goes without one.
+fn judge_full(
+    request: &Request<'_, '_>,
+    judge: &mut Judge<'_>,
+    mut outcome: Outcome,
+    follower: bool,
+) -> Result<Verdict, WireError> {
+    let view = request.view;
+    let Some(permit) = outcome.permit.take() else {
+        let mut topics = request.decode().take_nodes(req::TOPICS);
+        let cut = outcome.cut(&mut topics);
+        return Ok(Verdict::Answer(refuse(cut.iter().map(|(t, e)| (t, *e)))));
+    };
+    let old = view.i32(req::SESSION_ID);
+    if old != 0 {
+        judge.sessions.ended(old);
+    }
+    let mut plan = plan(request, follower);
+    if outcome.denied.is_empty() {
+        if view.i32(req::SESSION_EPOCH) == INITIAL_EPOCH && request.version() >= FIRST_SESSION_VERSION {
+            let mut topics = SessionTopics::default();
+            for topic in view.items(req::TOPICS) {
+                if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
+                    topics.add(&name, partitions_of(topic));
+                }
+            }
+            plan.session = SessionPlan::Create(topics);
+        }
+        remember_names(judge, view, &mut plan.names);
+        return Ok(Verdict::Forward(permit, Then::Fetch(plan)));
+    }
+    let mut node = request.decode();
+    let cut = outcome.cut(node.nodes_mut(req::TOPICS));
+    for topic in node.nodes(req::TOPICS) {
+        let id = topic.uuid(fetch_topic::TOPIC_ID);
+        match judge.topic_name(id) {
+            Ok(name) if !id.is_zero() => plan.names.push(&name),
+            Ok(_) | Err(_) => plan.names.push(topic.str(fetch_topic::TOPIC)),
+        }
+    }
+    node.set(req::SESSION_EPOCH, FINAL_EPOCH);
+    plan.denied = cut.iter().map(|(topic, error)| refuse_topic(topic, *error)).collect();
+    Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)))
+}
+
+/// Continues a session that this connection knows.
+fn judge_next(
+    request: &Request<'_, '_>,
+    judge: &mut Judge<'_>,
+    outcome: Outcome,
+    follower: bool,
+) -> Result<Verdict, WireError> {
+    let view = request.view;
+    let id = view.i32(req::SESSION_ID);
+    let mut topics = judge.sessions.topics(id).cloned().unwrap_or_default();
+    for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
+        if let Some(name) = name_of(judge, topic, FORGOTTEN_TOPIC) {
+            topics.forget(&name, topic.i32s(forgotten_topic::PARTITIONS));
+        }
+    }
+    let remembered = if follower {
+        outcome.permit
+    } else {
+        ask_all(judge, topics.names()).or_else(|| outcome.permit.filter(|_| topics.is_empty()))
+    };
+    // A session without topics has nothing to permit; it too begins anew.
+    let Some(permit) = remembered.filter(|_| outcome.denied.is_empty()) else {
+        judge.sessions.ended(id);
+        return Ok(Verdict::Answer(session_not_found()));
+    };
+    for topic in view.items(req::TOPICS) {
+        if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
+            topics.add(&name, partitions_of(topic));
+        }
+    }
+    judge.sessions.created(id, topics);
+    let mut plan = plan(request, follower);
+    plan.session = SessionPlan::Continue(id);
+    Ok(Verdict::Forward(permit, Then::Fetch(plan)))
+}
+
+/// Decides READ for each topic of the request. A follower has shown CLUSTER_ACTION; only the proxy's own topics are held
+/// back from it (threat 4).
+fn ask(judge: &mut Judge<'_>, follows: Option<Permit>, view: View<'_, '_>) -> Outcome {
+    if follows.is_none() {
+        return Outcome::of_topics(judge, Use::Normal, Operation::Read, view, req::TOPICS, REQUEST_TOPIC);
+    }
+    let mut outcome = Outcome { permit: follows, ..Outcome::default() };
+    for (place, topic) in view.items(req::TOPICS).enumerate() {
+        let own =
+            name_of(judge, topic, REQUEST_TOPIC).filter(|name| judge.refuse_own(Operation::Read, TopicName(name)));
+        if own.is_some() {
+            outcome.denied.push((place, ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+        }
+    }
+    outcome
+}
+
+/// A permit if READ is allowed on every one of these names; `None` also if there is none.
+fn ask_all<'n>(judge: &mut Judge<'_>, names: impl Iterator<Item = &'n str>) -> Option<Permit> {
+    let mut permit = None;
+    for name in names {
+        permit = Some(judge.decide(Operation::Read, TopicName(name)).permit()?);
+    }
+    permit
+}
+
+fn plan(request: &Request<'_, '_>, follower: bool) -> FetchPlan {
+    let old = request.version() < FIRST_SESSION_VERSION;
+    FetchPlan {
+        session: SessionPlan::None,
+        denied: Vec::new(),
+        names: Names::default(),
+        follower,
+        old_body: old.then(|| Bytes::copy_from_slice(request.body)),
+    }
+}
+
+fn remember_names(judge: &Judge<'_>, view: View<'_, '_>, names: &mut Names) {
+    for topic in view.items(req::TOPICS) {
+        if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
+            names.push(&name);
+        }
+    }
+}
+
+/// Whether a broker, or somebody who says so, asks: `replica_id`, or `replica_state` from version 15 on.
+fn is_follower(view: View<'_, '_>) -> bool {
+    view.i32(req::REPLICA_ID) >= 0
+        || view.strct(req::REPLICA_STATE).is_some_and(|state| state.i32(replica_state::REPLICA_ID) >= 0)
+}
+
+fn name_of(judge: &Judge<'_>, topic: View<'_, '_>, fields: TopicFields) -> Option<Arc<str>> {
+    match fields.id.filter(|id| topic.has(*id)) {
+        Some(id) => judge.topic_name(topic.uuid(id)).ok(),
+        None => Some(topic.str(fields.name).into()),
+    }
+}
+
+fn partitions_of(topic: View<'_, '_>) -> impl Iterator<Item = i32> {
+    topic.items(fetch_topic::PARTITIONS).map(|partition| partition.i32(fetch_partition::PARTITION))
+}
+
+/// Puts told addresses in place of the brokers' own (KIP-951).
+pub fn rewrite_endpoints(answer: &mut Node, judge: &mut Judge<'_>) {
+    answer.nodes_mut(res::NODE_ENDPOINTS).retain_mut(|endpoint| {
+        judge.rewrite_address(endpoint, node_endpoint::NODE_ID, node_endpoint::HOST, node_endpoint::PORT)
+    });
+}
+
+fn session_not_found() -> Node {
+    Node::response(ApiKey::FETCH).with(res::ERROR_CODE, ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
+}
+
+fn refuse<'n>(topics: impl Iterator<Item = (&'n Node, ErrorCode)>) -> Node {
+    let mut answer = Node::response(ApiKey::FETCH);
+    for (topic, error) in topics {
+        answer.push(res::RESPONSES, refuse_topic(topic, error));
+    }
+    answer
+}
+
+/// A refused topic as `FetchResponse.partitionResponse` (Kafka 4.1) makes it: no offsets, no transactions, no records.
+fn refuse_topic(topic: &Node, error: ErrorCode) -> Node {
+    let mut refused = Node::response(ApiKey::FETCH).child(res::RESPONSES);
+    copy_topic(topic, REQUEST_TOPIC, &mut refused, RESPONSE_TOPIC);
+    for partition in topic.nodes(fetch_topic::PARTITIONS) {
+        let node = refused
+            .child(fetchable_topic_response::PARTITIONS)
+            .with(partition_data::PARTITION_INDEX, partition.int(fetch_partition::PARTITION))
+            .with(partition_data::ERROR_CODE, error)
+            .with(partition_data::HIGH_WATERMARK, -1i64)
+            .with(partition_data::RECORDS, no_records());
+        refused.push(fetchable_topic_response::PARTITIONS, node);
+    }
+    refused
+}
+
+fn nothing_new(mut topic: Node) -> Node {
+    for partition in topic.nodes_mut(fetchable_topic_response::PARTITIONS) {
+        partition.set(partition_data::ERROR_CODE, ErrorCode::NONE);
+    }
+    topic
+}

@@ -1,0 +1,224 @@
+//! What is written down of every decision: request × operation × outcome × rule, with the names it covers.
+
+use crate::model::{Connection, Operation, ResourceType, Subject, Timestamp};
+use crate::policy::Decision;
+use crate::wire::ApiKey;
+
+/// The category of an API in the audit (audit.md).
+// FROZEN: the words are part of the event format.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// Produce and the calls of a transaction.
+    DataWrite,
+    /// Fetch and what finds offsets.
+    DataRead,
+    /// What a member of a group does.
+    GroupMember,
+    /// What changes a group from outside.
+    GroupWrite,
+    /// What changes topics.
+    TopicWrite,
+    /// What changes configuration.
+    ConfigWrite,
+    /// What changes ACLs.
+    AclWrite,
+    /// What changes credentials.
+    CredentialWrite,
+    /// What changes the cluster.
+    ClusterWrite,
+    /// What only describes or lists.
+    Read,
+}
+
+impl Category {
+    /// The word in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DataWrite => "data_write",
+            Self::DataRead => "data_read",
+            Self::GroupMember => "group_member",
+            Self::GroupWrite => "group_write",
+            Self::TopicWrite => "topic_write",
+            Self::ConfigWrite => "config_write",
+            Self::AclWrite => "acl_write",
+            Self::CredentialWrite => "credential_write",
+            Self::ClusterWrite => "cluster_write",
+            Self::Read => "read",
+        }
+    }
+
+    /// Whether what is in the category changes something outside of the data path; such decisions are never merged.
+    pub const fn is_mutation(self) -> bool {
+        match self {
+            Self::DataWrite | Self::DataRead | Self::GroupMember | Self::Read => false,
+            Self::GroupWrite
+            | Self::TopicWrite
+            | Self::ConfigWrite
+            | Self::AclWrite
+            | Self::CredentialWrite
+            | Self::ClusterWrite => true,
+        }
+    }
+}
+
+/// A list of names in one reusable buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    /// Adds a name.
+    pub fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Forgets the names and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// The names, in the order in which they were asked for.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends.iter().copied()).map(|(from, to)| self.text.get(from..to).unwrap_or_default())
+    }
+}
+
+/// Equal decisions of one request: same operation, type of resource, outcome and rule.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The operation asked for (Kafka's; `decision.right()` names a virtual one).
+    pub operation: Operation,
+    /// The type of the resources.
+    pub kind: ResourceType,
+    /// The resources asked for, not those of the rule that matched.
+    pub names: Names,
+    /// Outcome, cause, evidence.
+    pub decision: Decision,
+    /// A check that only filters a listing.
+    pub probe: bool,
+}
+
+/// The decisions of one request, in memory that is used again for the next.
+#[derive(Debug, Default)]
+pub struct Trail {
+    records: Vec<Record>,
+    used: usize,
+    /// What the request asks for, as JSON text, for mutations (audit.md: "Mutations carry their arguments").
+    pub arguments: Option<String>,
+}
+
+impl Trail {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.arguments = None;
+    }
+
+    /// Adds a decision, to an equal one if there is one.
+    pub fn add(&mut self, operation: Operation, kind: ResourceType, name: &str, decision: &Decision, probe: bool) {
+        let same = |r: &Record| {
+            r.operation == operation && r.kind == kind && r.probe == probe && r.decision.same_cause(decision)
+        };
+        let used = self.used;
+        if let Some(record) = self.records.iter_mut().take(used).find(|r| same(r)) {
+            record.names.push(name);
+            return;
+        }
+        if let Some(record) = self.records.get_mut(used) {
+            record.operation = operation;
+            record.kind = kind;
+            record.names.clear();
+            record.decision = decision.clone();
+            record.probe = probe;
+        } else {
+            let (names, decision) = (Names::default(), decision.clone());
+            self.records.push(Record { operation, kind, names, decision, probe });
+        }
+        if let Some(record) = self.records.get_mut(used) {
+            record.names.push(name);
+        }
+        self.used = used + 1;
+    }
+
+    /// The records so far.
+    pub fn records(&self) -> &[Record] {
+        self.records.get(..self.used).unwrap_or_default()
+    }
+
+    /// Whether nothing was decided.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+}
+
+/// The request that decisions belong to.
+#[derive(Copy, Clone, Debug)]
+pub struct RequestFacts<'a> {
+    /// Who asks.
+    pub subject: &'a Subject,
+    /// The connection it came by.
+    pub connection: &'a Connection,
+    /// API.
+    pub key: ApiKey,
+    /// Version of the API.
+    pub version: i16,
+    /// The client's number for the request.
+    pub correlation_id: i32,
+    /// The client's name for itself.
+    pub client_id: Option<&'a str>,
+    /// Name and version of the client's software, from ApiVersions.
+    pub software: Option<(&'a str, &'a str)>,
+    /// Category of the API.
+    pub category: Category,
+    /// Asked again and again while nothing happens (Fetch, heartbeats, ListOffsets): merged by default.
+    pub polling: bool,
+    /// Size of the request in bytes.
+    pub bytes: usize,
+    /// When it was judged.
+    pub now: Timestamp,
+    /// The revision that it was judged by.
+    pub revision: &'a crate::model::Revision,
+}
+
+/// Takes decisions to the audit. The session asks [`Recorder::has_room`] before it judges a request.
+pub trait Recorder {
+    /// Whether the audit has room for the decisions of one more request.
+    fn has_room(&self) -> bool;
+    /// Takes over the decisions of one request. `Some` = the request must wait until this token is reported durable.
+    fn record(&mut self, request: &RequestFacts<'_>, trail: &Trail) -> Option<DurableToken>;
+}
+
+/// Names a set of events whose durability a request waits for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DurableToken(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn names_come_back_in_order_and_may_be_empty() {
+        let mut names = Names::default();
+        for name in ["b", "", "a"] {
+            names.push(name);
+        }
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["b", "", "a"]);
+        names.clear();
+        assert!(names.is_empty());
+    }
+}

@@ -1,0 +1,315 @@
+//! The machine: its state, what goes in, what comes out.
+
+use super::answer::Answering;
+use super::inflight::{Finished, Inflight};
+use super::outbox::Outbox;
+use crate::enforce::fetch::FetchSessions;
+use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
+use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
+use crate::policy::Snapshot;
+use crate::wire::{Scan, WireError};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+/// What a connection is judged and answered by; replaced as a whole when something changes.
+#[derive(Clone)]
+pub struct World {
+    /// The policy in force.
+    pub snapshot: Arc<Snapshot>,
+    /// What is known of the cluster.
+    pub topology: Arc<Topology>,
+    /// The told addresses of this listener.
+    pub routes: Arc<Routes>,
+}
+
+/// Bounds of one connection (`limits` in the configuration), in bytes and requests.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request, without its length field.
+    pub frame: usize,
+    /// Unanswered requests; beyond it nothing more is read.
+    pub in_flight: usize,
+    /// Of those, written to the broker.
+    pub ahead_requests: usize,
+    /// The same in bytes; at least one request goes.
+    pub ahead_bytes: usize,
+    /// The largest answer that is gathered to be changed.
+    pub response_in_memory: usize,
+}
+
+/// The time, as the shell reads it.
+#[derive(Copy, Clone, Debug)]
+pub struct Now {
+    /// The instant that decisions are made for.
+    pub wall: Timestamp,
+    /// Microseconds of a clock that never goes back, for durations.
+    pub micros: u64,
+}
+
+/// What happened.
+pub enum Input {
+    /// Bytes were added to [`Machine::from_client`].
+    Client,
+    /// The client will send nothing more.
+    ClientEnd,
+    /// The connection to the broker stands.
+    BrokerReady,
+    /// Bytes were added to [`Machine::from_broker`].
+    Broker,
+    /// The broker will send nothing more.
+    BrokerEnd,
+    /// The audit has room again.
+    Room,
+    /// The topic ids of [`Outputs::lookups`] were asked for; this is what is known now.
+    LookedUp(Arc<Topology>),
+    /// The events of this token are durable.
+    Durable(DurableToken),
+    /// A new policy, or a new view of the cluster.
+    World(World),
+    /// Time has passed.
+    Tick,
+}
+
+/// What the shell is asked to do. It empties the lists.
+#[derive(Default)]
+pub struct Outputs {
+    /// Ask the cluster for these topic ids, then say [`Input::LookedUp`].
+    pub lookups: Vec<TopicId>,
+    /// Say [`Input::Room`] when the audit has room.
+    pub wants_room: bool,
+    /// Answered requests, for metrics.
+    pub finished: Vec<Finished>,
+    /// Brokers without an address on this listener, met in answers.
+    pub unmapped: Vec<i32>,
+    /// What was wrong, in words, with the reason for which the connection ends.
+    pub detail: Option<String>,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// A body of the client does not follow its schema.
+    #[error("api {api} version {version}: {error}")]
+    PeerSentRequest {
+        /// The API's name.
+        api: &'static str,
+        /// The version.
+        version: i16,
+        /// What is wrong.
+        error: WireError,
+    },
+    /// An answer of the broker cannot be read.
+    #[error("answer to {api} version {version}: {error}")]
+    UpstreamSentAnswer {
+        /// The API's name.
+        api: &'static str,
+        /// The version.
+        version: i16,
+        /// What is wrong.
+        error: WireError,
+    },
+    /// An answer that belongs to no request.
+    #[error("the broker answered correlation id {got}, {expected} was due")]
+    UpstreamSentCorrelation {
+        /// What came.
+        got: i32,
+        /// What was due; -1 = nothing.
+        expected: i32,
+    },
+}
+
+/// What a request waits for before it is written to the broker.
+pub(super) enum Wait {
+    Nothing,
+    /// Topic ids are being looked up for the request in `held`.
+    Topics,
+    /// Its events are being made durable; it is judged and ready.
+    Durable(DurableToken, Box<super::request::Judged>),
+    /// A request that may ask the broker again is under way.
+    Alone,
+}
+
+/// One client connection.
+pub struct Machine {
+    /// Bytes of the client, not yet taken.
+    pub from_client: BytesMut,
+    /// Bytes of the broker, not yet taken.
+    pub from_broker: BytesMut,
+    /// Bytes for the client.
+    pub to_client: Outbox,
+    /// Bytes for the broker.
+    pub to_broker: Outbox,
+    pub(super) connection: Arc<Connection>,
+    pub(super) subject: Verified<Subject>,
+    pub(super) client_id: Option<Arc<str>>,
+    pub(super) software: Option<(Arc<str>, Arc<str>)>,
+    pub(super) world: World,
+    pub(super) generation: u64,
+    pub(super) edge: Option<Timestamp>,
+    pub(super) edge_known: bool,
+    admitted_by: Option<u64>,
+    /// A request whose topic ids are being looked up.
+    pub(super) held: Option<Bytes>,
+    pub(super) limits: Limits,
+    pub(super) scan: Scan,
+    pub(super) trail: Trail,
+    pub(super) sessions: FetchSessions,
+    pub(super) inflight: Inflight,
+    pub(super) answering: Answering,
+    pub(super) wait: Wait,
+    pub(super) looked_up: bool,
+    pub(super) broker_ready: bool,
+    pub(super) client_ended: bool,
+    pub(super) closing: Option<CloseReason>,
+    /// Places in the queue that close the connection: nothing more is judged behind one.
+    pub(super) last_words: bool,
+}
+
+impl Machine {
+    /// A machine for a client whose principal is proved.
+    pub fn new(connection: Arc<Connection>, subject: Verified<Subject>, world: World, limits: Limits) -> Self {
+        Self {
+            from_client: BytesMut::new(),
+            from_broker: BytesMut::new(),
+            to_client: Outbox::default(),
+            to_broker: Outbox::default(),
+            connection,
+            subject,
+            client_id: None,
+            software: None,
+            world,
+            generation: 0,
+            edge: None,
+            edge_known: false,
+            admitted_by: None,
+            held: None,
+            limits,
+            scan: Scan::new(),
+            trail: Trail::default(),
+            sessions: FetchSessions::default(),
+            inflight: Inflight::default(),
+            answering: Answering::Idle,
+            wait: Wait::Nothing,
+            looked_up: false,
+            broker_ready: false,
+            client_ended: false,
+            closing: None,
+            last_words: false,
+        }
+    }
+
+    /// Takes an input and does all that can be done with it.
+    ///
+    /// # Errors
+    /// The connection must end now; [`Machine::closing`] has the reason, the error the words.
+    pub fn handle(
+        &mut self,
+        input: Input,
+        now: Now,
+        recorder: &mut dyn Recorder,
+        out: &mut Outputs,
+    ) -> Result<(), SessionError> {
+        match input {
+            Input::Client | Input::Broker | Input::Room | Input::Tick => {}
+            Input::ClientEnd => self.client_ended = true,
+            Input::BrokerReady => self.broker_ready = true,
+            Input::BrokerEnd => self.close(CloseReason::UpstreamClosed),
+            Input::LookedUp(topology) => {
+                self.world.topology = topology;
+                if matches!(self.wait, Wait::Topics) {
+                    self.wait = Wait::Nothing;
+                    self.looked_up = true;
+                }
+            }
+            Input::Durable(token) => self.durable(token, now, out),
+            Input::World(world) => {
+                if !Arc::ptr_eq(&world.snapshot, &self.world.snapshot) {
+                    self.generation += 1;
+                    self.edge_known = false;
+                }
+                self.world = world;
+            }
+        }
+        self.refresh_edge(now);
+        self.check_admission(now);
+        self.take_answers(now, recorder, out)?;
+        self.take_requests(now, recorder, out)?;
+        // Answers made here may stand in front.
+        self.flush_local(now, out);
+        if self.client_ended && self.idle_after_end() {
+            self.close(CloseReason::ClientEof);
+        }
+        Ok(())
+    }
+
+    /// The reason for which the connection ends, once it is decided. What waits in `to_broker` and `to_client` is still
+    /// to be written.
+    pub fn closing(&self) -> Option<CloseReason> {
+        self.closing
+    }
+
+    /// Whether nothing is unanswered.
+    pub fn is_idle(&self) -> bool {
+        self.inflight.is_empty() && matches!(self.wait, Wait::Nothing)
+    }
+
+    /// Whether a request has begun to arrive and is not whole.
+    pub fn in_frame(&self) -> bool {
+        !self.from_client.is_empty() && matches!(self.wait, Wait::Nothing)
+    }
+
+    /// Whether more of the client's bytes are welcome: its next request is not there yet, and there is room for it.
+    pub fn wants_client(&self) -> bool {
+        self.closing.is_none() && !self.client_ended && !self.last_words && !self.has_request()
+    }
+
+    /// The next instant at which a right begins or ends: time to say [`Input::Tick`].
+    pub fn next_edge(&self) -> Option<Timestamp> {
+        self.edge
+    }
+
+    /// How many requests are unanswered.
+    pub fn unanswered(&self) -> usize {
+        self.inflight.len()
+    }
+
+    /// Who is connected.
+    pub fn subject(&self) -> &Subject {
+        self.subject.get()
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        self.closing.get_or_insert(reason);
+    }
+
+    /// A snapshot's rules begin and end by the clock alone; what was judged before an edge is judged anew after it.
+    fn refresh_edge(&mut self, now: Now) {
+        let passed = self.edge.is_some_and(|edge| now.wall >= edge);
+        if passed {
+            self.generation += 1;
+        }
+        if passed || !self.edge_known {
+            self.edge = self.world.snapshot.next_edge(now.wall);
+            self.edge_known = true;
+        }
+    }
+
+    /// Closes when the policy in force does not let this subject be connected here; looked at once per judgement.
+    fn check_admission(&mut self, now: Now) {
+        if self.admitted_by == Some(self.generation) {
+            return;
+        }
+        self.admitted_by = Some(self.generation);
+        let subject = self.subject.get();
+        if !subject.may_be_super && self.world.snapshot.names_super(&subject.principal) {
+            return self.close(CloseReason::SuperUserListener);
+        }
+        if !self.world.snapshot.gate(subject, &self.connection.host, now.wall).is_allowed() {
+            self.close(CloseReason::NotConnectedRole);
+        }
+    }
+
+    fn idle_after_end(&self) -> bool {
+        !self.has_request() && self.to_broker.is_empty() && matches!(self.wait, Wait::Nothing)
+    }
+}

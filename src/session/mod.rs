@@ -1,0 +1,17 @@
+//! One client connection as a state machine without I/O: bytes in, decisions, bytes out.
+//!
+//! The shell (`net`) reads into [`Machine::from_client`] and [`Machine::from_broker`], says so with an [`Input`], writes
+//! what waits in the two outboxes, and does what [`Outputs`] asks for. Requests are judged at the moment they are written
+//! to the broker; answers leave in the order of the requests.
+
+mod answer;
+mod fetch_answer;
+mod fetch_stream;
+mod inflight;
+mod machine;
+mod outbox;
+mod request;
+
+pub use inflight::Finished;
+pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
+pub use outbox::Outbox;

@@ -1,0 +1,369 @@
+//! From the client's bytes to the broker's: frame, header, row, scan, verdict.
+
+use super::inflight::{Finished, Slot, Turn};
+use super::machine::{Machine, Now, Outputs, SessionError, Wait};
+use crate::enforce::record::RequestFacts;
+use crate::enforce::table::{self, Row};
+use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
+use crate::model::CloseReason;
+use crate::wire::frame::{FrameError, request_size};
+use crate::wire::header::{self, RequestHeader};
+use crate::wire::schema::api_versions::request as api_versions;
+use crate::wire::{ApiKey, ErrorCode, Node, Rope, WireError, message};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The field before a frame that holds its length.
+const LENGTH: usize = 4;
+
+/// A request that is judged and may be written.
+pub(super) struct Judged {
+    to_broker: Vec<Bytes>,
+    slots: Vec<Slot>,
+}
+
+/// What stands at the front of the client's bytes.
+enum Front {
+    /// Not a whole request; this many bytes are missing, as far as can be seen.
+    Partial(usize),
+    /// A whole request of this size.
+    Whole(usize),
+    /// Not a request.
+    Bad(FrameError),
+}
+
+impl Machine {
+    /// Judges and writes requests while there are whole ones and nothing holds them back.
+    pub(super) fn take_requests(
+        &mut self,
+        now: Now,
+        recorder: &mut dyn Recorder,
+        out: &mut Outputs,
+    ) -> Result<(), SessionError> {
+        loop {
+            if self.closing.is_some() || self.last_words || !matches!(self.wait, Wait::Nothing) {
+                return Ok(());
+            }
+            let frame = match self.held.is_some() {
+                true => None,
+                false => match self.front() {
+                    Front::Whole(size) => Some(size),
+                    Front::Partial(missing) => {
+                        self.from_client.reserve(missing.min(READ_AHEAD));
+                        return Ok(());
+                    }
+                    Front::Bad(error) => {
+                        self.refuse(close_reason(&error), error.to_string(), now, out);
+                        return Ok(());
+                    }
+                },
+            };
+            if !self.may_write_next() {
+                return Ok(());
+            }
+            if !recorder.has_room() {
+                out.wants_room = true;
+                return Ok(());
+            }
+            let frame = match frame {
+                Some(size) => self.from_client.split_to(LENGTH + size).freeze(),
+                None => match self.held.take() {
+                    Some(frame) => frame,
+                    None => return Ok(()),
+                },
+            };
+            self.take_request(frame, now, recorder, out)?;
+        }
+    }
+
+    /// Whether a whole request is there.
+    pub(super) fn has_request(&self) -> bool {
+        self.held.is_some() || matches!(self.front(), Front::Whole(_) | Front::Bad(_))
+    }
+
+    /// The events that a request waited for are durable.
+    pub(super) fn durable(&mut self, token: DurableToken, now: Now, out: &mut Outputs) {
+        match std::mem::replace(&mut self.wait, Wait::Nothing) {
+            Wait::Durable(waiting, judged) if waiting == token => self.write(*judged, now, out),
+            other => self.wait = other,
+        }
+    }
+
+    fn front(&self) -> Front {
+        match request_size(&self.from_client, self.limits.frame) {
+            Ok(Some(size)) if self.from_client.len() >= LENGTH + size => Front::Whole(size),
+            Ok(Some(size)) => Front::Partial(LENGTH + size - self.from_client.len()),
+            Ok(None) => Front::Partial(READ_AHEAD),
+            Err(error) => Front::Bad(error),
+        }
+    }
+
+    fn may_write_next(&self) -> bool {
+        let (requests, bytes) = self.inflight.ahead();
+        self.broker_ready
+            && self.inflight.len() < self.limits.in_flight
+            && requests < self.limits.ahead_requests
+            && (requests == 0 || bytes < self.limits.ahead_bytes)
+            && self.to_broker.len() < self.limits.ahead_bytes
+    }
+
+    fn take_request(
+        &mut self,
+        frame: Bytes,
+        now: Now,
+        recorder: &mut dyn Recorder,
+        out: &mut Outputs,
+    ) -> Result<(), SessionError> {
+        let body_and_header = frame.slice(LENGTH..);
+        let header = match header::request_header(&body_and_header) {
+            Ok(header) => header,
+            Err(WireError::UnknownApi { key, correlation_id, .. }) if key == ApiKey::API_VERSIONS => {
+                self.answer_unknown_api_versions(correlation_id, frame.len(), now, out);
+                return Ok(());
+            }
+            Err(error) => {
+                let reason = match error {
+                    WireError::UnknownApi { key, .. } => table::why_refused(key),
+                    _ => CloseReason::MalformedRequest,
+                };
+                self.refuse(reason, error.to_string(), now, out);
+                return Ok(());
+            }
+        };
+        let row = match table::row_of(header.key, header.version) {
+            Ok(row) => row,
+            Err(_) if header.key == ApiKey::API_VERSIONS => {
+                self.answer_unknown_api_versions(header.correlation_id, frame.len(), now, out);
+                return Ok(());
+            }
+            Err(reason) => {
+                let detail = format!("{} (key {}) version {}", header.key.name(), header.key.0, header.version);
+                self.refuse(reason, detail, now, out);
+                return Ok(());
+            }
+        };
+        self.note_client(header.client_id);
+        let body = body_and_header.slice(header.len..);
+        match self.judge(row, &header, &body, &frame, now, recorder, out) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let error = SessionError::PeerSentRequest { api: header.key.name(), version: header.version, error };
+                self.refuse(CloseReason::MalformedRequest, error.to_string(), now, out);
+                Ok(())
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of one pipeline, with what the steps before it found")]
+    fn judge(
+        &mut self,
+        row: &'static Row,
+        header: &RequestHeader<'_>,
+        body: &Bytes,
+        frame: &Bytes,
+        now: Now,
+        recorder: &mut dyn Recorder,
+        out: &mut Outputs,
+    ) -> Result<(), WireError> {
+        let view = self.scan.read(header.key.request_def()?, header.version, body)?;
+        if header.key == ApiKey::API_VERSIONS && view.has(api_versions::CLIENT_SOFTWARE_NAME) {
+            let software = (
+                view.str(api_versions::CLIENT_SOFTWARE_NAME).into(),
+                view.str(api_versions::CLIENT_SOFTWARE_VERSION).into(),
+            );
+            self.software = Some(software);
+        }
+        let request = Request { header, view, body };
+        let looked_up = std::mem::take(&mut self.looked_up);
+        self.trail.clear();
+        let cx = crate::enforce::Context {
+            snapshot: &self.world.snapshot,
+            subject: self.subject.get(),
+            connection: &self.connection,
+            topology: &self.world.topology,
+            routes: &self.world.routes,
+            now: now.wall,
+        };
+        let mut judge = Judge::new(cx, header.key, &mut self.sessions, &mut self.trail, &mut out.unmapped, looked_up);
+        let verdict = row.rule.judge(&request, &mut judge)?;
+        if let Verdict::Probe(ids) = verdict {
+            out.lookups = ids;
+            self.wait = Wait::Topics;
+            self.held = Some(frame.clone());
+            return Ok(());
+        }
+        let rewrite = header.unknown_tags || view.unknown_tags();
+        let plain = if rewrite && matches!(verdict, Verdict::Forward(..)) { Some(request.decode()) } else { None };
+        let token = if self.trail.is_empty() {
+            None
+        } else {
+            let facts = RequestFacts {
+                subject: self.subject.get(),
+                connection: &self.connection,
+                key: header.key,
+                version: header.version,
+                correlation_id: header.correlation_id,
+                client_id: header.client_id,
+                software: self.software.as_ref().map(|(name, version)| (&**name, &**version)),
+                category: row.category,
+                polling: row.polling,
+                bytes: frame.len(),
+                now: now.wall,
+                revision: self.world.snapshot.revision(),
+            };
+            recorder.record(&facts, &self.trail)
+        };
+        let judged = self.written(header, frame, verdict, plain, now)?;
+        match token {
+            Some(token) => self.wait = Wait::Durable(token, Box::new(judged)),
+            None => self.write(judged, now, out),
+        }
+        Ok(())
+    }
+
+    /// What is written for a verdict, and what stands in the queue for it.
+    fn written(
+        &self,
+        header: &RequestHeader<'_>,
+        frame: &Bytes,
+        verdict: Verdict,
+        plain: Option<Node>,
+        now: Now,
+    ) -> Result<Judged, WireError> {
+        let slot = |asked: (ApiKey, i16), turn: Turn| Slot {
+            key: header.key,
+            version: header.version,
+            correlation_id: header.correlation_id,
+            asked,
+            bytes: frame.len(),
+            since: now.micros,
+            generation: self.generation,
+            edge: self.edge,
+            turn,
+        };
+        let own = (header.key, header.version);
+        let request = |(key, version): (ApiKey, i16), body: &Node| -> Rope {
+            message::request_frame(key, version, header.correlation_id, header.client_id, body)
+        };
+        let (to_broker, asked, then) = match verdict {
+            Verdict::Forward(_permit, then) => match plain {
+                Some(body) => (request(own, &body).into_chunks().collect(), own, then),
+                None => (vec![frame.clone()], own, then),
+            },
+            Verdict::Rewrite(_permit, body, then) => (request(own, &body).into_chunks().collect(), own, then),
+            Verdict::Ask { permit: _, key, version, body, then } => {
+                (request((key, version), &body).into_chunks().collect(), (key, version), then)
+            }
+            Verdict::Answer(node) => {
+                let answer = message::response_frame(header.key, header.version, header.correlation_id, &node);
+                let turn = Turn::Ready(answer.into_chunks().collect());
+                return Ok(Judged { to_broker: Vec::new(), slots: vec![slot(own, turn)] });
+            }
+            Verdict::Refuse(reason) => {
+                return Ok(Judged { to_broker: Vec::new(), slots: vec![slot(own, Turn::Close(reason))] });
+            }
+            Verdict::Silence | Verdict::Probe(_) => return Ok(Judged { to_broker: Vec::new(), slots: Vec::new() }),
+        };
+        let slots = match then {
+            Then::Nothing => Vec::new(),
+            Then::Close(reason) => vec![slot(own, Turn::Close(reason))],
+            Then::Stream | Then::Fetch(_) | Then::Complete(_) | Then::Alone(_) => vec![slot(asked, Turn::Broker(then))],
+        };
+        Ok(Judged { to_broker, slots })
+    }
+
+    fn write(&mut self, judged: Judged, now: Now, out: &mut Outputs) {
+        for chunk in judged.to_broker {
+            self.to_broker.push(chunk);
+        }
+        for slot in judged.slots {
+            match &slot.turn {
+                Turn::Close(_) => self.last_words = true,
+                Turn::Broker(Then::Alone(_)) => self.wait = Wait::Alone,
+                Turn::Broker(_) | Turn::Ready(_) => {}
+            }
+            self.inflight.push(slot);
+        }
+        self.flush_local(now, out);
+    }
+
+    /// Closes after the answers that are due.
+    fn refuse(&mut self, reason: CloseReason, detail: String, now: Now, out: &mut Outputs) {
+        out.detail = Some(detail);
+        self.last_words = true;
+        self.inflight.push(Slot {
+            key: ApiKey(-1),
+            version: 0,
+            correlation_id: 0,
+            asked: (ApiKey(-1), 0),
+            bytes: 0,
+            since: now.micros,
+            generation: self.generation,
+            edge: None,
+            turn: Turn::Close(reason),
+        });
+        self.flush_local(now, out);
+    }
+
+    /// ApiVersions in a version that the proxy does not have: version 0, error 35, the supported range of the API itself
+    /// (KIP-511; `ApiVersionsRequest.getErrorResponse`, Kafka 4.1).
+    fn answer_unknown_api_versions(&mut self, correlation_id: i32, bytes: usize, now: Now, out: &mut Outputs) {
+        let answer =
+            table::unsupported_api_versions(self.world.topology.versions(self.connection.broker, ApiKey::API_VERSIONS));
+        debug_assert_eq!(
+            answer.int(crate::wire::schema::api_versions::response::ERROR_CODE),
+            i64::from(ErrorCode::UNSUPPORTED_VERSION.0)
+        );
+        let rope = message::response_frame(ApiKey::API_VERSIONS, 0, correlation_id, &answer);
+        self.inflight.push(Slot {
+            key: ApiKey::API_VERSIONS,
+            version: 0,
+            correlation_id,
+            asked: (ApiKey::API_VERSIONS, 0),
+            bytes,
+            since: now.micros,
+            generation: self.generation,
+            edge: None,
+            turn: Turn::Ready(rope.into_chunks().collect()),
+        });
+        self.flush_local(now, out);
+    }
+
+    fn note_client(&mut self, client_id: Option<&str>) {
+        if self.client_id.as_deref() != client_id {
+            self.client_id = client_id.map(Arc::from);
+        }
+    }
+
+    /// Sends what is made here and stands in front.
+    pub(super) fn flush_local(&mut self, now: Now, out: &mut Outputs) {
+        while self.answering.is_idle() {
+            let Some(slot) = self.inflight.pop_local() else { return };
+            match slot.turn {
+                Turn::Ready(chunks) => {
+                    for chunk in chunks {
+                        self.to_client.push(chunk);
+                    }
+                    let micros = now.micros.saturating_sub(slot.since);
+                    out.finished.push(Finished { key: slot.key, micros, forwarded: false });
+                }
+                Turn::Close(reason) => self.close(reason),
+                Turn::Broker(_) => {}
+            }
+        }
+    }
+}
+
+/// How much is read at once where the size of what comes is not known, and how far memory is got ahead of the bytes of a
+/// large request: its announced size alone never sizes an allocation.
+const READ_AHEAD: usize = 64 * 1024;
+
+fn close_reason(error: &FrameError) -> CloseReason {
+    match error {
+        FrameError::PeerSentTlsHello => CloseReason::TlsOnPlaintext,
+        FrameError::PeerSentLargeFrame { .. } => CloseReason::FrameTooLarge,
+        FrameError::PeerSentNegativeSize { .. } | FrameError::PeerSentSmallFrame { .. } | FrameError::PeerSentHttp => {
+            CloseReason::FrameMalformed
+        }
+    }
+}
