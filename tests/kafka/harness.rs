@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::audit::AuditReader;
 use crate::support::cluster::{Cluster, Options};
+use crate::support::fetch::Jars;
 use crate::support::gate::Way;
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
@@ -142,6 +143,16 @@ fn the_gate_names_who_connects_and_shows_what_passes() {
     soon("the client connects again", || cluster.gate.passages().len() > before);
     let strangers = cluster.gate.strangers();
     assert!(strangers.len() >= 2 && strangers.iter().all(|s| s.program.contains("java")), "{strangers:?}");
+}
+
+#[test]
+fn a_broker_of_the_3_line_runs() {
+    needs!(Java);
+    // one broker: what is proved is the version
+    let cluster = Cluster::start(Options { nodes: 1, jars: Jars::Kafka392, ..Options::default() });
+    let topic = unique("old");
+    cluster.admin().create_topic(&topic, 1, &[]);
+    assert_eq!(Java::newest().producer(&cluster.direct(), &[]).send(&topic, &["x"]).ok, 1);
 }
 
 #[test]

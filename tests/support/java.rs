@@ -106,6 +106,7 @@ impl Java {
         let answers = BufReader::new(child.stdout.take().expect("stdout"));
         let waiting: Waiting = Arc::default();
         let takers = Arc::clone(&waiting);
+        let pid = child.id();
         std::thread::spawn(move || {
             // what clients log goes to stdout too, by way of log4j, hence lines that are no answers
             for line in answers.lines().map_while(Result::ok) {
@@ -116,8 +117,9 @@ impl Java {
                 }
             }
             takers.lock().unwrap().clear();
+            let _ = child.wait();
         });
-        Java { commands, waiting, log, pid: child.id() }
+        Java { commands, waiting, log, pid }
     }
 
     /// Sends a command without waiting; the answer comes later.
