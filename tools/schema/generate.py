@@ -174,7 +174,8 @@ def message(definition, out, indent):
     pad = " " * indent
     count = valid[1] + 1 if valid else 0
     out.append(f"{pad}use super::super::super::def::*;")
-    out.append(f"{pad}static LAYOUTS: [Cell; {count}] = [const {{ Cell::new() }}; {count}];")
+    cells = f"[const {{ Cell::new() }}; {count}]" if count else "[]"
+    out.append(f"{pad}static LAYOUTS: [Cell; {count}] = {cells};")
     out.append(f"{pad}/// `{name}`.json")
     out.append(f"{pad}pub static MESSAGE_DEF: MessageDef = MessageDef::new({text(name)}, "
                f"{rust_versions(definition['validVersions'])}, {rust_versions(definition.get('flexibleVersions'))}, &THIS, &LAYOUTS);")

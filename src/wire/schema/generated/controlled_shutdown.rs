@@ -4,7 +4,7 @@
 /// The request: versions none, flexible none.
 pub mod request {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `ControlledShutdownRequest`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("ControlledShutdownRequest", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.
@@ -14,7 +14,7 @@ pub mod request {
 /// The response: versions none, flexible none.
 pub mod response {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `ControlledShutdownResponse`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("ControlledShutdownResponse", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.

@@ -4,7 +4,7 @@
 /// The request: versions none, flexible none.
 pub mod request {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `LeaderAndIsrRequest`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("LeaderAndIsrRequest", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.
@@ -14,7 +14,7 @@ pub mod request {
 /// The response: versions none, flexible none.
 pub mod response {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `LeaderAndIsrResponse`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("LeaderAndIsrResponse", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.

@@ -4,7 +4,7 @@
 /// The request: versions none, flexible none.
 pub mod request {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `StopReplicaRequest`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("StopReplicaRequest", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.
@@ -14,7 +14,7 @@ pub mod request {
 /// The response: versions none, flexible none.
 pub mod response {
     use super::super::super::def::*;
-    static LAYOUTS: [Cell; 0] = [const { Cell::new() }; 0];
+    static LAYOUTS: [Cell; 0] = [];
     /// `StopReplicaResponse`.json
     pub static MESSAGE_DEF: MessageDef = MessageDef::new("StopReplicaResponse", NEVER, NEVER, &THIS, &LAYOUTS);
     /// The top level.
