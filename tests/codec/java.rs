@@ -1,0 +1,123 @@
+//! Kafka's Java classes as an oracle: they read what we write, we read what they write, and nothing changes.
+
+use crate::fetch::{Jars, Tool, once, run, wanted};
+use crate::messages::{STYLES, Style, Subject, message, subjects};
+use crate::{say, target};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use kordon::wire::{ApiKey, api, decode};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Random messages of each API, version and direction, in both ways.
+const RANDOM: u64 = 8;
+
+pub(crate) fn name(subject: Subject) -> String {
+    let kind = if subject.response { "response" } else { "request" };
+    format!("{} {kind} v{}", subject.api.name, subject.version)
+}
+
+/// The oracle, compiled.
+fn oracle() -> Command {
+    let classpath = Jars::Clients440.classpath();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/codec/java/Oracle.java");
+    let classes: PathBuf = target().join("kafka").join("oracle");
+    once(&classes, &std::fs::read_to_string(source).unwrap(), |dir| {
+        let mut javac = Command::new("javac");
+        javac.args(["-nowarn", "-cp", &classpath, "-d"]).arg(dir).arg(source);
+        run(javac, "javac", "openjdk-17-jdk-headless");
+    });
+    let mut java = Command::new("java");
+    java.args(["-Xmx512m", "-XX:+UseSerialGC", "-cp"]).arg(format!("{}:{classpath}", classes.display())).arg("Oracle");
+    java
+}
+
+/// Prints how many messages each API and version had, and fails if one had none.
+fn report(what: &str, counts: &BTreeMap<(i16, i16, bool), usize>) {
+    let mut by_api: BTreeMap<i16, Vec<String>> = BTreeMap::new();
+    for subject in subjects() {
+        let count = counts.get(&(subject.api.key.0, subject.version, subject.response)).copied().unwrap_or(0);
+        assert!(count > 0, "{what}: no message of {}", name(subject));
+        if !subject.response {
+            let responses = counts.get(&(subject.api.key.0, subject.version, true)).copied().unwrap_or(0);
+            let line = format!("v{} {}", subject.version, count + responses);
+            by_api.entry(subject.api.key.0).or_default().push(line);
+        }
+    }
+    for (key, versions) in by_api {
+        say(format!("{what}: {} {}", ApiKey(key), versions.join(", ")));
+    }
+    say(format!("{what}: {} messages in all", counts.values().sum::<usize>()));
+}
+
+fn count(counts: &mut BTreeMap<(i16, i16, bool), usize>, subject: Subject) {
+    *counts.entry((subject.api.key.0, subject.version, subject.response)).or_default() += 1;
+}
+
+#[test]
+fn kafka_reads_what_we_write() {
+    if !wanted(Tool::Java) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (to, from) = (dir.path().join("ours"), dir.path().join("theirs"));
+    let (mut sent, mut batch) = (Vec::new(), BytesMut::new());
+    for subject in subjects() {
+        let styles = STYLES.into_iter().zip(0..).chain((0..RANDOM).map(|seed| (Style::Random, seed)));
+        for (style, seed) in styles {
+            let bytes = subject.write(&message(subject, style, seed));
+            batch.put_i32(subject.api.key.0.into());
+            batch.put_i32(subject.response.into());
+            batch.put_i32(subject.version.into());
+            batch.put_i32(bytes.len() as i32);
+            batch.put_slice(&bytes);
+            sent.push((subject, style, seed, bytes));
+        }
+    }
+    std::fs::write(&to, &batch).unwrap();
+    let mut java = oracle();
+    java.arg("read").args([&to, &from]);
+    run(java, "java", "openjdk-17-jdk-headless");
+
+    let mut results = Bytes::from(std::fs::read(&from).unwrap());
+    let mut counts = BTreeMap::new();
+    for (subject, style, seed, ours) in sent {
+        let ok = results.get_i32() == 1;
+        let len = results.get_i32() as usize;
+        let theirs = results.split_to(len);
+        let what = || format!("{} {style:?} seed {seed}", name(subject));
+        assert!(ok, "{}: {}", what(), String::from_utf8_lossy(&theirs));
+        assert!(theirs == ours, "{}: Kafka writes it differently", what());
+        count(&mut counts, subject);
+    }
+    assert!(results.is_empty());
+    report("read by kafka", &counts);
+}
+
+#[test]
+fn we_read_what_kafka_writes() {
+    if !wanted(Tool::Java) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let made = dir.path().join("made");
+    let mut java = oracle();
+    java.arg("make").arg((RANDOM + 4).to_string()).arg(&made);
+    run(java, "java", "openjdk-17-jdk-headless");
+
+    let mut messages = Bytes::from(std::fs::read(&made).unwrap());
+    let mut counts = BTreeMap::new();
+    while messages.has_remaining() {
+        let key = ApiKey(messages.get_i32() as i16);
+        let response = messages.get_i32() == 1;
+        let version = messages.get_i32() as i16;
+        let len = messages.get_i32() as usize;
+        let theirs = messages.split_to(len);
+        let api = api(key).unwrap_or_else(|| panic!("we have no api {}", key.0));
+        let subject = Subject { api, response, version };
+        let read = decode(subject.def(), version, &theirs).unwrap_or_else(|e| panic!("{}: {e}", name(subject)));
+        assert!(subject.write(&read) == theirs, "{}: we write it differently: {read:?}", name(subject));
+        count(&mut counts, subject);
+    }
+    report("written by kafka", &counts);
+}
