@@ -3,14 +3,24 @@
 //! [`table`] is the only list of APIs. A row names its [`rule::Rule`]; a rule asks a [`judge::Judge`] for decisions and
 //! gives a [`rule::Verdict`].
 
+pub mod api_versions;
+mod asks;
+mod describe_cluster;
 pub mod fetch;
+mod find_coordinator;
 pub mod judge;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 pub mod record;
 pub mod routes;
+mod rows;
 pub mod rule;
 mod split;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod topology;
 
 pub use judge::{Context, Judge};

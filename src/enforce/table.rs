@@ -3,11 +3,18 @@
 //! ApiVersions, the permission table, tests and `kordon apis` are derived from it. A key or version that is not here is
 //! not advertised, and refused.
 
+use super::api_versions::ApiVersions;
+use super::describe_cluster::DescribeCluster;
 use super::fetch::Fetch;
+use super::find_coordinator::FindCoordinator;
+use super::list_offsets::ListOffsets;
+use super::metadata::Metadata;
+use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
 use super::record::Category;
 use super::rule::Rule;
 use crate::model::CloseReason;
+use crate::policy::Permit;
 use crate::wire::schema::api_versions::response::{self as res, api_version};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions};
 use std::sync::LazyLock;
@@ -34,6 +41,12 @@ pub struct Row {
 pub static TABLE: &[Row] = &[
     row(ApiKey::PRODUCE, 3, 13, Category::DataWrite, &Produce),
     polling(row(ApiKey::FETCH, 4, 18, Category::DataRead, &Fetch)),
+    polling(row(ApiKey::LIST_OFFSETS, 1, 11, Category::DataRead, &ListOffsets)),
+    row(ApiKey::METADATA, 0, 13, Category::Read, &Metadata),
+    row(ApiKey::FIND_COORDINATOR, 0, 6, Category::Read, &FindCoordinator),
+    row(ApiKey::API_VERSIONS, 0, 5, Category::Read, &ApiVersions),
+    row(ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4, Category::DataRead, &OffsetForLeaderEpoch),
+    row(ApiKey::DESCRIBE_CLUSTER, 0, 2, Category::Read, &DescribeCluster),
 ];
 
 const fn row(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static dyn Rule) -> Row {
@@ -70,6 +83,11 @@ pub fn find(key: ApiKey) -> Option<&'static Row> {
 pub fn row_of(key: ApiKey, version: i16) -> Result<&'static Row, CloseReason> {
     let row = find(key).ok_or(CloseReason::UnknownApi)?;
     if row.versions.contains(version) { Ok(row) } else { Err(CloseReason::UnsupportedVersion) }
+}
+
+/// The permit of an API that demands nothing of a request as a whole: what it shows is decided with the answer.
+pub(super) fn open_row(key: ApiKey) -> Permit {
+    Permit::for_open_row(key)
 }
 
 /// Why a request whose header names a version that Kafka does not have is refused.

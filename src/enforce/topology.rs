@@ -20,6 +20,29 @@ pub struct Broker {
     pub versions: BTreeMap<ApiKey, Versions>,
 }
 
+/// A feature of brokers and its range of versions (KIP-584).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name: `transaction.version`, `metadata.version`, ….
+    pub name: Arc<str>,
+    /// The lowest version, or version level.
+    pub min: i16,
+    /// The highest.
+    pub max: i16,
+}
+
+/// The features that brokers tell in ApiVersions. Clients choose protocols by them (transactions, groups), and ask
+/// before they log in, when no broker can be asked for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// What the brokers support.
+    pub supported: Vec<Feature>,
+    /// What is in force in the cluster.
+    pub finalized: Vec<Feature>,
+    /// The age of `finalized`; `None` while unknown.
+    pub epoch: Option<i64>,
+}
+
 /// One immutable view of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
@@ -33,6 +56,11 @@ pub struct Topology {
     pub names: HashMap<TopicId, Arc<str>>,
     /// Topic ids by name; zero where the cluster has no ids.
     pub ids: HashMap<Arc<str>, TopicId>,
+    /// The features of the brokers.
+    pub features: Features,
+    /// Whether the brokers are known not to create topics by themselves (`auto.create.topics.enable=false`); Kafka's
+    /// default, and what is assumed, is that they do.
+    pub auto_create_off: bool,
 }
 
 impl Topology {

@@ -21,8 +21,12 @@ pub fn request_frame(key: ApiKey, version: i16, correlation_id: i32, client_id: 
     sized(out)
 }
 
-/// A response with its size and header.
+/// A response with its size and header. An answer to ApiVersions with error 35 is written in version 0, whatever was
+/// asked, so that a client that knows no common version can read it (KIP-511).
 pub fn response_frame(key: ApiKey, version: i16, correlation_id: i32, response: &Node) -> Rope {
+    let unsupported = key == ApiKey::API_VERSIONS
+        && ErrorCode(response.i16(api_versions::response::ERROR_CODE)) == ErrorCode::UNSUPPORTED_VERSION;
+    let version = if unsupported { 0 } else { version };
     let mut out = Rope::new();
     out.push(&[0; SIZE_LEN]);
     write_response_header(key, version, correlation_id, &mut out);

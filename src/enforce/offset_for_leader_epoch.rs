@@ -1,0 +1,85 @@
+//! OffsetForLeaderEpoch (API 23).
+//!
+//! Source: Kafka 4.1 `KafkaApis.handleOffsetForLeaderEpochRequest`. CLUSTER_ACTION grants every topic (followers); else
+//! each topic needs DESCRIBE (KIP-320). Without it its partitions fail with 29, leader epoch and end offset -1, after
+//! those of the other topics. The proxy's own topics are decided by name even for CLUSTER_ACTION (threat 4).
+
+use super::judge::Judge;
+use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::split::Outcome;
+use crate::model::{Operation, TopicName};
+use crate::policy::Protection;
+use crate::wire::schema::offset_for_leader_epoch::request::{
+    self as req, offset_for_leader_partition as req_partition, offset_for_leader_topic as req_topic,
+};
+use crate::wire::schema::offset_for_leader_epoch::response::{
+    self as res, epoch_end_offset as res_partition, offset_for_leader_topic_result as res_topic,
+};
+use crate::wire::{ApiKey, ErrorCode, Node, WireError};
+
+/// The rule of OffsetForLeaderEpoch.
+pub(super) struct OffsetForLeaderEpoch;
+
+impl Rule for OffsetForLeaderEpoch {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        let mut outcome = Outcome::default();
+        let cluster = judge.cluster_first(Operation::ClusterAction);
+        let mut by_cluster = false;
+        for (place, topic) in request.view.items(req::TOPICS).enumerate() {
+            let name = TopicName(topic.str(req_topic::TOPIC));
+            if cluster.is_some() && judge.protection(name) == Protection::No {
+                by_cluster = true;
+                continue;
+            }
+            match judge.decide(Operation::Describe, name).permit() {
+                Some(permit) => outcome.permit = Some(permit),
+                None => outcome.denied.push((place, ErrorCode::TOPIC_AUTHORIZATION_FAILED)),
+            }
+        }
+        if by_cluster {
+            outcome.permit = cluster;
+        }
+        match outcome.permit.take() {
+            Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
+            permit => {
+                let mut node = request.decode();
+                let denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
+                Ok(match permit {
+                    Some(permit) => Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { denied }))),
+                    None => Verdict::Answer(denied),
+                })
+            }
+        }
+    }
+}
+
+fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
+    let mut answer = Node::response(ApiKey::OFFSET_FOR_LEADER_EPOCH);
+    for (topic, error) in denied {
+        let mut refused = answer.child(res::TOPICS).with(res_topic::TOPIC, topic.str(req_topic::TOPIC));
+        for partition in topic.nodes(req_topic::PARTITIONS) {
+            // Epoch and offset are -1 by default.
+            let row = refused
+                .child(res_topic::PARTITIONS)
+                .with(res_partition::PARTITION, partition.int(req_partition::PARTITION))
+                .with(res_partition::ERROR_CODE, error);
+            refused.push(res_topic::PARTITIONS, row);
+        }
+        answer.push(res::TOPICS, refused);
+    }
+    answer
+}
+
+struct Merge {
+    denied: Node,
+}
+
+impl Complete for Merge {
+    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+        answer.nodes_mut(res::TOPICS).append(self.denied.nodes_mut(res::TOPICS));
+        Completed::Answer(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests;
