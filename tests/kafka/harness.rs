@@ -23,7 +23,7 @@ fn the_java_driver_does_what_stock_clients_do() {
     let cluster = Cluster::shared();
     let admin = cluster.admin();
     let topic = unique("driver");
-    admin.create_topic(&topic, 3, &[]);
+    cluster.create_topic(&topic, 3, &[]);
     let told = admin.ask("describeCluster", json!({})).unwrap();
     assert_eq!(told["cluster"], cluster.id);
     assert_eq!(told["nodes"].as_array().map(Vec::len), Some(3));
@@ -55,7 +55,7 @@ fn the_java_driver_runs_transactions_and_streams() {
     needs!(Java);
     let cluster = Cluster::shared();
     let (input, output) = (unique("streams-in"), unique("streams-out"));
-    cluster.admin().create_topics(&[&input, &output], 2, &[]);
+    cluster.create_topics(&[&input, &output], 2, &[]);
     let java = Java::same();
     let producer = java.producer(&cluster.direct(), &[("transactional.id", &unique("tx"))]);
     producer.init().unwrap();
@@ -97,7 +97,7 @@ fn a_broker_stops_starts_and_pauses() {
     let cluster = Cluster::start(Default::default());
     let admin = cluster.admin();
     let topic = unique("restart");
-    admin.create_topic(&topic, 1, &[]);
+    cluster.create_topic(&topic, 1, &[]);
     let leader = admin.leader(&topic, 0);
     cluster.stop_node(leader);
     soon("another leader", || admin.leader(&topic, 0) != leader);
@@ -118,7 +118,7 @@ fn the_gate_names_who_connects_and_shows_what_passes() {
     // a cluster of its own, since it connects where only the proxy may; one broker is enough to see frames
     let cluster = Cluster::start(Options { nodes: 1, ..Options::default() });
     let topic = unique("gate");
-    cluster.admin().create_topic(&topic, 3, &[]);
+    cluster.create_topic(&topic, 3, &[]);
     assert!(cluster.gate.passages().is_empty(), "brokers and direct clients are told the direct ports");
     let java = Java::newest();
     let tap = cluster.gate.tap(java.pid());
@@ -151,7 +151,7 @@ fn a_broker_of_the_3_line_runs() {
     // one broker: what is proved is the version
     let cluster = Cluster::start(Options { nodes: 1, jars: Jars::Kafka392, ..Options::default() });
     let topic = unique("old");
-    cluster.admin().create_topic(&topic, 1, &[]);
+    cluster.create_topic(&topic, 1, &[]);
     assert_eq!(Java::newest().producer(&cluster.direct(), &[]).send(&topic, &["x"]).ok, 1);
 }
 
@@ -160,7 +160,7 @@ fn an_audit_topic_is_read_and_held_against_the_schema() {
     needs!(Java);
     let cluster = Cluster::shared();
     let topic = unique("audit");
-    cluster.admin().create_topic(&topic, 3, &[]);
+    cluster.create_topic(&topic, 3, &[]);
     let producer = Java::newest().producer(&cluster.direct(), &[]);
     let mut reader = AuditReader::open(cluster, &topic);
     assert!(reader.read().is_empty());
@@ -179,7 +179,7 @@ fn the_raw_client_speaks_with_a_broker() {
     needs!(Java);
     let cluster = Cluster::shared();
     let topic = unique("raw");
-    cluster.admin().create_topic(&topic, 1, &[]);
+    cluster.create_topic(&topic, 1, &[]);
     let (id, leader) = Raw::connect(&cluster.direct()).topic(&topic, 0);
     let address = format!("127.0.0.1:{}", cluster.node(leader).direct);
     let mut raw = Raw::connect(&address);
@@ -200,7 +200,7 @@ fn librdkafka_and_kafkajs_run() {
     needs!(Java, Python, Node);
     let cluster = Cluster::shared();
     let (at, topic) = (cluster.direct(), unique("others"));
-    cluster.admin().create_topic(&topic, 2, &[]);
+    cluster.create_topic(&topic, 2, &[]);
     let sent = librdkafka(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["a", "b"] })).unwrap();
     assert_eq!(sent, json!({ "ok": 2, "errors": {} }));
     kafkajs(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["c"], "gzip": true })).unwrap();

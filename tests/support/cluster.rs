@@ -12,10 +12,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use kordon::wire::Node;
+
 use super::fetch::{Jars, once, run};
 use super::gate::Gate;
 use super::java::{Admin, Java};
-use super::{log_file, ports, process, say, scratch, target, unique, write_once};
+use super::raw::Raw;
+use super::{log_file, ports, process, say, scratch, soon, target, unique, write_once};
 
 /// The login of the `SASL` listener.
 pub const SASL_USER: &str = "kordon";
@@ -54,7 +57,7 @@ impl Default for Options {
 }
 
 /// One broker.
-pub struct Node {
+pub struct Broker {
     /// Its node id.
     pub id: i32,
     /// Port of the `DIRECT` listener.
@@ -78,7 +81,7 @@ pub struct Cluster {
     pub id: String,
     /// What stands between the proxy and the brokers.
     pub gate: Gate,
-    nodes: Vec<Node>,
+    nodes: Vec<Broker>,
     options: Options,
 }
 
@@ -102,13 +105,13 @@ impl Cluster {
         let count = u16::try_from(options.nodes).expect("few brokers");
         let first = ports::block(count * 6);
         let id = format!("kordonTest{:0>12}", format!("{}x{}", std::process::id(), first));
-        let nodes: Vec<Node> = (0..count)
+        let nodes: Vec<Broker> = (0..count)
             .map(|i| {
                 let base = first + i * 6;
                 let dir = scratch(&format!("{name}/node-{}", i + 1));
                 let log = log_file(&format!("{name}-node-{}.log", i + 1));
                 let _ = std::fs::remove_file(&log);
-                Node {
+                Broker {
                     id: i32::from(i) + 1,
                     direct: base + 1,
                     gated: base + 2,
@@ -151,7 +154,7 @@ impl Cluster {
         self.addresses(|n| n.gate_sasl)
     }
 
-    fn addresses(&self, port: impl Fn(&Node) -> u16) -> String {
+    fn addresses(&self, port: impl Fn(&Broker) -> u16) -> String {
         self.nodes.iter().map(|n| format!("127.0.0.1:{}", port(n))).collect::<Vec<_>>().join(",")
     }
 
@@ -160,13 +163,40 @@ impl Cluster {
         Java::newest().admin(&self.direct())
     }
 
+    /// Creates a topic behind the proxy's back, and waits until every broker knows it.
+    #[track_caller]
+    pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        self.create_topics(&[name], partitions, configs);
+    }
+
+    /// Creates topics behind the proxy's back, and waits until every broker knows them and their leaders: brokers learn
+    /// of a topic one by one, and one that does not know it yet answers that it does not exist or leads nothing.
+    #[track_caller]
+    pub fn create_topics(&self, names: &[&str], partitions: i32, configs: &[(&str, &str)]) {
+        use kordon::wire::schema::metadata::response::{
+            TOPICS, metadata_response_partition::LEADER_ID, metadata_response_topic::PARTITIONS,
+        };
+        self.admin().create_topics(names, partitions, configs);
+        for node in self.nodes.iter().filter(|n| n.child.lock().unwrap().is_some()) {
+            let mut raw = Raw::connect(&format!("127.0.0.1:{}", node.direct));
+            soon("every broker knows a new topic", || {
+                let told = raw.metadata(Some(names));
+                let led = |topic: &Node| {
+                    let all = topic.nodes(PARTITIONS);
+                    all.len() == partitions as usize && all.iter().all(|p| p.i32(LEADER_ID) > 0)
+                };
+                told.nodes(TOPICS).iter().all(led)
+            });
+        }
+    }
+
     /// The brokers.
-    pub fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[Broker] {
         &self.nodes
     }
 
     /// The broker with this id.
-    pub fn node(&self, id: i32) -> &Node {
+    pub fn node(&self, id: i32) -> &Broker {
         self.nodes.iter().find(|n| n.id == id).unwrap_or_else(|| panic!("no broker {id}"))
     }
 
@@ -200,7 +230,7 @@ impl Cluster {
 
     /// Writes what `kafka-storage format` writes. The tool runs once per version: its checkpoint of feature levels is the
     /// same for every cluster.
-    fn format(&self, node: &Node, voters: &str) {
+    fn format(&self, node: &Broker, voters: &str) {
         let data = node.dir.join("data");
         std::fs::create_dir_all(&data).expect("data directory");
         std::fs::copy(checkpoint(self.options.jars), data.join("bootstrap.checkpoint")).expect("bootstrap.checkpoint");
@@ -256,7 +286,7 @@ log.segment.bytes=134217728
     }
 
     /// Starts the process and gives the length of its log before.
-    fn launch(&self, node: &Node) -> u64 {
+    fn launch(&self, node: &Broker) -> u64 {
         let out = OpenOptions::new().create(true).append(true).open(&node.log).expect("log of a broker");
         let mark = out.metadata().expect("log of a broker").len();
         let mut java = process::command("java");
@@ -273,7 +303,7 @@ log.segment.bytes=134217728
     }
 }
 
-impl Node {
+impl Broker {
     fn take(&self) -> Child {
         self.child.lock().unwrap().take().unwrap_or_else(|| panic!("broker {} does not run", self.id))
     }
