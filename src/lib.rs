@@ -16,7 +16,9 @@
 //!   └─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
 //! ```
 
+pub mod app;
 pub mod audit;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod enforce;

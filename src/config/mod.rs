@@ -47,6 +47,20 @@ pub struct Config {
     pub drain: Duration,
 }
 
+impl Config {
+    /// What is allowed and yet worth a word at start.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.cluster.sasl.is_some() && self.cluster.own.is_none() {
+            warnings.push(
+                "`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
 /// The cluster behind the proxy, and how the proxy reaches it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {

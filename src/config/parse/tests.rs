@@ -275,6 +275,17 @@ const SASL: &str = "identity: sasl, sasl: { mechanisms: [PLAIN], without_tls: tr
 const FIXED: &str = "identity: fixed, principal: \"User:alice\" }";
 
 #[test]
+fn shared_quotas_are_worth_a_warning() {
+    let sasl = "sasl: { mechanism: PLAIN, username: u, password: { env: A } }";
+    assert_eq!(well(&[]).warnings(), [""; 0]);
+    assert_eq!(
+        well(&[("#cluster", &format!(", {sasl}"))]).warnings(),
+        ["`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"]
+    );
+    assert_eq!(well(&[("#cluster", &format!(", {sasl}, own: {{ {sasl} }}"))]).warnings(), [""; 0]);
+}
+
+#[test]
 fn logins_need_users() {
     assert_eq!(fault(&[(FIXED, SASL)]), "1:1: `users` is missing: listener `a` checks logins against that file");
     assert_eq!(

@@ -199,8 +199,8 @@ fn keys(node: &Node, path: &str, hash: Hash, report: &mut Report) -> Option<Keys
         decoded
     };
     let salt = bytes("salt", 8, 1024);
-    let stored_key = bytes("stored_key", hash.len(), hash.len());
-    let server_key = bytes("server_key", hash.len(), hash.len());
+    let stored_key = bytes("stored_key", hash.key_len(), hash.key_len());
+    let server_key = bytes("server_key", hash.key_len(), hash.key_len());
     Some(Keys { hash, iterations: iterations?, salt: salt?, stored_key: stored_key?, server_key: server_key? })
 }
 
@@ -258,6 +258,15 @@ users:
             ]
         );
         assert!(!told.concat().contains(&long), "a key is repeated");
+    }
+
+    #[test]
+    fn the_example_loads_and_its_passwords_are_those_it_tells() {
+        let users = Users::parse(include_str!("../../../config/users.yaml"), "f").unwrap();
+        for (name, group) in [("alice", "devs"), ("bob", "owners")] {
+            let login = users.verify_password(name, &format!("{name}-secret"), Timestamp(0)).unwrap();
+            assert_eq!(login.groups.iter().map(|g| &**g).collect::<Vec<_>>(), [group]);
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Hash {
 
 impl Hash {
     /// Bytes of a key.
-    pub const fn len(self) -> usize {
+    pub const fn key_len(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -124,7 +124,7 @@ mod tests {
     fn keys_have_the_length_of_their_hash_and_are_not_shown() {
         for hash in [Hash::Sha256, Hash::Sha512] {
             let keys = Keys::derive(hash, "secret", b"salt", 2);
-            assert_eq!((keys.stored_key.len(), keys.server_key.len()), (hash.len(), hash.len()));
+            assert_eq!((keys.stored_key.len(), keys.server_key.len()), (hash.key_len(), hash.key_len()));
             assert!(keys.matches("secret") && !keys.matches("Secret"));
             assert!(!format!("{keys:?}").contains("key"), "{keys:?}");
         }

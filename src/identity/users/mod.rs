@@ -6,6 +6,7 @@ mod file;
 mod keys;
 
 pub use file::HEADER;
+pub(crate) use file::check_name;
 pub use keys::{Hash, ITERATIONS, Keys, LEAST_ITERATIONS, MOST_ITERATIONS};
 
 use super::Login;
