@@ -3,10 +3,10 @@
 //! An event is written up to its `aggregation` by the task that made the decision; `integrity` is appended by the one
 //! task that puts events in order ([`Origin::seal`]). `docs/audit-event.schema.json` describes the result.
 
-use super::category::Category;
 use super::json;
-use super::names::{Names, bounded, bounded_string};
+use super::names::{self, bounded, bounded_string};
 use super::origin::{EventId, Origin};
+use crate::enforce::{Category, Names};
 use crate::model::{Connection, Operation, Principal, ResourceType, Subject, Timestamp};
 
 /// What an event is about.
@@ -54,7 +54,7 @@ impl Speaker {
             None => json::raw(&mut head, "null"),
         }
         json::raw(&mut head, ",\"groups\":[");
-        for (i, group) in subject.iter().flat_map(|s| s.groups.iter()).take(super::names::NAMES_KEPT).enumerate() {
+        for (i, group) in subject.iter().flat_map(|s| s.groups.iter()).take(names::NAMES_KEPT).enumerate() {
             if i > 0 {
                 head.push(b',');
             }
@@ -158,6 +158,12 @@ impl Aggregation {
     pub fn one(at: Timestamp) -> Self {
         Self { count: 1, first: at, last: at }
     }
+
+    /// One decision more.
+    #[must_use]
+    pub fn and(self, at: Timestamp) -> Self {
+        Self { count: self.count.saturating_add(1), first: self.first.min(at), last: self.last.max(at) }
+    }
 }
 
 /// What a run of requests moved.
@@ -217,9 +223,9 @@ pub fn authorization(
 ) -> EventId {
     let id = envelope(out, origin, EventType::Authorization, aggregation.last, |out| {
         json::raw(out, decided.kind.policy_word());
-        if let (1, [name]) = (decided.names.count, decided.names.kept.as_slice()) {
+        if decided.names.len() == 1 {
             out.push(b':');
-            bounded(out, name);
+            decided.names.iter().for_each(|name| bounded(out, name));
         }
     });
     json::raw(out, "\"methodName\":\"kafka.");
@@ -234,24 +240,8 @@ pub fn authorization(
     json::raw(out, decided.operation.name());
     json::raw(out, "\",\"resource\":{\"type\":\"");
     json::raw(out, decided.kind.name());
-    json::raw(out, "\",\"names\":[");
-    for (i, name) in decided.names.kept.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        bounded_string(out, name);
-    }
-    json::raw(out, "],\"count\":");
-    json::unsigned(out, decided.names.count);
-    json::raw(out, ",\"digest\":");
-    match &decided.names.digest {
-        Some(digest) => {
-            json::raw(out, "\"sha256:");
-            json::hex(out, digest);
-            out.push(b'"');
-        }
-        None => json::raw(out, "null"),
-    }
+    json::raw(out, "\",");
+    names::list(out, decided.names);
     json::raw(out, "},\"right\":");
     json::opt_string(out, decided.right);
     json::raw(out, ",\"matched\":[");

@@ -10,19 +10,28 @@ use std::time::Duration;
 /// The most runs that one connection keeps open; a further one ends the oldest.
 pub const RUNS: usize = 32;
 
+/// The most bytes that the open runs of one connection take; a decision that alone is heavier is never merged.
+pub const WEIGHT: usize = 64 * 1024;
+
 /// A decision that can be told together with equal ones.
-pub trait Mergeable {
-    /// Whether both ask for the same: client, API, operation, resources.
-    fn same_question(&self, other: &Self) -> bool;
-    /// Whether both were answered the same, by the same rule.
-    fn same_answer(&self, other: &Self) -> bool;
+pub trait Candidate {
+    /// What is kept of it while its run is open.
+    type Kept: Clone;
+    /// Whether it asks for the same: client, API, operation, resources.
+    fn same_question(&self, kept: &Self::Kept) -> bool;
+    /// Whether it was answered the same, by the same rule.
+    fn same_answer(&self, kept: &Self::Kept) -> bool;
+    /// Bytes that keeping it takes.
+    fn weight(&self) -> usize;
+    /// What is kept of it.
+    fn keep(&self) -> Self::Kept;
 }
 
 /// A run that ended, or a window of it: an event to write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended<R> {
     /// The first decision of the run.
-    pub record: R,
+    pub kept: R,
     /// How many, from when to when.
     pub aggregation: Aggregation,
     /// What they moved.
@@ -46,7 +55,8 @@ pub struct Table<R> {
 
 #[derive(Debug)]
 struct Run<R> {
-    record: R,
+    kept: R,
+    weight: usize,
     ends: Timestamp,
     window: Duration,
     /// Not told yet.
@@ -62,19 +72,19 @@ impl<R> Default for Table<R> {
     }
 }
 
-impl<R: Mergeable + Clone> Table<R> {
+impl<R: Clone> Table<R> {
     /// Takes a decision made at `at` that may be merged for `window`; runs that end by it are appended to `ended`.
-    pub fn take(
+    pub fn take<C: Candidate<Kept = R>>(
         &mut self,
-        record: &R,
+        decision: &C,
         at: Timestamp,
         window: Duration,
         bytes: u64,
         ended: &mut Vec<Ended<R>>,
     ) -> Taken {
-        let same = self.runs.iter_mut().find(|run| run.record.same_question(record));
+        let same = self.runs.iter_mut().find(|run| decision.same_question(&run.kept));
         if let Some(run) = same
-            && run.record.same_answer(record)
+            && decision.same_answer(&run.kept)
             && at < run.ends
         {
             if run.count == 0 {
@@ -85,14 +95,19 @@ impl<R: Mergeable + Clone> Table<R> {
             run.bytes = run.bytes.saturating_add(bytes);
             return Taken::Counted;
         }
-        self.interrupt(record, ended);
-        if self.runs.len() >= RUNS
-            && let Some(oldest) = self.runs.iter().enumerate().min_by_key(|(_, run)| run.ends).map(|(i, _)| i)
-        {
+        self.interrupt(decision, ended);
+        let weight = decision.weight();
+        if weight > WEIGHT {
+            return Taken::Now;
+        }
+        while self.runs.len() >= RUNS || self.runs.iter().map(|run| run.weight).sum::<usize>() + weight > WEIGHT {
+            let oldest = self.runs.iter().enumerate().min_by_key(|(_, run)| run.ends).map(|(i, _)| i);
+            let Some(oldest) = oldest else { break };
             ended.extend(self.runs.swap_remove(oldest).into_ended());
         }
         self.runs.push(Run {
-            record: record.clone(),
+            kept: decision.keep(),
+            weight,
             ends: later(at, window),
             window,
             count: 0,
@@ -104,8 +119,8 @@ impl<R: Mergeable + Clone> Table<R> {
     }
 
     /// Ends the run of the same question: it was answered otherwise, or told by itself.
-    pub fn interrupt(&mut self, record: &R, ended: &mut Vec<Ended<R>>) {
-        if let Some(at) = self.runs.iter().position(|run| run.record.same_question(record)) {
+    pub fn interrupt<C: Candidate<Kept = R>>(&mut self, decision: &C, ended: &mut Vec<Ended<R>>) {
+        if let Some(at) = self.runs.iter().position(|run| decision.same_question(&run.kept)) {
             ended.extend(self.runs.swap_remove(at).into_ended());
         }
     }
@@ -150,7 +165,7 @@ impl<R> Run<R> {
     }
 
     fn into_ended(self) -> Option<Ended<R>> {
-        (self.count > 0).then(|| Ended { aggregation: self.aggregation(), volume: self.volume(), record: self.record })
+        (self.count > 0).then(|| Ended { aggregation: self.aggregation(), volume: self.volume(), kept: self.kept })
     }
 }
 
@@ -159,7 +174,7 @@ impl<R: Clone> Run<R> {
         if self.count == 0 {
             return None;
         }
-        let told = Ended { record: self.record.clone(), aggregation: self.aggregation(), volume: self.volume() };
+        let told = Ended { kept: self.kept.clone(), aggregation: self.aggregation(), volume: self.volume() };
         (self.count, self.bytes) = (0, 0);
         Some(told)
     }
@@ -178,19 +193,26 @@ mod tests {
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Decision(u8, bool);
 
-    impl Mergeable for Decision {
-        fn same_question(&self, other: &Self) -> bool {
-            self.0 == other.0
+    impl Candidate for Decision {
+        type Kept = Self;
+        fn same_question(&self, kept: &Self) -> bool {
+            self.0 == kept.0
         }
-        fn same_answer(&self, other: &Self) -> bool {
-            self.1 == other.1
+        fn same_answer(&self, kept: &Self) -> bool {
+            self.1 == kept.1
+        }
+        fn weight(&self) -> usize {
+            if self.0 == 199 { WEIGHT + 1 } else { usize::from(self.0) * 40 }
+        }
+        fn keep(&self) -> Self {
+            self.clone()
         }
     }
 
     const WINDOW: Duration = Duration::from_secs(10);
 
     fn counts(ended: &[Ended<Decision>]) -> Vec<(Decision, u64)> {
-        ended.iter().map(|e| (e.record.clone(), e.aggregation.count)).collect()
+        ended.iter().map(|e| (e.kept.clone(), e.aggregation.count)).collect()
     }
 
     #[test]
@@ -205,7 +227,7 @@ mod tests {
         assert_eq!(table.due(), Some(Timestamp(10_000)));
         table.flush(Timestamp(10_000), &mut ended);
         let aggregation = Aggregation { count: 2, first: Timestamp(1), last: Timestamp(2) };
-        assert_eq!(ended, [Ended { record: allowed, aggregation, volume: Volume { requests: 2, bytes: 20 } }]);
+        assert_eq!(ended, [Ended { kept: allowed, aggregation, volume: Volume { requests: 2, bytes: 20 } }]);
         ended.clear();
         table.flush(Timestamp(20_000), &mut ended);
         assert_eq!((ended.len(), table.due()), (0, None), "an idle run is forgotten");
@@ -238,7 +260,7 @@ mod tests {
         /// The invariant of the audit: what is told adds up to what was decided, whatever the order and the times.
         #[test]
         fn the_counts_told_add_up_to_the_decisions_made(
-            steps in prop::collection::vec((0_u8..40, any::<bool>(), 0_i64..4_000, any::<bool>()), 0..400),
+            steps in prop::collection::vec((0_u8..200, any::<bool>(), 0_i64..4_000, any::<bool>()), 0..400),
         ) {
             let (mut table, mut ended, mut now) = (Table::default(), Vec::new(), 0);
             let mut at_once = 0;
@@ -249,7 +271,7 @@ mod tests {
                 }
                 let taken = table.take(&Decision(*question, *allowed), Timestamp(now), WINDOW, 1, &mut ended);
                 at_once += u64::from(taken == Taken::Now);
-                prop_assert!(table.runs.len() <= RUNS);
+                prop_assert!(table.runs.len() <= RUNS && table.runs.iter().map(|r| r.weight).sum::<usize>() <= WEIGHT);
             }
             table.close(&mut ended);
             prop_assert_eq!(table.untold(), 0);

@@ -1,6 +1,7 @@
 //! The names that one event is about: up to twenty, then a count and a digest.
 
 use super::json;
+use crate::enforce::Names;
 use sha2::{Digest as _, Sha256};
 
 /// How many names an event carries; beyond it the count and the digest stand for the rest.
@@ -10,38 +11,32 @@ pub const NAMES_KEPT: usize = 20;
 /// It keeps an event far below the size a topic takes, whatever a client sends.
 pub const TEXT_KEPT: usize = 512;
 
-/// The names that a decision is about.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Names {
-    /// The first [`NAMES_KEPT`] of them in the order of the request.
-    pub kept: Vec<Box<str>>,
-    /// How many there are.
-    pub count: u64,
-    /// SHA-256 of the sorted names, each followed by a line feed; only if there are more than [`NAMES_KEPT`].
-    pub digest: Option<[u8; 32]>,
-}
-
-impl Names {
-    /// A single name.
-    pub fn one(name: &str) -> Self {
-        Self { kept: vec![name.into()], count: 1, digest: None }
+/// Appends `"names":[…],"count":…,"digest":…`; the digest is the SHA-256 of the sorted names, each followed by a line
+/// feed, and stands only where there are more than [`NAMES_KEPT`].
+pub fn list(out: &mut Vec<u8>, names: &Names) {
+    json::raw(out, "\"names\":[");
+    for (i, name) in names.iter().take(NAMES_KEPT).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        bounded_string(out, name);
     }
-
-    /// Several names, in the order of the request.
-    pub fn of<'a>(names: &[&'a str]) -> Self {
-        let kept = names.iter().take(NAMES_KEPT).map(|n| Box::from(*n)).collect();
-        let digest = (names.len() > NAMES_KEPT).then(|| {
-            let mut sorted: Vec<&'a str> = names.to_vec();
-            sorted.sort_unstable();
-            let mut hash = Sha256::new();
-            for name in sorted {
-                hash.update(name.as_bytes());
-                hash.update(b"\n");
-            }
-            hash.finalize().into()
-        });
-        Self { kept, count: u64::try_from(names.len()).unwrap_or(u64::MAX), digest }
+    json::raw(out, "],\"count\":");
+    json::unsigned(out, u64::try_from(names.len()).unwrap_or(u64::MAX));
+    if names.len() <= NAMES_KEPT {
+        json::raw(out, ",\"digest\":null");
+        return;
     }
+    let mut sorted: Vec<&str> = names.iter().collect();
+    sorted.sort_unstable();
+    let mut hash = Sha256::new();
+    for name in sorted {
+        hash.update(name.as_bytes());
+        hash.update(b"\n");
+    }
+    json::raw(out, ",\"digest\":\"sha256:");
+    json::hex(out, &hash.finalize());
+    out.push(b'"');
 }
 
 /// Appends text from a client as the inside of a JSON string, cut at [`TEXT_KEPT`] bytes.
@@ -70,19 +65,27 @@ pub fn bounded_string(out: &mut Vec<u8>, text: &str) {
 mod tests {
     use super::*;
 
+    fn listed(names: &[&str]) -> serde_json::Value {
+        let (mut out, mut of) = (b"{".to_vec(), Names::default());
+        names.iter().for_each(|name| of.push(name));
+        list(&mut out, &of);
+        out.push(b'}');
+        serde_json::from_slice(&out).unwrap()
+    }
+
     #[test]
     fn twenty_names_stand_in_full_and_one_more_brings_the_digest() {
         let all: Vec<String> = (0..21).map(|i| format!("t{i:02}")).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let twenty = Names::of(&all[..20]);
-        assert_eq!((twenty.kept.len(), twenty.count, twenty.digest), (20, 20, None));
-        let more = Names::of(&all);
-        assert_eq!((more.kept.len(), more.count), (20, 21));
+        let twenty = &all[..20];
+        assert_eq!(listed(twenty), serde_json::json!({ "names": twenty, "count": 20, "digest": null }));
+        let mut expected = Vec::new();
+        json::hex(&mut expected, &Sha256::digest(all.join("\n") + "\n"));
+        let digest = format!("sha256:{}", String::from_utf8(expected).unwrap());
+        assert_eq!(listed(&all), serde_json::json!({ "names": twenty, "count": 21, "digest": digest }));
         let mut reversed = all.clone();
         reversed.reverse();
-        assert_eq!(Names::of(&reversed).digest, more.digest, "the digest does not depend on the order");
-        let expected: [u8; 32] = Sha256::digest(all.join("\n") + "\n").into();
-        assert_eq!(more.digest, Some(expected));
+        assert_eq!(listed(&reversed)["digest"], listed(&all)["digest"], "the order does not matter");
     }
 
     #[test]

@@ -1,3 +1,184 @@
 //! What the proxy itself says to Kafka: dialling a broker, the topology, the producer of the audit.
 
 pub mod batch;
+pub mod dial;
+pub mod link;
+mod metadata;
+pub mod producer;
+pub mod topic;
+pub mod trouble;
+
+use crate::config;
+use crate::enforce::topology::Topology;
+use crate::model::TopicId;
+use crate::wire::schema::metadata::response::{self, metadata_response_partition, metadata_response_topic};
+use crate::wire::{ApiKey, ErrorCode, Node};
+use dial::Dialler;
+use link::{Link, LinkError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+/// The proxy's own view of the cluster and its own connections to it. Cheap to clone; its tasks end with the last
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    topology: watch::Receiver<Arc<Topology>>,
+    trouble: watch::Receiver<Option<Arc<str>>>,
+    wants: mpsc::Sender<metadata::Want>,
+    links: Arc<Links>,
+    task: AbortHandle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The connections that are up.
+#[derive(Debug, Default)]
+struct Links {
+    up: Mutex<Up>,
+}
+
+#[derive(Debug, Default)]
+struct Up {
+    by_id: HashMap<i32, Link>,
+    /// To a bootstrap address, until a broker is known.
+    seed: Option<Link>,
+    turn: usize,
+}
+
+/// Why the partitions of a topic are not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No broker is connected.
+    #[error("no broker is connected")]
+    NoBroker,
+    /// The connection failed.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The broker answered with an error.
+    #[error("{}", .0.name())]
+    Refused(ErrorCode),
+}
+
+impl Cluster {
+    /// Begins to follow the cluster; whether it can be reached shows in [`Self::trouble`]. Must be called within a
+    /// tokio runtime.
+    pub fn start(config: &config::Cluster) -> Self {
+        let links = Arc::new(Links::default());
+        let (wants, wanted) = mpsc::channel(1024);
+        let (publish, topology) = watch::channel(Arc::default());
+        let (tell, trouble) = watch::channel(Some("the cluster was not reached yet".into()));
+        let follower = metadata::Follower::new(
+            metadata::Settings {
+                bootstrap: config.bootstrap.clone(),
+                refresh: config.metadata_refresh,
+                request_timeout: config.request_timeout,
+                dialler: Dialler { connect_timeout: config.connect_timeout },
+            },
+            Arc::clone(&links),
+            publish,
+            tell,
+        );
+        let task = tokio::spawn(follower.run(wanted)).abort_handle();
+        Self { shared: Arc::new(Shared { topology, trouble, wants, links, task }) }
+    }
+
+    /// The cluster as it was last seen. Empty until it was reached.
+    pub fn topology(&self) -> Arc<Topology> {
+        self.shared.topology.borrow().clone()
+    }
+
+    /// Follows the cluster: changes with every generation of the topology.
+    pub fn follow(&self) -> watch::Receiver<Arc<Topology>> {
+        self.shared.topology.clone()
+    }
+
+    /// Why the topology is not current, in words; `None` while it is.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.shared.trouble.borrow().clone()
+    }
+
+    /// Asks for topics by id (none: for everything) and waits for the answer, whether it knows them or not. Calls are
+    /// joined and paced, so a client that invents ids costs little.
+    pub async fn want(&self, ids: Vec<TopicId>) -> Arc<Topology> {
+        let (done, answered) = oneshot::channel();
+        if self.shared.wants.send(metadata::Want { ids, done }).await.is_ok() {
+            let _ = answered.await;
+        }
+        self.topology()
+    }
+
+    /// The own connection to a broker, if it is up.
+    pub fn link(&self, broker: i32) -> Option<Link> {
+        self.shared.links.up().by_id.get(&broker).filter(|link| !link.is_closed()).cloned()
+    }
+
+    /// A connection to any broker, another with each call.
+    pub fn any_link(&self) -> Option<Link> {
+        self.shared.links.any()
+    }
+
+    /// The leaders of a topic's partitions, by partition; `None` for one that has no leader now.
+    ///
+    /// # Errors
+    /// An [`AskError`]; a topic that does not exist is `Refused(UNKNOWN_TOPIC_OR_PARTITION)`.
+    pub async fn leaders(&self, topic: &str) -> Result<Vec<Option<i32>>, AskError> {
+        let link = self.any_link().ok_or(AskError::NoBroker)?;
+        let answer = link.call(ApiKey::METADATA, &metadata::by_name(topic)).await?;
+        leaders_of(&answer, topic)
+    }
+
+    /// Waits until a broker is connected, at most this long.
+    pub async fn reached(&self, within: Duration) -> bool {
+        let mut topology = self.follow();
+        let known = topology.wait_for(|t| t.brokers.values().any(|b| !b.versions.is_empty()));
+        matches!(tokio::time::timeout(within, known).await, Ok(Ok(_)))
+    }
+}
+
+impl Links {
+    fn up(&self) -> std::sync::MutexGuard<'_, Up> {
+        self.up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn any(&self) -> Option<Link> {
+        let mut up = self.up();
+        up.turn = up.turn.wrapping_add(1);
+        let mut ids: Vec<i32> = up.by_id.iter().filter(|(_, link)| !link.is_closed()).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        let id = ids.get(up.turn.checked_rem(ids.len()).unwrap_or(0));
+        id.and_then(|id| up.by_id.get(id)).or(up.seed.as_ref()).filter(|link| !link.is_closed()).cloned()
+    }
+}
+
+fn leaders_of(answer: &Node, topic: &str) -> Result<Vec<Option<i32>>, AskError> {
+    let mut topics = answer.nodes(response::TOPICS).iter();
+    let Some(found) = topics.find(|t| t.str(metadata_response_topic::NAME) == topic) else {
+        return Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    };
+    match ErrorCode(found.i16(metadata_response_topic::ERROR_CODE)) {
+        ErrorCode::NONE => {}
+        code => return Err(AskError::Refused(code)),
+    }
+    let partitions = found.nodes(metadata_response_topic::PARTITIONS);
+    let mut leaders = vec![None; partitions.len()];
+    for partition in partitions {
+        let index = usize::try_from(partition.i32(metadata_response_partition::PARTITION_INDEX));
+        let leader = partition.i32(metadata_response_partition::LEADER_ID);
+        if let Some(slot) = index.ok().and_then(|i| leaders.get_mut(i)) {
+            *slot = (leader >= 0).then_some(leader);
+        }
+    }
+    Ok(leaders)
+}

@@ -31,6 +31,3 @@ pub use pattern::Pattern;
 pub use reason::ReasonCode;
 pub use rights::{Right, Use};
 pub use snapshot::{OwnTopics, Protection, Query, Settings, Snapshot};
-
-#[cfg(test)]
-mod tests;

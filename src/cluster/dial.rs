@@ -1,0 +1,223 @@
+//! A connection to a broker, up to the point where requests may be sent: TCP, then what the broker serves, then login.
+
+use crate::config::HostPort;
+use crate::wire::message::{decode_response, request_frame};
+use crate::wire::schema::api_versions;
+use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
+use bytes::{Bytes, BytesMut};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The client id of the proxy's own connections.
+pub const CLIENT_ID: &str = "kordon";
+
+/// The longest answer that is taken before a connection is in use.
+const HANDSHAKE_FRAME: usize = 1 << 20;
+
+/// How brokers are dialled.
+#[derive(Clone, Debug)]
+pub struct Dialler {
+    /// For TCP and login together, per address.
+    pub connect_timeout: Duration,
+}
+
+/// A connection that is ready for requests.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The stream; nothing is left unread in it.
+    pub stream: TcpStream,
+    /// What the broker serves.
+    pub versions: BTreeMap<ApiKey, Versions>,
+}
+
+/// Why a broker could not be dialled.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// No TCP connection.
+    #[error("cannot connect to `{address}`: {cause}")]
+    Connect {
+        /// The address.
+        address: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The connection ended or broke before it was ready.
+    #[error("`{address}` ended the connection during {during}: {cause}")]
+    Lost {
+        /// The address.
+        address: String,
+        /// Which step.
+        during: &'static str,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Too slow.
+    #[error("`{address}` was not ready within {millis} ms: see `cluster.connect_timeout`")]
+    TimedOut {
+        /// The address.
+        address: String,
+        /// The limit.
+        millis: u128,
+    },
+    /// What answers is not a Kafka broker that we understand.
+    #[error("`{address}` does not answer as a kafka broker does: {cause}")]
+    Nonsense {
+        /// The address.
+        address: String,
+        /// What is wrong with the bytes.
+        cause: WireError,
+    },
+    /// A frame whose length cannot be one.
+    #[error("`{address}` sent a frame of {size} bytes: {hint}")]
+    FrameSize {
+        /// The address.
+        address: String,
+        /// What stands where the length should be.
+        size: i32,
+        /// What it may be.
+        hint: &'static str,
+    },
+    /// The broker answered with an error.
+    #[error("`{address}` refused {during}: {}", code.name())]
+    Refused {
+        /// The address.
+        address: String,
+        /// Which step.
+        during: &'static str,
+        /// The error.
+        code: ErrorCode,
+    },
+}
+
+impl Dialler {
+    /// Dials a broker.
+    ///
+    /// # Errors
+    /// A [`DialError`], which names the address.
+    pub async fn dial(&self, to: &HostPort) -> Result<Upstream, DialError> {
+        let connect = async {
+            let stream = TcpStream::connect((to.host.as_str(), to.port))
+                .await
+                .map_err(|cause| DialError::Connect { address: to.to_string(), cause })?;
+            // Without it a small request waits for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            let mut talk = Talk { stream, address: to, correlation: 0 };
+            let versions = talk.versions().await?;
+            Ok(Upstream { stream: talk.stream, versions })
+        };
+        tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| {
+            Err(DialError::TimedOut { address: to.to_string(), millis: self.connect_timeout.as_millis() })
+        })
+    }
+}
+
+/// One request after the other, each answered before the next.
+struct Talk<'a> {
+    stream: TcpStream,
+    address: &'a HostPort,
+    correlation: i32,
+}
+
+impl Talk<'_> {
+    /// Asks what the broker serves: in our newest version first, then in one that it knows (KIP-511).
+    async fn versions(&mut self) -> Result<BTreeMap<ApiKey, Versions>, DialError> {
+        use api_versions::{request, response};
+        const DURING: &str = "ApiVersions";
+        let newest = api(ApiKey::API_VERSIONS).map_or(0, |api| api.versions.max);
+        let ask = Node::request(ApiKey::API_VERSIONS)
+            .with(request::CLIENT_SOFTWARE_NAME, "kordon")
+            .with(request::CLIENT_SOFTWARE_VERSION, env!("CARGO_PKG_VERSION"));
+        // Version 4 serves every broker of today; 5 carries an expectation that a bootstrap address cannot have.
+        let mut version = newest.min(4);
+        loop {
+            let answer = self.ask(ApiKey::API_VERSIONS, version, &ask, DURING).await?;
+            let served = served(&answer);
+            match ErrorCode(answer.i16(response::ERROR_CODE)) {
+                ErrorCode::NONE => return Ok(served),
+                ErrorCode::UNSUPPORTED_VERSION if version > 0 => {
+                    let known = served.get(&ApiKey::API_VERSIONS).map_or(0, |v| v.max);
+                    version = known.clamp(0, version - 1);
+                }
+                code => return Err(DialError::Refused { address: self.address.to_string(), during: DURING, code }),
+            }
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        key: ApiKey,
+        version: i16,
+        request: &Node,
+        during: &'static str,
+    ) -> Result<Node, DialError> {
+        self.correlation = self.correlation.wrapping_add(1);
+        let frame = request_frame(key, version, self.correlation, Some(CLIENT_ID), request);
+        let lost = |cause| DialError::Lost { address: self.address.to_string(), during, cause };
+        for chunk in frame.chunks() {
+            self.stream.write_all(chunk).await.map_err(lost)?;
+        }
+        let size = self.stream.read_i32().await.map_err(lost)?;
+        let length = usize::try_from(size)
+            .ok()
+            .filter(|n| (4..=HANDSHAKE_FRAME).contains(n))
+            .ok_or_else(|| DialError::FrameSize { address: self.address.to_string(), size, hint: hint(size) })?;
+        let mut body = BytesMut::zeroed(length);
+        self.stream.read_exact(&mut body).await.map_err(lost)?;
+        let nonsense = |cause| DialError::Nonsense { address: self.address.to_string(), cause };
+        let (_, answer) = decode_response(key, version, &body.freeze()).map_err(nonsense)?;
+        Ok(answer)
+    }
+}
+
+/// The table of an ApiVersions answer.
+fn served(answer: &Node) -> BTreeMap<ApiKey, Versions> {
+    use api_versions::response::{self, api_version};
+    answer
+        .nodes(response::API_KEYS)
+        .iter()
+        .map(|row| {
+            let versions = Versions { min: row.i16(api_version::MIN_VERSION), max: row.i16(api_version::MAX_VERSION) };
+            (ApiKey(row.i16(api_version::API_KEY)), versions)
+        })
+        .collect()
+}
+
+/// What a number is that stands where a length should.
+fn hint(size: i32) -> &'static str {
+    match size.to_be_bytes() {
+        [0x15 | 0x16, 0x03, ..] => "the listener wants TLS",
+        [b'H', b'T', b'T', b'P'] => "it speaks HTTP",
+        _ => "it is no kafka broker, or its listener wants TLS",
+    }
+}
+
+/// Reads one frame, without its size; `None` at the end of the stream.
+///
+/// # Errors
+/// The stream's, or `InvalidData` for a length below 4 or beyond `cap`.
+pub(crate) async fn read_frame<R: tokio::io::AsyncRead + Unpin>(
+    stream: &mut R,
+    cap: usize,
+) -> io::Result<Option<Bytes>> {
+    let size = match stream.read_i32().await {
+        Ok(size) => size,
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let length = usize::try_from(size)
+        .ok()
+        .filter(|n| (4..=cap).contains(n))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {size} bytes")))?;
+    // Grows with what arrives: the length alone sizes nothing.
+    let mut body = BytesMut::with_capacity(length.min(64 * 1024));
+    let mut rest = stream.take(u64::try_from(length).unwrap_or(u64::MAX));
+    while body.len() < length {
+        if rest.read_buf(&mut body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Some(body.freeze()))
+}

@@ -1,0 +1,186 @@
+//! The proxy's own requests over one connection: pipelined, answered in order, each with a deadline.
+
+use super::dial::{CLIENT_ID, Upstream, read_frame};
+use crate::wire::message::{decode_response, request_frame};
+use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+/// The longest answer to a request of ours: Metadata of a very large cluster.
+const ANSWER: usize = 256 << 20;
+
+/// How many requests may stand unanswered.
+const AHEAD: usize = 32;
+
+/// A connection for requests of our own. Cheap to clone; closed when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    calls: mpsc::Sender<Call>,
+    versions: BTreeMap<ApiKey, Versions>,
+    correlation: AtomicI32,
+    timeout: Duration,
+    closed: watch::Receiver<Option<Arc<str>>>,
+    task: AbortHandle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Call {
+    frame: Rope,
+    correlation: i32,
+    reply: oneshot::Sender<Bytes>,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The connection is gone. Whether the request was carried out is not known.
+    #[error("the connection to the broker is closed: {0}")]
+    Closed(Arc<str>),
+    /// No answer in time; the connection is closed. Whether the request was carried out is not known.
+    #[error("no answer to {api} within {millis} ms: see `cluster.request_timeout`")]
+    TimedOut {
+        /// The API's name.
+        api: &'static str,
+        /// The limit.
+        millis: u128,
+    },
+    /// The broker serves no version of the API that we know.
+    #[error("the broker serves no version of {api} that this proxy knows")]
+    NotServed {
+        /// The API's name.
+        api: &'static str,
+    },
+    /// The answer cannot be read.
+    #[error("the broker's answer to {api} cannot be read: {cause}")]
+    Nonsense {
+        /// The API's name.
+        api: &'static str,
+        /// What is wrong with it.
+        cause: WireError,
+    },
+}
+
+impl Link {
+    /// Puts a connection to use; every request has `timeout` to be answered. Must be called within a tokio runtime.
+    pub fn new(upstream: Upstream, timeout: Duration) -> Self {
+        let (calls, queue) = mpsc::channel(AHEAD);
+        let (end, closed) = watch::channel(None);
+        let task = tokio::spawn(run(upstream.stream, queue, end)).abort_handle();
+        let versions = upstream.versions;
+        Self { shared: Arc::new(Shared { calls, versions, correlation: AtomicI32::new(0), timeout, closed, task }) }
+    }
+
+    /// What the broker serves.
+    pub fn versions(&self) -> &BTreeMap<ApiKey, Versions> {
+        &self.shared.versions
+    }
+
+    /// The newest version of an API that both sides know, and not above `cap`.
+    pub fn version(&self, key: ApiKey, cap: i16) -> Option<i16> {
+        let ours = api(key)?.versions;
+        let both = ours.intersect(*self.shared.versions.get(&key)?);
+        let version = both.max.min(cap);
+        both.contains(version).then_some(version)
+    }
+
+    /// Sends a request in the newest version that both sides know, and waits for its answer.
+    ///
+    /// # Errors
+    /// A [`LinkError`]; errors that the broker tells stand in the answer.
+    pub async fn call(&self, key: ApiKey, request: &Node) -> Result<Node, LinkError> {
+        self.call_at_most(key, i16::MAX, request).await
+    }
+
+    /// As [`Self::call`], in a version not above `cap`.
+    ///
+    /// # Errors
+    /// A [`LinkError`]; errors that the broker tells stand in the answer.
+    pub async fn call_at_most(&self, key: ApiKey, cap: i16, request: &Node) -> Result<Node, LinkError> {
+        let version = self.version(key, cap).ok_or(LinkError::NotServed { api: key.name() })?;
+        let correlation = self.shared.correlation.fetch_add(1, Ordering::Relaxed);
+        let frame = request_frame(key, version, correlation, Some(CLIENT_ID), request);
+        let (reply, answer) = oneshot::channel();
+        let exchange = async {
+            let call = Call { frame, correlation, reply };
+            self.shared.calls.send(call).await.map_err(|_| self.cause())?;
+            answer.await.map_err(|_| self.cause())
+        };
+        let Ok(answer) = tokio::time::timeout(self.shared.timeout, exchange).await else {
+            // Answers come in order: behind one that does not come there is none.
+            self.shared.task.abort();
+            return Err(LinkError::TimedOut { api: key.name(), millis: self.shared.timeout.as_millis() });
+        };
+        let (_, node) =
+            decode_response(key, version, &answer?).map_err(|cause| LinkError::Nonsense { api: key.name(), cause })?;
+        Ok(node)
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.shared.task.is_finished() || self.shared.calls.is_closed()
+    }
+
+    /// Waits until the connection is gone; tells why.
+    pub async fn closed(&self) -> Arc<str> {
+        let mut closed = self.shared.closed.clone();
+        let cause = closed.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
+        cause.unwrap_or_else(|| "a request was not answered in time".into())
+    }
+
+    fn cause(&self) -> LinkError {
+        let cause = self.shared.closed.borrow().clone();
+        LinkError::Closed(cause.unwrap_or_else(|| "a request was not answered in time".into()))
+    }
+}
+
+/// Writes requests and reads answers until either side ends. The two halves run beside each other, so that an answer
+/// is read while a long request is still being written.
+async fn run(stream: TcpStream, mut queue: mpsc::Receiver<Call>, end: watch::Sender<Option<Arc<str>>>) {
+    let (mut reads, mut writes) = stream.into_split();
+    let (waiting, mut waited) = mpsc::channel::<(i32, oneshot::Sender<Bytes>)>(AHEAD);
+    let write = async {
+        while let Some(Call { frame, correlation, reply }) = queue.recv().await {
+            if waiting.send((correlation, reply)).await.is_err() {
+                break;
+            }
+            for chunk in frame.chunks() {
+                writes.write_all(chunk).await?;
+            }
+        }
+        Ok(())
+    };
+    let read = async {
+        while let Some(frame) = read_frame(&mut reads, ANSWER).await? {
+            let Some((correlation, reply)) = waited.recv().await else { break };
+            if frame.first_chunk() != Some(&correlation.to_be_bytes()) {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer out of order"));
+            }
+            // Who asked may have given up.
+            let _ = reply.send(frame);
+        }
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed it"))
+    };
+    // Neither branch is resumed after the other ended: the connection is closed with both.
+    let result: io::Result<()> = tokio::select! { r = write => r, r = read => r };
+    let cause = result.err().map_or_else(|| "the proxy closed it".to_owned(), |e| e.to_string());
+    queue.close();
+    let _ = end.send(Some(cause.into()));
+}

@@ -1,0 +1,348 @@
+//! Follows the cluster: brokers, topics, versions; asks at an interval, and at once where there is a cause.
+
+use super::Links;
+use super::dial::Dialler;
+use super::link::Link;
+use crate::config::HostPort;
+use crate::enforce::topology::{Broker, Topology};
+use crate::model::TopicId;
+use crate::wire::schema::metadata::request::{self, metadata_request_topic};
+use crate::wire::schema::metadata::response::{self, metadata_response_broker, metadata_response_topic};
+use crate::wire::{ApiKey, ErrorCode, Node, Value};
+use rand::Rng as _;
+use rand::seq::SliceRandom as _;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+/// The least time between two questions that have a cause.
+const PACE: Duration = Duration::from_millis(50);
+/// The most topic ids in one question.
+const IDS: usize = 1_000;
+/// From this version on Metadata finds topics by their id (KIP-516, Kafka 2.8 answers it from version 12 on).
+const BY_ID: i16 = 12;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(3);
+
+/// Somebody waits for what the cluster says.
+#[derive(Debug)]
+pub(super) struct Want {
+    /// Topics to find; none: everything.
+    pub ids: Vec<TopicId>,
+    /// Told when it was asked.
+    pub done: oneshot::Sender<()>,
+}
+
+pub(super) struct Settings {
+    pub bootstrap: Vec<HostPort>,
+    pub refresh: Duration,
+    pub request_timeout: Duration,
+    pub dialler: Dialler,
+}
+
+/// The task that asks and publishes.
+pub(super) struct Follower {
+    settings: Arc<Settings>,
+    links: Arc<Links>,
+    publish: watch::Sender<Arc<Topology>>,
+    trouble: watch::Sender<Option<Arc<str>>>,
+    /// Connections to the brokers, each kept up by a task; ended with this set.
+    keepers: JoinSet<()>,
+    kept: HashMap<i32, (HostPort, AbortHandle)>,
+    updates: mpsc::UnboundedReceiver<(i32, Option<Link>)>,
+    update: mpsc::UnboundedSender<(i32, Option<Link>)>,
+    /// The question under way: at most one.
+    asking: JoinSet<Result<Node, String>>,
+    asked_ids: bool,
+    served: Vec<oneshot::Sender<()>>,
+    waiting: Vec<Want>,
+    next_refresh: Instant,
+    next_ask: Instant,
+}
+
+impl Follower {
+    pub(super) fn new(
+        settings: Settings,
+        links: Arc<Links>,
+        publish: watch::Sender<Arc<Topology>>,
+        trouble: watch::Sender<Option<Arc<str>>>,
+    ) -> Self {
+        let (update, updates) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        Self {
+            settings: Arc::new(settings),
+            links,
+            publish,
+            trouble,
+            keepers: JoinSet::new(),
+            kept: HashMap::new(),
+            updates,
+            update,
+            asking: JoinSet::new(),
+            asked_ids: false,
+            served: Vec::new(),
+            waiting: Vec::new(),
+            next_refresh: now,
+            next_ask: now,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut wants: mpsc::Receiver<Want>) {
+        loop {
+            self.ask();
+            let wake = if self.waiting.is_empty() { self.next_refresh } else { self.next_ask.min(self.next_refresh) };
+            let idle = self.asking.is_empty();
+            // Every branch may be dropped half way: receiving and joining lose nothing.
+            tokio::select! {
+                want = wants.recv() => match want {
+                    Some(want) => self.waiting.push(want),
+                    None => return,
+                },
+                Some((id, link)) = self.updates.recv() => self.broker_changed(id, link),
+                Some(answer) = self.asking.join_next() => {
+                    self.answered(answer.unwrap_or_else(|e| Err(e.to_string())));
+                }
+                () = tokio::time::sleep_until(wake), if idle => {}
+            }
+        }
+    }
+
+    /// Asks, if there is a reason, nothing is being asked, and it is time.
+    fn ask(&mut self) {
+        let now = Instant::now();
+        let due = now >= self.next_refresh;
+        if !self.asking.is_empty() || !(due || (!self.waiting.is_empty() && now >= self.next_ask)) {
+            return;
+        }
+        let known = self.publish.borrow().clone();
+        let mut ids = Vec::new();
+        let mut everything = due;
+        for want in std::mem::take(&mut self.waiting) {
+            if !want.ids.is_empty() && want.ids.iter().all(|id| known.names.contains_key(id)) {
+                let _ = want.done.send(());
+                continue;
+            }
+            everything |= want.ids.is_empty() || ids.len() + want.ids.len() > IDS;
+            ids.extend(want.ids);
+            self.served.push(want.done);
+        }
+        if !everything && ids.is_empty() {
+            return;
+        }
+        let link = self.links.any();
+        let by_id = link.as_ref().and_then(|l| l.version(ApiKey::METADATA, i16::MAX)).is_some_and(|v| v >= BY_ID);
+        self.asked_ids = !everything && by_id;
+        let question = if self.asked_ids { by_ids(ids) } else { everything_known() };
+        if !self.asked_ids {
+            self.next_refresh = now + self.settings.refresh;
+        }
+        self.next_ask = now + PACE;
+        self.asking.spawn(put(Arc::clone(&self.settings), Arc::clone(&self.links), link, question));
+    }
+
+    fn answered(&mut self, answer: Result<Node, String>) {
+        match answer {
+            Ok(answer) => {
+                let mut next = Topology::clone(&self.publish.borrow());
+                if !self.asked_ids {
+                    next.cluster_id = answer.opt_str(response::CLUSTER_ID).map(Arc::from);
+                    self.brokers(&mut next, &answer);
+                    next.names = HashMap::new();
+                    next.ids = HashMap::new();
+                }
+                topics(&mut next, &answer);
+                self.publish(next);
+                self.trouble.send_if_modified(|t| t.take().is_some());
+            }
+            Err(why) => {
+                // Soon again: until something answers nothing is known.
+                self.next_refresh = Instant::now() + self.settings.refresh.min(Duration::from_millis(500));
+                let why: Arc<str> = why.into();
+                self.trouble.send_if_modified(|t| {
+                    let new = t.as_ref() != Some(&why);
+                    if new {
+                        tracing::warn!(cause = %why, "the cluster cannot be asked");
+                        *t = Some(Arc::clone(&why));
+                    }
+                    new
+                });
+            }
+        }
+        for done in self.served.drain(..) {
+            let _ = done.send(());
+        }
+    }
+
+    /// Takes over the brokers of an answer; a connection is kept to each.
+    fn brokers(&mut self, next: &mut Topology, answer: &Node) {
+        let mut brokers = BTreeMap::new();
+        for told in answer.nodes(response::BROKERS) {
+            let id = told.i32(metadata_response_broker::NODE_ID);
+            let Ok(port) = u16::try_from(told.i32(metadata_response_broker::PORT)) else { continue };
+            let host = told.str(metadata_response_broker::HOST);
+            let rack = told.opt_str(metadata_response_broker::RACK).map(Arc::from);
+            let versions = next.brokers.remove(&id).map(|b| b.versions).unwrap_or_default();
+            brokers.insert(id, Broker { id, host: host.into(), port, rack, versions });
+            let address = HostPort { host: host.to_owned(), port };
+            if self.kept.get(&id).is_none_or(|(at, _)| *at != address) {
+                self.keep(id, address);
+            }
+        }
+        // A broker that is not told is down or gone: none is connected to until it is told again.
+        self.kept.retain(|id, (_, keeper)| {
+            let stays = brokers.contains_key(id);
+            if !stays {
+                keeper.abort();
+                self.links.up().by_id.remove(id);
+            }
+            stays
+        });
+        next.brokers = brokers;
+    }
+
+    fn keep(&mut self, id: i32, address: HostPort) {
+        let task = keep(id, address.clone(), Arc::clone(&self.settings), self.update.clone());
+        let keeper = self.keepers.spawn(task);
+        if let Some((_, old)) = self.kept.insert(id, (address, keeper)) {
+            old.abort();
+        }
+        self.links.up().by_id.remove(&id);
+        while self.keepers.try_join_next().is_some() {}
+    }
+
+    fn broker_changed(&mut self, id: i32, link: Option<Link>) {
+        if !self.kept.contains_key(&id) {
+            return;
+        }
+        let Some(link) = link else {
+            self.links.up().by_id.remove(&id);
+            // Its partitions are led elsewhere now.
+            self.next_refresh = self.next_refresh.min(Instant::now() + PACE);
+            return;
+        };
+        let mut next = Topology::clone(&self.publish.borrow());
+        if let Some(broker) = next.brokers.get_mut(&id) {
+            broker.versions = link.versions().clone();
+        }
+        let mut up = self.links.up();
+        up.seed = None;
+        up.by_id.insert(id, link);
+        drop(up);
+        self.publish(next);
+    }
+
+    fn publish(&self, mut next: Topology) {
+        self.publish.send_if_modified(|now| {
+            next.generation = now.generation;
+            if **now == next {
+                return false;
+            }
+            next.generation += 1;
+            *now = Arc::new(next);
+            true
+        });
+    }
+}
+
+/// Everything: all topics, nothing created.
+fn everything_known() -> Node {
+    Node::request(ApiKey::METADATA).with(request::TOPICS, Value::Null).with(request::ALLOW_AUTO_TOPIC_CREATION, false)
+}
+
+fn by_ids(ids: Vec<TopicId>) -> Node {
+    let mut node = Node::request(ApiKey::METADATA).with(request::ALLOW_AUTO_TOPIC_CREATION, false);
+    for id in ids {
+        let topic = node.child(request::TOPICS).with(metadata_request_topic::TOPIC_ID, id);
+        node.push(request::TOPICS, topic.with(metadata_request_topic::NAME, Value::Null));
+    }
+    node
+}
+
+/// One topic by name; it is not created.
+pub(super) fn by_name(topic: &str) -> Node {
+    let mut node = Node::request(ApiKey::METADATA).with(request::ALLOW_AUTO_TOPIC_CREATION, false);
+    let topic = node.child(request::TOPICS).with(metadata_request_topic::NAME, topic);
+    node.push(request::TOPICS, topic);
+    node
+}
+
+/// Adds the topics of an answer.
+fn topics(next: &mut Topology, answer: &Node) {
+    for topic in answer.nodes(response::TOPICS) {
+        let code = ErrorCode(topic.i16(metadata_response_topic::ERROR_CODE));
+        let Some(name) = topic.opt_str(metadata_response_topic::NAME) else { continue };
+        if code != ErrorCode::NONE && code != ErrorCode::LEADER_NOT_AVAILABLE {
+            continue;
+        }
+        let (name, id): (Arc<str>, _) = (name.into(), topic.uuid(metadata_response_topic::TOPIC_ID));
+        if let Some(old) = next.ids.insert(Arc::clone(&name), id)
+            && old != id
+        {
+            // Deleted and made anew: the old id names nothing.
+            next.names.remove(&old);
+        }
+        if !id.is_zero() {
+            next.names.insert(id, name);
+        }
+    }
+}
+
+/// Puts a question to a connected broker, or to the bootstrap addresses in random order.
+async fn put(settings: Arc<Settings>, links: Arc<Links>, link: Option<Link>, question: Node) -> Result<Node, String> {
+    let mut why = String::new();
+    if let Some(link) = link {
+        match link.call(ApiKey::METADATA, &question).await {
+            Ok(answer) => return Ok(answer),
+            Err(e) => why = e.to_string(),
+        }
+    }
+    let mut addresses = settings.bootstrap.clone();
+    addresses.shuffle(&mut rand::rng());
+    for address in &addresses {
+        match settings.dialler.dial(address).await {
+            Ok(upstream) => {
+                let link = Link::new(upstream, settings.request_timeout);
+                let answer = link.call(ApiKey::METADATA, &question).await;
+                links.up().seed = Some(link);
+                match answer {
+                    Ok(answer) => return Ok(answer),
+                    Err(e) => why = e.to_string(),
+                }
+            }
+            Err(e) => why = e.to_string(),
+        }
+    }
+    Err(format!("no broker answers: {why}"))
+}
+
+/// A little more or less, so that replicas of the proxy do not come back all at once.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.8..1.2))
+}
+
+/// Keeps a connection to a broker up, and tells when it comes and goes.
+async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc::UnboundedSender<(i32, Option<Link>)>) {
+    let mut retry = FIRST_RETRY;
+    loop {
+        match settings.dialler.dial(&address).await {
+            Ok(upstream) => {
+                retry = FIRST_RETRY;
+                let link = Link::new(upstream, settings.request_timeout);
+                if update.send((id, Some(link.clone()))).is_err() {
+                    return;
+                }
+                let cause = link.closed().await;
+                tracing::debug!(broker = id, %address, %cause, "own connection ended");
+                if update.send((id, None)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::debug!(broker = id, %address, %error, "own connection failed"),
+        }
+        tokio::time::sleep(jittered(retry)).await;
+        retry = (retry * 2).min(LAST_RETRY);
+    }
+}
