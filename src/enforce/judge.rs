@@ -1,7 +1,7 @@
 //! Where a rule asks for decisions. Every decision is written to the trail as it is made.
 
 use super::fetch::FetchSessions;
-use super::record::Trail;
+use super::record::{Category, Trail};
 use super::routes::Routes;
 use super::topology::Topology;
 use crate::model::{
@@ -88,6 +88,14 @@ impl<'a> Judge<'a> {
         decision.permit()
     }
 
+    /// Decides a check whose failure another check may make good: recorded as a decision where it is allowed, as a probe
+    /// where it is not.
+    pub fn either(&mut self, operation: Operation, resource: Resource<'_>) -> Option<Permit> {
+        let decision = self.ask(Use::Normal, operation, resource);
+        self.trail.add(operation, resource.kind, resource.name, &decision, !decision.is_allowed());
+        decision.permit()
+    }
+
     /// Kafka's `authorizeByResourceType`: is there any resource of the type on which the operation is allowed? Recorded,
     /// with the name `*`.
     pub fn decide_any(&mut self, operation: Operation, kind: ResourceType) -> Decision {
@@ -127,6 +135,11 @@ impl<'a> Judge<'a> {
     /// Records a decision that was made by other means.
     pub fn note(&mut self, operation: Operation, resource: Resource<'_>, decision: &Decision) {
         self.trail.add(operation, resource.kind, resource.name, decision, false);
+    }
+
+    /// The category of this request in the audit, where it is not that of its row.
+    pub fn category(&mut self, category: Category) {
+        self.trail.category = Some(category);
     }
 
     /// The arguments of a mutation for its audit event, as JSON text.

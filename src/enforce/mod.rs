@@ -4,16 +4,24 @@
 //! gives a [`rule::Verdict`].
 
 pub mod api_versions;
+mod arguments;
 mod asks;
+mod consumer_group_heartbeat;
 mod describe_cluster;
 pub mod fetch;
 mod find_coordinator;
+mod init_producer_id;
 pub mod judge;
 mod list_offsets;
+mod membership;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offsets;
 mod produce;
 pub mod record;
+mod refusing;
 pub mod routes;
 mod rows;
 pub mod rule;

@@ -120,6 +120,8 @@ pub struct Trail {
     used: usize,
     /// What the request asks for, as JSON text, for mutations (audit.md: "Mutations carry their arguments").
     pub arguments: Option<String>,
+    /// The category of this request, where it is not that of its API: a commit in the admin form.
+    pub category: Option<Category>,
 }
 
 impl Trail {
@@ -127,6 +129,7 @@ impl Trail {
     pub fn clear(&mut self) {
         self.used = 0;
         self.arguments = None;
+        self.category = None;
     }
 
     /// Adds a decision, to an equal one if there is one.

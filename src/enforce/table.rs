@@ -4,14 +4,20 @@
 //! not advertised, and refused.
 
 use super::api_versions::ApiVersions;
+use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::describe_cluster::DescribeCluster;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
+use super::init_producer_id::InitProducerId;
 use super::list_offsets::ListOffsets;
+use super::membership::{Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::metadata::Metadata;
+use super::offset_commit::OffsetCommit;
+use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
 use super::record::Category;
+use super::refusing::{Refusing, acls, cluster, credentials, replicas, share, share_state, streams};
 use super::rule::Rule;
 use crate::model::CloseReason;
 use crate::policy::Permit;
@@ -43,10 +49,95 @@ pub static TABLE: &[Row] = &[
     polling(row(ApiKey::FETCH, 4, 18, Category::DataRead, &Fetch)),
     polling(row(ApiKey::LIST_OFFSETS, 1, 11, Category::DataRead, &ListOffsets)),
     row(ApiKey::METADATA, 0, 13, Category::Read, &Metadata),
+    row(ApiKey::OFFSET_COMMIT, 2, 10, Category::GroupMember, &OffsetCommit),
+    row(ApiKey::OFFSET_FETCH, 1, 10, Category::Read, &OffsetFetch),
     row(ApiKey::FIND_COORDINATOR, 0, 6, Category::Read, &FindCoordinator),
+    row(ApiKey::JOIN_GROUP, 0, 9, Category::GroupMember, &JoinGroup),
+    polling(row(ApiKey::HEARTBEAT, 0, 4, Category::GroupMember, &Heartbeat)),
+    row(ApiKey::LEAVE_GROUP, 0, 5, Category::GroupMember, &LeaveGroup),
+    row(ApiKey::SYNC_GROUP, 0, 5, Category::GroupMember, &SyncGroup),
     row(ApiKey::API_VERSIONS, 0, 5, Category::Read, &ApiVersions),
+    narrower(
+        row(ApiKey::INIT_PRODUCER_ID, 0, 5, Category::DataWrite, &InitProducerId),
+        "version 6 (two-phase commit) is unstable in Kafka 4.4: brokers do not serve it either",
+    ),
     row(ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4, Category::DataRead, &OffsetForLeaderEpoch),
+    refused(ApiKey::WRITE_TXN_MARKERS, 1, 2, Category::ClusterWrite, &replicas::WRITE_TXN_MARKERS),
+    refused(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &acls::DESCRIBE_ACLS),
+    refused(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &acls::CREATE_ACLS),
+    refused(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &acls::DELETE_ACLS),
+    refused(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &replicas::ALTER_REPLICA_LOG_DIRS),
+    refused(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Category::Read, &replicas::DESCRIBE_LOG_DIRS),
+    refused(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &credentials::CREATE_DELEGATION_TOKEN),
+    refused(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::RENEW_DELEGATION_TOKEN),
+    refused(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::EXPIRE_DELEGATION_TOKEN),
+    refused(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &credentials::DESCRIBE_DELEGATION_TOKEN),
+    refused(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &replicas::ELECT_LEADERS),
+    refused(
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+        0,
+        1,
+        Category::ClusterWrite,
+        &replicas::ALTER_PARTITION_REASSIGNMENTS,
+    ),
+    refused(ApiKey::LIST_PARTITION_REASSIGNMENTS, 0, 0, Category::Read, &replicas::LIST_PARTITION_REASSIGNMENTS),
+    refused(ApiKey::DESCRIBE_CLIENT_QUOTAS, 0, 1, Category::Read, &credentials::DESCRIBE_CLIENT_QUOTAS),
+    refused(ApiKey::ALTER_CLIENT_QUOTAS, 0, 1, Category::ConfigWrite, &credentials::ALTER_CLIENT_QUOTAS),
+    refused(
+        ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS,
+        0,
+        0,
+        Category::Read,
+        &credentials::DESCRIBE_USER_SCRAM_CREDENTIALS,
+    ),
+    refused(
+        ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
+        0,
+        0,
+        Category::CredentialWrite,
+        &credentials::ALTER_USER_SCRAM_CREDENTIALS,
+    ),
+    refused(ApiKey::DESCRIBE_QUORUM, 0, 2, Category::Read, &cluster::DESCRIBE_QUORUM),
+    refused(ApiKey::UPDATE_FEATURES, 0, 2, Category::ClusterWrite, &cluster::UPDATE_FEATURES),
     row(ApiKey::DESCRIBE_CLUSTER, 0, 2, Category::Read, &DescribeCluster),
+    refused(ApiKey::UNREGISTER_BROKER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_BROKER),
+    narrower(
+        polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 0, Category::GroupMember, &ConsumerGroupHeartbeat)),
+        "version 1 subscribes by a regular expression that the broker resolves with the proxy's rights",
+    ),
+    refused(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &cluster::GET_TELEMETRY_SUBSCRIPTIONS),
+    refused(ApiKey::PUSH_TELEMETRY, 0, 0, Category::ClusterWrite, &cluster::PUSH_TELEMETRY),
+    refused(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &cluster::LIST_CONFIG_RESOURCES),
+    refused(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &share::SHARE_GROUP_HEARTBEAT),
+    refused(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &share::SHARE_GROUP_DESCRIBE),
+    refused(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &share::SHARE_FETCH),
+    refused(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::DataRead, &share::SHARE_ACKNOWLEDGE),
+    refused(ApiKey::ADD_RAFT_VOTER, 0, 1, Category::ClusterWrite, &cluster::ADD_RAFT_VOTER),
+    refused(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Category::ClusterWrite, &cluster::REMOVE_RAFT_VOTER),
+    refused(
+        ApiKey::INITIALIZE_SHARE_GROUP_STATE,
+        0,
+        0,
+        Category::ClusterWrite,
+        &share_state::INITIALIZE_SHARE_GROUP_STATE,
+    ),
+    refused(ApiKey::READ_SHARE_GROUP_STATE, 0, 0, Category::Read, &share_state::READ_SHARE_GROUP_STATE),
+    refused(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Category::ClusterWrite, &share_state::WRITE_SHARE_GROUP_STATE),
+    refused(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::DELETE_SHARE_GROUP_STATE),
+    refused(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Category::Read, &share_state::READ_SHARE_GROUP_STATE_SUMMARY),
+    refused(ApiKey::STREAMS_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &streams::STREAMS_GROUP_HEARTBEAT),
+    refused(ApiKey::STREAMS_GROUP_DESCRIBE, 0, 1, Category::Read, &streams::STREAMS_GROUP_DESCRIBE),
+    refused(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 0, 1, Category::Read, &share::DESCRIBE_SHARE_GROUP_OFFSETS),
+    refused(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::ALTER_SHARE_GROUP_OFFSETS),
+    refused(ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::DELETE_SHARE_GROUP_OFFSETS),
+    refused(
+        ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
+        0,
+        0,
+        Category::GroupWrite,
+        &streams::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
+    ),
+    refused(ApiKey::UNREGISTER_CONTROLLER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_CONTROLLER),
 ];
 
 const fn row(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static dyn Rule) -> Row {
@@ -57,6 +148,18 @@ const fn row(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static
 const fn polling(row: Row) -> Row {
     Row { polling: true, ..row }
 }
+
+/// Says why versions that Kafka has are missing.
+const fn narrower(row: Row, why: &'static str) -> Row {
+    Row { narrower: why, ..row }
+}
+
+/// Served by an answer that refuses it: nobody is told of it.
+const fn refused(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static Refusing) -> Row {
+    Row { advertised: false, narrower: REFUSED, ..row(key, min, max, category, rule) }
+}
+
+const REFUSED: &str = "refused to everybody, in the form in which a broker refuses it";
 
 /// Keys below this have a place in the index.
 const KEYS: usize = 128;

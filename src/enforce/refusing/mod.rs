@@ -1,0 +1,138 @@
+//! APIs that are refused to everybody, super users included, each in the form in which Kafka refuses it.
+//!
+//! They are not advertised; a client that sends one all the same gets the answer that a denied one gets from Kafka, never
+//! a closed connection or an error of another API. What would have been asked is written down, with the reason
+//! UNSUPPORTED_API. Source of the forms: Kafka 4.1, `getErrorResponse` of each request, and kafka-authorization.md §1.
+
+use super::judge::Judge;
+use super::rule::{Request, Rule, Verdict};
+use crate::model::{GroupId, Operation, Resource, ResourceName};
+use crate::policy::{Decision, ReasonCode};
+use crate::wire::{ErrorCode, Field, Node, View, WireError};
+
+/// An API whose refusal is one error of the whole answer, with or without the error's own text.
+macro_rules! whole {
+    ($name:ident, $api:ident, $demand:expr, $error:expr) => {
+        pub(in crate::enforce) static $name: Refusing = Refusing {
+            demand: $demand,
+            answer: |_, _| {
+                Node::response(crate::wire::ApiKey::$name).with(crate::wire::schema::$api::response::ERROR_CODE, $error)
+            },
+        };
+    };
+    ($name:ident, $api:ident, $demand:expr, $error:expr, text) => {
+        pub(in crate::enforce) static $name: Refusing = Refusing {
+            demand: $demand,
+            answer: |_, _| {
+                Node::response(crate::wire::ApiKey::$name)
+                    .with(crate::wire::schema::$api::response::ERROR_CODE, $error)
+                    .with(crate::wire::schema::$api::response::ERROR_MESSAGE, $error.message())
+            },
+        };
+    };
+}
+
+pub(super) mod acls;
+pub(super) mod cluster;
+pub(super) mod credentials;
+pub(super) mod replicas;
+pub(super) mod share;
+pub(super) mod share_state;
+pub(super) mod streams;
+#[cfg(test)]
+mod tests;
+
+/// The rule of an API that is refused to everybody.
+pub(super) struct Refusing {
+    /// What Kafka would ask its authorizer for.
+    demand: Demand,
+    /// The answer that refuses, made of the request.
+    answer: fn(&Node, &Judge<'_>) -> Node,
+}
+
+/// What Kafka would ask its authorizer for before anything else.
+enum Demand {
+    /// An operation on the cluster.
+    Cluster(Operation),
+    /// An operation on the group in this field.
+    Group(Operation, Field),
+    /// An operation on each group of this array of strings.
+    Groups(Operation, Field),
+    /// An operation on the group that each element of an array names.
+    GroupOfEach(Operation, Field, Field),
+}
+
+impl Rule for Refusing {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        self.demand.note(request.view, judge);
+        Ok(Verdict::Answer((self.answer)(&request.decode(), judge)))
+    }
+}
+
+impl Demand {
+    fn note(&self, view: View<'_, '_>, judge: &mut Judge<'_>) {
+        let refusal = Decision::refused(ReasonCode::UnsupportedApi, judge.cx.now);
+        let group = |operation: Operation, name: &str, judge: &mut Judge<'_>| {
+            judge.note(operation, GroupId(name).resource(), &refusal);
+        };
+        match *self {
+            Self::Cluster(operation) => judge.note(operation, Resource::CLUSTER, &refusal),
+            Self::Group(operation, field) => group(operation, view.str(field), judge),
+            Self::Groups(operation, field) => view.strs(field).for_each(|name| group(operation, name, judge)),
+            Self::GroupOfEach(operation, array, field) => {
+                view.items(array).for_each(|entry| group(operation, entry.str(field), judge));
+            }
+        }
+    }
+}
+
+/// The error of a failed check of the cluster.
+const CLUSTER: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+
+/// How topics and partitions of a request become those of its refusal.
+struct Partitions {
+    /// Topics of the request.
+    topics: Field,
+    /// Name or id of a topic.
+    name: Field,
+    /// Its partitions: structs, or numbers.
+    partitions: Field,
+    /// The number of a partition, where they are structs.
+    index: Option<Field>,
+    /// Topics of the answer.
+    answer_topics: Field,
+    /// Name or id of a topic.
+    answer_name: Field,
+    /// Its partitions.
+    answer_partitions: Field,
+    /// The number of a partition.
+    answer_index: Field,
+    /// The error of a partition, where it has one.
+    answer_error: Option<Field>,
+    /// The text of a partition's error, where it has one.
+    answer_message: Option<Field>,
+}
+
+impl Partitions {
+    /// Adds every partition of `request` to `answer`, refused.
+    fn refuse(&self, request: &Node, answer: &mut Node) {
+        for topic in request.nodes(self.topics) {
+            let mut refused = answer.child(self.answer_topics).with(self.answer_name, topic.value(self.name).clone());
+            let indexes: Vec<i64> = match self.index {
+                Some(index) => topic.nodes(self.partitions).iter().map(|p| p.int(index)).collect(),
+                None => topic.ints(self.partitions).to_vec(),
+            };
+            for index in indexes {
+                let mut partition = refused.child(self.answer_partitions).with(self.answer_index, index);
+                if let Some(error) = self.answer_error {
+                    partition.set(error, CLUSTER);
+                }
+                if let Some(message) = self.answer_message {
+                    partition.set(message, CLUSTER.message());
+                }
+                refused.push(self.answer_partitions, partition);
+            }
+            answer.push(self.answer_topics, refused);
+        }
+    }
+}
