@@ -176,15 +176,12 @@ impl Node {
 
     /// A copy of one struct of a scanned message; `body` is what was scanned, and strings and bytes remain slices of it.
     pub fn read(view: View<'_, '_>, body: &Bytes) -> Self {
-        let mut node = Self::new(view.def());
-        for layout in &view.layout().fields {
-            let field = Field(layout.field);
-            if view.has(field) {
-                let value = read_value(view, field, layout.op, body);
-                node.put(field, value);
-            }
-        }
-        node
+        let def = view.def();
+        let values = def.fields().map(|(field, spec)| match view.op(field) {
+            Some(op) => read_value(view, field, op, &spec.kind, body),
+            None => initial(spec),
+        });
+        Self { def, values: values.collect() }
     }
 
     /// The definition of the struct.
@@ -460,16 +457,15 @@ fn slice(body: &Bytes, range: Option<Range<usize>>) -> Option<Bytes> {
 }
 
 /// The value of a field that is on the wire.
-fn read_value(view: View<'_, '_>, field: Field, op: Op, body: &Bytes) -> Value {
+fn read_value(view: View<'_, '_>, field: Field, op: Op, kind: &Kind, body: &Bytes) -> Value {
     if view.is_null(field) {
         return Value::Null;
     }
-    let kind = view.def().field(field).map(|def| def.kind);
     match (op, kind) {
-        (Op::Fixed(_), Some(Kind::Bool)) => view.bool(field).into(),
-        (Op::Fixed(_), Some(Kind::U16)) => view.u16(field).into(),
-        (Op::Fixed(_), Some(Kind::U32)) => view.u32(field).into(),
-        (Op::Fixed(_), Some(Kind::F64)) => view.f64(field).into(),
+        (Op::Fixed(_), Kind::Bool) => view.bool(field).into(),
+        (Op::Fixed(_), Kind::U16) => view.u16(field).into(),
+        (Op::Fixed(_), Kind::U32) => view.u32(field).into(),
+        (Op::Fixed(_), Kind::F64) => view.f64(field).into(),
         (Op::Fixed(1), _) => view.i8(field).into(),
         (Op::Fixed(2), _) => view.i16(field).into(),
         (Op::Fixed(4), _) => view.i32(field).into(),

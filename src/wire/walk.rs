@@ -487,9 +487,10 @@ impl<'s, 'b> View<'s, 'b> {
         self.unknown
     }
 
-    /// The fields of this struct that the version has, plain ones first.
-    pub(crate) fn layout(self) -> &'static StructLayout {
-        self.layout
+    /// What stands on the wire for the field, if anything does.
+    pub(crate) fn op(self, field: Field) -> Option<Op> {
+        self.slot(field)?;
+        Some(self.field_layout(field)?.op)
     }
 
     fn position(self, field: Field) -> usize {
