@@ -141,3 +141,40 @@ impl WireError {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_and_where() {
+        let said = [
+            (
+                WireError::PeerSentTooFewBytes { at: 3, need: 2 },
+                "message ends at byte 3 inside a value that needs 2 bytes more",
+            ),
+            (WireError::PeerSentTrailingBytes { at: 3, count: 2 }, "message has 2 bytes left over at byte 3"),
+            (WireError::PeerSentLength { at: 3, length: -2 }, "length -2 at byte 3 is not possible"),
+            (WireError::PeerSentCount { at: 3, count: 9 }, "count 9 at byte 3 is more than the message can hold"),
+            (WireError::PeerSentNull { at: 3, field: "Name" }, "field `Name` at byte 3 is null and must not be"),
+            (WireError::PeerSentInvalidUtf8 { at: 3 }, "string at byte 3 is not utf-8"),
+            (WireError::PeerSentLongVarint { at: 3 }, "varint at byte 3 is longer than 32 bits"),
+            (WireError::PeerSentDuplicateTag { at: 3, tag: 5 }, "tag 5 at byte 3 comes twice"),
+            (WireError::PeerSentDescendingTag { at: 3, tag: 5 }, "tag 5 at byte 3 follows a higher one"),
+            (WireError::PeerSentTagOfOtherVersion { at: 3, tag: 5 }, "tag 5 at byte 3 does not exist in this version"),
+            (
+                WireError::PeerSentTagSize { at: 3, tag: 5, size: 4, used: 6 },
+                "tag 5 at byte 3 has 4 bytes by its size and 6 by its value",
+            ),
+            (
+                WireError::UnknownApi { key: ApiKey(999), version: 1, correlation_id: 0 },
+                "request for api 999 version 1, which does not exist",
+            ),
+            (WireError::NoSuchVersion { message: "X", version: 1 }, "message `X` has no version 1"),
+            (WireError::PeerSentTooManyValues { limit: 7 }, "message has more than 7 values"),
+        ];
+        for (error, words) in said {
+            assert_eq!(error.to_string(), words);
+        }
+    }
+}

@@ -2,9 +2,10 @@
 
 use super::cursor::MAX_STRING;
 use super::layout::{FieldLayout, Op, StructLayout};
-use super::node::{Node, Value, initial, suits, zero};
+use super::node::Node;
 use super::rope::Rope;
 use super::schema::{Field, Kind};
+use super::value::{Value, initial, suits, zero};
 
 /// Writes one struct.
 pub(crate) fn structure(layout: &StructLayout, node: &Node, out: &mut Rope) {

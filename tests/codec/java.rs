@@ -4,10 +4,11 @@ use crate::fetch::{Jars, Tool, once, run, wanted};
 use crate::messages::{STYLES, Style, Subject, message, subjects};
 use crate::{say, target};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use kordon::wire::{ApiKey, Scan, api, decode};
+use kordon::wire::api::Listeners;
+use kordon::wire::{ApiKey, Rope, Scan, Versions, api, apis, decode, header};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -191,4 +192,42 @@ fn we_read_what_kafka_writes() {
         count(&mut counts, subject);
     }
     report("written by kafka", &counts);
+}
+
+#[test]
+fn the_list_of_apis_and_their_headers_is_kafkas() {
+    if !wanted(Tool::Java) {
+        return;
+    }
+    let mut java = oracle();
+    java.arg("facts");
+    let theirs = String::from_utf8(run(java, "java", "openjdk-17-jdk-headless").stdout).unwrap();
+    let mut ours = String::new();
+    for api in apis() {
+        let headers: Vec<String> = api
+            .versions
+            .iter()
+            .map(|version| {
+                let mut request = Rope::new();
+                header::write_request_header(api.key, version, 0, None, &mut request);
+                // Key, version, correlation id, null client id; a tag section from version 2 on.
+                let request = if request.len() == 11 { 2 } else { 1 };
+                format!("{request}{}", header::response_header_len(api.key, version) - 4)
+            })
+            .collect();
+        let Versions { min, max } = api.versions;
+        let Listeners { broker, controller } = api.listeners;
+        let line = format!(
+            "{} {} {min} {max} {} {broker} {controller} {}\n",
+            api.key.0,
+            api.name,
+            api.latest_unstable,
+            headers.join(" ")
+        );
+        ours.push_str(&line);
+    }
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<BTreeSet<_>>();
+    let (ours, theirs) = (lines(&ours), lines(&theirs));
+    assert_eq!(ours.difference(&theirs).collect::<Vec<_>>(), Vec::<&String>::new(), "not Kafka's");
+    assert_eq!(theirs.difference(&ours).collect::<Vec<_>>(), Vec::<&String>::new(), "not ours");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::TopicId;
 use crate::wire::schema::{api_versions, fetch, metadata, produce};
 use crate::wire::{Node, Rope, decode, encode};
 use bytes::Bytes;

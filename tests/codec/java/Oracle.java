@@ -16,6 +16,8 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
  * Oracle read IN OUT: reads each message of IN with Kafka's classes, writes it again, and puts the result into OUT.
  * Oracle make COUNT OUT: fills COUNT messages of each API and version by reflection, after Kafka's own schemas.
  *
+ * Oracle facts: prints key, name, versions, whether the last is unstable, listeners, and the header versions of each.
+ *
  * Records of IN and of make: key, response, version, length, bytes (all int). Records of OUT of read: ok, length, bytes
  * (the error's text if not ok).
  */
@@ -23,6 +25,7 @@ public class Oracle {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
             case "read" -> read(args[1], args[2]);
+            case "facts" -> facts();
             case "make" -> make(Integer.parseInt(args[1]), args[2]);
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -70,6 +73,18 @@ public class Oracle {
                 out.writeInt(result.length);
                 out.write(result);
             }
+        }
+    }
+
+    static void facts() {
+        for (ApiMessageType type : ApiMessageType.values()) {
+            StringBuilder headers = new StringBuilder();
+            for (short v = type.lowestSupportedVersion(); v <= type.highestSupportedVersion(true); v++)
+                headers.append(type.requestHeaderVersion(v)).append(type.responseHeaderVersion(v)).append(' ');
+            System.out.println(type.apiKey() + " " + type.name + " " + type.lowestSupportedVersion() + " "
+                + type.highestSupportedVersion(true) + " " + type.latestVersionUnstable() + " "
+                + type.listeners().contains(ApiMessageType.ListenerType.BROKER) + " "
+                + type.listeners().contains(ApiMessageType.ListenerType.CONTROLLER) + " " + headers.toString().trim());
         }
     }
 
