@@ -240,15 +240,17 @@ impl Reader<'_> {
             Some(Node { value: Value::List(none), .. }) if none.is_empty() => Vec::new(),
             list => self.principals(list, &fields.path("except")),
         };
+        let hosts = self.hosts(fields.get("hosts"), &fields.path("hosts"));
+        let apis = self.apis(fields.get("apis"), &fields.path("apis"));
         Some(RuleDef {
             at: fields.at(),
             gives: gives?,
             principals,
             resources,
             has_resources,
-            hosts: self.hosts(fields.get("hosts"), &fields.path("hosts")),
+            hosts,
             except,
-            apis: self.apis(fields.get("apis"), &fields.path("apis")),
+            apis,
             not_before,
             not_after,
             reason,
