@@ -123,6 +123,14 @@ impl Index {
         }
     }
 
+    /// Every entry with its pattern, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Pattern, &Entry)> {
+        self.buckets.iter().flat_map(|(key, range)| {
+            let pattern = PatternId::try_from(key & u64::from(u32::MAX)).ok().and_then(|id| self.pattern(id));
+            pattern.into_iter().flat_map(|p| self.slice(range).iter().map(move |e| (p, e)))
+        })
+    }
+
     /// The pattern of a number.
     pub(super) fn pattern(&self, id: PatternId) -> Option<&Pattern> {
         usize::try_from(id).ok().and_then(|i| self.patterns.get(i))

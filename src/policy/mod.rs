@@ -12,6 +12,7 @@ mod compile;
 mod decision;
 mod diff;
 mod document;
+mod explain;
 mod hosts;
 mod index;
 mod parse;
@@ -26,8 +27,12 @@ mod words;
 pub use compile::Loaded;
 pub use decision::{Decision, Effect, Evidence, EvidenceKind, Miss, Permit};
 pub use diff::Changes;
+pub use explain::{Considered, Explanation, Outcome};
 pub use hosts::Hosts;
 pub use pattern::Pattern;
 pub use reason::ReasonCode;
 pub use rights::{Right, Use};
 pub use snapshot::{OwnTopics, Protection, Query, Settings, Snapshot};
+
+#[cfg(test)]
+mod tests;

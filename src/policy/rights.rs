@@ -244,7 +244,6 @@ impl Bits {
     }
 
     /// The names, as the policy file writes them.
-    #[cfg(test)]
     pub(super) fn names(self) -> Vec<&'static str> {
         let kafka = Operation::EVERY.into_iter().filter(|op| self.meets(Self::kafka(*op))).map(Operation::name);
         let own = Right::EVERY.into_iter().filter(|r| self.meets(Self::of(*r))).map(Right::name);

@@ -3,6 +3,7 @@
 use super::index::Identity;
 use crate::model::{Principal, Subject};
 use ahash::HashMap;
+use std::sync::Arc;
 
 /// The numbers of all principals that rules name, and who is in which static group.
 #[derive(Debug, Default)]
@@ -12,7 +13,8 @@ pub(super) struct Directory {
     /// `Group:x`, by `x`.
     groups: HashMap<Box<str>, Identity>,
     everybody: Option<Identity>,
-    next: Identity,
+    /// The principals by number.
+    names: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -81,8 +83,8 @@ impl Directory {
         if let Some(own) = person.own {
             return own;
         }
-        let own = self.next;
-        self.next += 1;
+        let own = Identity::try_from(self.names.len()).unwrap_or(Identity::MAX);
+        self.names.push(principal.as_str().into());
         person.own = Some(own);
         if principal.kind() == "Group" {
             self.groups.insert(principal.name().into(), own);
@@ -91,6 +93,11 @@ impl Directory {
             self.everybody = Some(own);
         }
         own
+    }
+
+    /// The principal of a number.
+    pub(super) fn name(&self, identity: Identity) -> Arc<str> {
+        usize::try_from(identity).ok().and_then(|i| self.names.get(i)).map_or_else(|| "".into(), Arc::clone)
     }
 
     /// Puts a principal into a static group.
