@@ -16,6 +16,7 @@
 //!   └─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
 //! ```
 
+pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod cli;
@@ -24,6 +25,7 @@ pub mod config;
 pub mod enforce;
 pub mod identity;
 pub mod model;
+pub mod net;
 pub mod policy;
 pub mod session;
 pub mod telemetry;

@@ -1,4 +1,291 @@
-//! Composition: reads what the pure layers need, starts and stops what does I/O.
+//! The composition root: what is started, in which order, and how it stops.
+//!
+//! Start: policy, metrics page, every client port, cluster, audit, ready. Stop: unready, accept no more, finish what is
+//! in flight, flush the audit, close.
 
 pub mod files;
+mod policy;
+mod reload;
 pub mod watch;
+
+use files::now;
+pub use policy::{Look, PolicyKeeper};
+use watch::{FileWatch, WatchError};
+
+use crate::admin::{self, Health};
+use crate::audit::{Service, Status as AuditStatus};
+use crate::cluster::Cluster;
+use crate::cluster::dial::Dialler;
+use crate::config::Config;
+use crate::enforce::{Routes, Topology};
+use crate::net::{self, BindError, Shared, Times};
+use crate::policy::{OwnTopics, Snapshot};
+use crate::session::World;
+use crate::telemetry::{Metrics, MetricsError};
+use crate::yaml::Problem;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch as channel;
+use tokio::task::JoinSet;
+
+/// Why the process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The policy does not load: nothing is served by no policy.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<Problem>),
+    /// A client port cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The metrics port cannot be bound.
+    #[error("cannot bind `metrics.bind` `{address}`: {cause}")]
+    Metrics {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The policy file cannot be followed.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The metrics cannot be registered.
+    #[error(transparent)]
+    Registry(#[from] MetricsError),
+}
+
+/// A running proxy.
+pub struct App {
+    addresses: Vec<(String, SocketAddr)>,
+    metrics_address: Option<SocketAddr>,
+    status: Arc<Status>,
+    policy: Arc<PolicyKeeper>,
+    audit: Service,
+    stop: channel::Sender<bool>,
+    clients: JoinSet<()>,
+    /// What follows files, the cluster and the page; ends with the process.
+    followers: JoinSet<()>,
+    drain: Duration,
+}
+
+/// What `/readyz` tells.
+struct Status {
+    policy: Arc<PolicyKeeper>,
+    parts: OnceLock<(Cluster, AuditStatus)>,
+    stopping: channel::Receiver<bool>,
+    metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// Starts everything; the cluster may be away, clients then wait.
+    ///
+    /// # Errors
+    /// A policy that does not load, a port that cannot be bound.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let own_topics = OwnTopics { state: None, audit: config.audit.topics() };
+        let policy = PolicyKeeper::open(&config.policy.file, own_topics, Arc::clone(&metrics), now())
+            .map_err(AppError::Policy)?;
+        let policy = Arc::new(policy);
+        let (stop, stopping) = channel::channel(false);
+        let status = Arc::new(Status {
+            policy: Arc::clone(&policy),
+            parts: OnceLock::new(),
+            stopping: stopping.clone(),
+            metrics: Arc::clone(&metrics),
+        });
+        let mut followers = JoinSet::new();
+        let metrics_address = match config.metrics {
+            Some(address) => Some(serve_pages(address, &metrics, &status, &mut followers).await?),
+            None => None,
+        };
+        let mut bound = Vec::new();
+        for listener in config.listeners.clone() {
+            bound.push(net::bind(listener).await?);
+        }
+        let cluster = Cluster::start(&config.cluster);
+        let service = Service::start(&config, &cluster, &metrics);
+        let audit = service.audit();
+        // Nobody else fills it.
+        let _ = status.parts.set((cluster.clone(), service.status()));
+        let addresses = bound.iter().filter_map(|b| Some((b.name().to_owned(), b.address().ok()?))).collect();
+        let shared = Arc::new(Shared {
+            cluster: cluster.clone(),
+            dialler: Dialler { connect_timeout: config.cluster.connect_timeout },
+            audit: audit.clone(),
+            metrics: Arc::clone(&metrics),
+            drain: stopping,
+            started: Instant::now(),
+            open: AtomicUsize::new(0),
+            most: config.limits.connections.bound(open_files()),
+            most_per_address: config.limits.connections_per_address,
+            sessions: AtomicU64::new(1),
+        });
+        let times = Times { frame: config.limits.frame_timeout, idle: config.limits.idle_timeout };
+        let mut clients = JoinSet::new();
+        for listener in bound {
+            let worlds = worlds(&policy, &cluster, listener.routes(), &mut followers);
+            let (shared, limits) = (Arc::clone(&shared), config.limits.clone());
+            clients.spawn(async move { listener.serve(shared, worlds, &limits, times).await });
+        }
+        reload::tell_first(&audit, &policy);
+        let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
+        followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone()));
+        Ok(Self {
+            addresses,
+            metrics_address,
+            status,
+            policy,
+            audit: service,
+            stop,
+            clients,
+            followers,
+            drain: config.drain,
+        })
+    }
+
+    /// The bootstrap addresses that were bound, by listener.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Where metrics and health are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Arc<PolicyKeeper> {
+        &self.policy
+    }
+
+    /// Waits until clients can be served, at most this long; what stands in the way if it took longer.
+    ///
+    /// # Errors
+    /// The obstacles, one line each.
+    pub async fn ready(&self, within: Duration) -> Result<(), Vec<String>> {
+        let deadline = Instant::now() + within;
+        loop {
+            let obstacles = self.status.obstacles();
+            if obstacles.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(obstacles);
+            }
+            tokio::time::sleep(READY_LOOK).await;
+        }
+    }
+
+    /// Stops: accepts no more, lets clients finish within `shutdown.drain`, flushes the audit.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: accepting no more, finishing what is in flight");
+        self.stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + self.drain;
+        let all = async { while self.clients.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, all).await.is_err() {
+            tracing::warn!("clients did not finish within `shutdown.drain`: their connections are closed");
+            self.clients.shutdown().await;
+        }
+        let left =
+            self.audit.close(deadline.saturating_duration_since(tokio::time::Instant::now()).max(LAST_WORDS)).await;
+        if left > 0 {
+            tracing::error!(
+                events = left,
+                "audit events were not written before `shutdown.drain` ended: they are lost"
+            );
+        }
+        self.followers.shutdown().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// What the audit is given at the least to write its last events.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often [`App::ready`] looks; nothing announces every obstacle's end.
+const READY_LOOK: Duration = Duration::from_millis(50);
+
+impl Health for Status {
+    fn obstacles(&self) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if *self.stopping.borrow() {
+            obstacles.push("stopping".to_owned());
+        }
+        match self.parts.get() {
+            None => obstacles.push("starting".to_owned()),
+            Some((cluster, audit)) => {
+                obstacles.extend(cluster.trouble().map(|t| format!("cluster: {t}")));
+                let health = audit.health();
+                if health.red {
+                    obstacles.push(format!("audit: {}", health.words()));
+                }
+            }
+        }
+        self.metrics.ready.set(i64::from(obstacles.is_empty()));
+        // A refused policy file leaves the one in force: told, but no reason to take traffic away.
+        if !obstacles.is_empty() {
+            obstacles.extend(self.policy.trouble());
+        }
+        obstacles
+    }
+}
+
+async fn serve_pages(
+    address: SocketAddr,
+    metrics: &Arc<Metrics>,
+    status: &Arc<Status>,
+    followers: &mut JoinSet<()>,
+) -> Result<SocketAddr, AppError> {
+    let failed = |cause| AppError::Metrics { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    tracing::info!(address = %bound, "metrics and health");
+    let (metrics, status) = (Arc::clone(metrics), Arc::clone(status));
+    followers.spawn(async move {
+        if let Err(error) = admin::serve(listener, metrics, status).await {
+            tracing::error!(%error, "metrics page ended");
+        }
+    });
+    Ok(bound)
+}
+
+/// What a listener's connections are judged by: changes with the policy and with the cluster.
+fn worlds(
+    policy: &PolicyKeeper,
+    cluster: &Cluster,
+    routes: &Arc<Routes>,
+    followers: &mut JoinSet<()>,
+) -> channel::Receiver<World> {
+    let (mut snapshots, mut topologies) = (policy.follow(), cluster.follow());
+    let world = |snapshots: &mut channel::Receiver<Arc<Snapshot>>,
+                 topologies: &mut channel::Receiver<Arc<Topology>>| {
+        let (snapshot, topology) = (snapshots.borrow_and_update().clone(), topologies.borrow_and_update().clone());
+        World { snapshot, topology, routes: Arc::clone(routes) }
+    };
+    let (sender, receiver) = channel::channel(world(&mut snapshots, &mut topologies));
+    let routes = Arc::clone(routes);
+    followers.spawn(async move {
+        loop {
+            tokio::select! {
+                changed = snapshots.changed() => if changed.is_err() { return },
+                changed = topologies.changed() => if changed.is_err() { return },
+            }
+            let snapshot = snapshots.borrow_and_update().clone();
+            let topology = topologies.borrow_and_update().clone();
+            sender.send_replace(World { snapshot, topology, routes: Arc::clone(&routes) });
+        }
+    });
+    receiver
+}
+
+/// The soft limit of open files, from the kernel's table; a cautious number where it cannot be read.
+fn open_files() -> u64 {
+    const CAUTIOUS: u64 = 1024;
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(CAUTIOUS)
+}

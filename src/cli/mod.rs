@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod run;
 mod user;
 
 use crate::config::{self, Config};
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Judge a configuration, its policy and its users file without starting anything.
     Check(check::Check),
+    /// Serve clients until told to stop.
+    Run(run::Run),
     /// Say whether the policy allows an operation, and why.
     Explain(explain::Explain),
     /// Change the users file.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let done = match &arguments.command {
         Command::Check(check) => check.run(&mut out, &mut err),
+        Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(&mut out, &mut err),
         Command::User(user) => user.run(&mut out, &mut err),
     };

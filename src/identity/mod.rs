@@ -5,7 +5,7 @@ pub mod fixed;
 pub mod sasl;
 pub mod users;
 
-use crate::model::{Principal, Timestamp, Verified};
+use crate::model::{Principal, Subject, Timestamp, Verified};
 use std::sync::Arc;
 
 /// A proved identity.
@@ -17,4 +17,12 @@ pub struct Login {
     pub groups: Arc<[Arc<str>]>,
     /// The first instant at which the identity no longer holds.
     pub expires: Option<Timestamp>,
+}
+
+impl Login {
+    /// The subject of a connection; `may_be_super` as its listener says.
+    pub fn subject(&self, may_be_super: bool) -> Verified<Subject> {
+        let (principal, groups) = (self.principal.get().clone(), Arc::clone(&self.groups));
+        Verified::proved(Subject { principal, groups, may_be_super })
+    }
 }

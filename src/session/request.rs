@@ -5,7 +5,7 @@ use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
 use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
-use crate::model::CloseReason;
+use crate::model::{CloseReason, Timestamp};
 use crate::wire::frame::{FrameError, request_size};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::schema::api_versions::request as api_versions;
@@ -20,6 +20,10 @@ const LENGTH: usize = 4;
 pub(super) struct Judged {
     to_broker: Vec<Bytes>,
     slots: Vec<Slot>,
+    /// The request itself and what it was judged by: judged again if that moves while its events become durable.
+    frame: Bytes,
+    generation: u64,
+    edge: Option<Timestamp>,
 }
 
 /// What stands at the front of the client's bytes.
@@ -84,7 +88,10 @@ impl Machine {
     /// The events that a request waited for are durable.
     pub(super) fn durable(&mut self, token: DurableToken, now: Now, out: &mut Outputs) {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
-            Wait::Durable(waiting, judged) if waiting == token => self.write(*judged, now, out),
+            Wait::Durable(waiting, judged) if waiting == token => {
+                let current = judged.generation == self.generation && judged.edge.is_none_or(|edge| now.wall < edge);
+                if current { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
+            }
             other => self.wait = other,
         }
     }
@@ -241,6 +248,13 @@ impl Machine {
             edge: self.edge,
             turn,
         };
+        let judged = |to_broker: Vec<Bytes>, slots: Vec<Slot>| Judged {
+            to_broker,
+            slots,
+            frame: frame.clone(),
+            generation: self.generation,
+            edge: self.edge,
+        };
         let own = (header.key, header.version);
         let request = |(key, version): (ApiKey, i16), body: &Node| -> Rope {
             message::request_frame(key, version, header.correlation_id, header.client_id, body)
@@ -257,19 +271,19 @@ impl Machine {
             Verdict::Answer(node) => {
                 let answer = message::response_frame(header.key, header.version, header.correlation_id, &node);
                 let turn = Turn::Ready(answer.into_chunks().collect());
-                return Ok(Judged { to_broker: Vec::new(), slots: vec![slot(own, turn)] });
+                return Ok(judged(Vec::new(), vec![slot(own, turn)]));
             }
             Verdict::Refuse(reason) => {
-                return Ok(Judged { to_broker: Vec::new(), slots: vec![slot(own, Turn::Close(reason))] });
+                return Ok(judged(Vec::new(), vec![slot(own, Turn::Close(reason))]));
             }
-            Verdict::Silence | Verdict::Probe(_) => return Ok(Judged { to_broker: Vec::new(), slots: Vec::new() }),
+            Verdict::Silence | Verdict::Probe(_) => return Ok(judged(Vec::new(), Vec::new())),
         };
         let slots = match then {
             Then::Nothing => Vec::new(),
             Then::Close(reason) => vec![slot(own, Turn::Close(reason))],
             Then::Stream | Then::Fetch(_) | Then::Complete(_) | Then::Alone(_) => vec![slot(asked, Turn::Broker(then))],
         };
-        Ok(Judged { to_broker, slots })
+        Ok(judged(to_broker, slots))
     }
 
     fn write(&mut self, judged: Judged, now: Now, out: &mut Outputs) {

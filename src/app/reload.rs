@@ -1,0 +1,63 @@
+//! Takes over a changed policy file while clients stay connected, and tells the audit what changed.
+
+use super::files::now;
+use super::policy::{Look, PolicyKeeper};
+use super::watch::{Contents, FileWatch};
+use crate::audit::Audit;
+use crate::audit::event::PolicyInfo;
+use crate::policy::Changes;
+use std::sync::Arc;
+
+/// The most lines of a diff that go into one event.
+const MOST_NOTES: usize = 100;
+
+/// Follows the file for as long as the process runs.
+pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audit: Audit) {
+    while let Some(contents) = watch.changed().await {
+        match contents {
+            Contents::Bytes(bytes) => take(&bytes, &policy, &audit),
+            Contents::Unreadable(error) => {
+                policy.unreadable(&error);
+                tell(&audit, &policy, None, &[error], &[]);
+            }
+        }
+    }
+}
+
+/// Tells the audit of the policy that the process started with.
+pub(super) fn tell_first(audit: &Audit, policy: &PolicyKeeper) {
+    tell(audit, policy, None, &[], &[]);
+}
+
+fn take(bytes: &[u8], policy: &PolicyKeeper, audit: &Audit) {
+    match policy.take(bytes, now()) {
+        Look::Same => {}
+        Look::Loaded { before, now } => {
+            let notes = notes(&now.changes_since(&before));
+            tell(audit, policy, Some(before.revision().as_str()), &[], &notes);
+        }
+        Look::Refused(problems) => {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            tell(audit, policy, None, &problems, &[]);
+        }
+    }
+}
+
+fn tell(audit: &Audit, policy: &PolicyKeeper, previous: Option<&str>, problems: &[String], notes: &[String]) {
+    let (revision, file) = (policy.revision(), policy.file().display().to_string());
+    audit.policy(&PolicyInfo { revision: revision.as_str(), previous, file: &file, problems, notes }, now());
+}
+
+/// The diff in lines, dropped denies first: they are what somebody should look at.
+fn notes(changes: &Changes) -> Vec<String> {
+    let dropped = changes.denies_dropped.iter().map(|line| format!("deny dropped: {line}"));
+    let removed = changes.removed.iter().map(|line| format!("removed: {line}"));
+    let added = changes.added.iter().map(|line| format!("added: {line}"));
+    let mut notes: Vec<String> = dropped.chain(removed).chain(added).collect();
+    if notes.len() > MOST_NOTES {
+        let more = notes.len() - MOST_NOTES;
+        notes.truncate(MOST_NOTES);
+        notes.push(format!("and {more} more"));
+    }
+    notes
+}

@@ -1,0 +1,55 @@
+//! The connection to a broker that stands behind one client connection.
+
+use crate::cluster::Cluster;
+use crate::cluster::dial::Dialler;
+use crate::config::HostPort;
+use crate::enforce::Broker;
+use crate::model::CloseReason;
+use rand::seq::SliceRandom as _;
+use tokio::net::TcpStream;
+
+/// Why there is none.
+pub(super) struct NotDialled {
+    /// For which reason the client's connection ends.
+    pub(super) reason: CloseReason,
+    /// In words.
+    pub(super) detail: String,
+}
+
+/// Dials a broker by id; for a bootstrap port (`None`) any broker, in random order.
+pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<TcpStream, NotDialled> {
+    if !cluster.reached(dialler.connect_timeout).await {
+        let trouble = cluster.trouble().unwrap_or_else(|| "no broker is known".into());
+        return Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail: trouble.to_string() });
+    }
+    let mut topology = cluster.topology();
+    if let Some(id) = broker {
+        if !topology.brokers.contains_key(&id) {
+            // It may have joined a moment ago.
+            topology = cluster.want(Vec::new()).await;
+        }
+        let Some(found) = topology.brokers.get(&id) else {
+            let detail = format!("no broker has id {id}");
+            return Err(NotDialled { reason: CloseReason::BrokerUnmapped, detail });
+        };
+        return connect(dialler, found).await;
+    }
+    let mut brokers: Vec<&Broker> = topology.brokers.values().collect();
+    brokers.shuffle(&mut rand::rng());
+    let mut last = NotDialled { reason: CloseReason::UpstreamUnreachable, detail: "no broker is known".to_owned() };
+    for broker in brokers {
+        match connect(dialler, broker).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn connect(dialler: &Dialler, broker: &Broker) -> Result<TcpStream, NotDialled> {
+    let address = HostPort { host: broker.host.to_string(), port: broker.port };
+    match dialler.dial(&address).await {
+        Ok(upstream) => Ok(upstream.stream),
+        Err(error) => Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail: error.to_string() }),
+    }
+}

@@ -1,0 +1,234 @@
+//! Listeners: every port is bound before the process is ready, so that a client that bootstrapped before a restart of
+//! the proxy finds its brokers again.
+
+use super::connection;
+use super::shared::{Door, Shared, Times, drained};
+use crate::audit::ConnectionRecorder;
+use crate::config::{HostPort, Identity, Limits as ConfigLimits, Listener};
+use crate::enforce::Routes;
+use crate::identity;
+use crate::model::{CloseReason, Connection, Host};
+use crate::session::{Limits, World};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// A port could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("listener `{listener}`: cannot bind `{address}`: {cause}")]
+pub struct BindError {
+    /// The listener's name.
+    pub listener: String,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub cause: io::Error,
+}
+
+/// A listener whose ports are bound and not yet served.
+pub struct Bound {
+    config: Listener,
+    /// The bootstrap port first, then one for each broker id.
+    ports: Vec<(Option<i32>, TcpListener)>,
+    routes: Arc<Routes>,
+}
+
+/// How long accepting pauses after an error of the system (out of descriptors, most likely).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds every port of a listener.
+///
+/// # Errors
+/// A port that cannot be bound, by address.
+pub async fn bind(config: Listener) -> Result<Bound, BindError> {
+    let mut ports = Vec::new();
+    let mut told = Vec::new();
+    for (broker, address) in
+        std::iter::once((None, config.bind)).chain(config.broker_binds().into_iter().map(|(id, a)| (Some(id), a)))
+    {
+        let failed = |cause| BindError { listener: config.name.clone(), address, cause };
+        let port = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = port.local_addr().map_err(failed)?.port();
+        match broker {
+            None => {
+                tracing::info!(listener = config.name, address = %SocketAddr::new(address.ip(), bound), "listening")
+            }
+            Some(id) => {
+                if let Some(HostPort { host, port }) = config.told(id, bound) {
+                    told.push((id, (Arc::from(host), port)));
+                }
+            }
+        }
+        ports.push((broker, port));
+    }
+    Ok(Bound { config, ports, routes: Arc::new(Routes::new(told)) })
+}
+
+impl Bound {
+    /// The addresses that this listener's clients are told.
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    /// The listener's name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The bootstrap address that was bound.
+    ///
+    /// # Errors
+    /// The system does not know it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        match self.ports.first() {
+            Some((_, port)) => port.local_addr(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Serves clients until the process drains; ends when the last one is gone.
+    pub async fn serve(self, shared: Arc<Shared>, worlds: watch::Receiver<World>, limits: &ConfigLimits, times: Times) {
+        let bytes = |size: crate::config::ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        let session = Limits {
+            frame: bytes(limits.frame),
+            in_flight: limits.in_flight,
+            ahead_requests: limits.upstream_ahead.requests,
+            ahead_bytes: bytes(limits.upstream_ahead.size),
+            response_in_memory: bytes(limits.response_in_memory),
+        };
+        let door = Arc::new(Door {
+            name: self.config.name.as_str().into(),
+            identity: self.config.identity.clone(),
+            super_users: self.config.super_users,
+            worlds,
+            limits: session,
+            times,
+            metrics: shared.metrics.listener(&self.config.name),
+            unmapped: Mutex::default(),
+            by_address: Mutex::default(),
+        });
+        let mut acceptors = JoinSet::new();
+        for (broker, port) in self.ports {
+            acceptors.spawn(accept(port, broker, Arc::clone(&shared), Arc::clone(&door)));
+        }
+        while acceptors.join_next().await.is_some() {}
+    }
+}
+
+/// Accepts on one port; when the process drains it accepts no more and waits for its connections.
+async fn accept(port: TcpListener, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
+    let mut connections = JoinSet::new();
+    let mut drain = shared.drain.clone();
+    loop {
+        tokio::select! {
+            accepted = port.accept() => match accepted {
+                Ok((client, peer)) => {
+                    connections.spawn(admit(client, peer, broker, Arc::clone(&shared), Arc::clone(&door)));
+                }
+                Err(error) => {
+                    tracing::warn!(listener = &*door.name, %error, "cannot accept: raise the limit of open files");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = drained(&mut drain) => break,
+        }
+    }
+    drop(port);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One client, from accept to its end.
+async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
+    let session = shared.sessions.fetch_add(1, Ordering::Relaxed);
+    let host = Host::new(peer.ip());
+    let ip = host.ip();
+    door.metrics.opened.inc();
+    let facts = Arc::new(Connection {
+        session_id: format!("s-{session:x}").into(),
+        listener: Arc::clone(&door.name),
+        host,
+        port: peer.port(),
+        mechanism: "PLAINTEXT".into(),
+        broker,
+    });
+    let Some(_seat) = Seat::take(&shared, &door, ip) else {
+        door.metrics.closed(CloseReason::TooManyConnections);
+        tracing::warn!(listener = &*door.name, client = %peer, reason = %CloseReason::TooManyConnections, "connection closed");
+        return;
+    };
+    // A request must not wait for the acknowledgement of the one before.
+    let _ = client.set_nodelay(true);
+    let Identity::Fixed(principal) = &door.identity else {
+        door.metrics.closed(CloseReason::LoginFailed);
+        return;
+    };
+    let subject = identity::fixed::login(principal).subject(door.super_users);
+    let (told, mut durable) = mpsc::unbounded_channel();
+    let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
+    recorder.opened(subject.get(), shared.now().wall);
+    let ended =
+        connection::serve(client, Arc::clone(&facts), subject.clone(), &shared, &door, &mut recorder, &mut durable)
+            .await;
+    door.metrics.closed(ended.reason);
+    let detail = ended.detail.as_deref().unwrap_or_default();
+    match ended.reason {
+        CloseReason::ClientEof | CloseReason::ClientReset | CloseReason::Idle | CloseReason::Drain => {
+            tracing::debug!(listener = &*door.name, client = %peer, principal = %subject.get().principal, reason = %ended.reason, detail, "connection closed");
+        }
+        _ => {
+            tracing::info!(listener = &*door.name, client = %peer, principal = %subject.get().principal, reason = %ended.reason, detail, "connection closed");
+        }
+    }
+    recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);
+}
+
+/// A place among the open connections; given back when it is dropped.
+struct Seat {
+    shared: Arc<Shared>,
+    door: Arc<Door>,
+    ip: IpAddr,
+}
+
+impl Seat {
+    fn take(shared: &Arc<Shared>, door: &Arc<Door>, ip: IpAddr) -> Option<Self> {
+        if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.most {
+            shared.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let mut by_address = door.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(ip).or_insert(0);
+        if shared.most_per_address.is_some_and(|most| *count >= most) {
+            shared.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        *count += 1;
+        door.metrics.connections.inc();
+        drop(by_address);
+        Some(Self { shared: Arc::clone(shared), door: Arc::clone(door), ip })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.door.metrics.connections.dec();
+        let mut by_address = self.door.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        release(&mut by_address, self.ip);
+    }
+}
+
+fn release(by_address: &mut HashMap<IpAddr, u32>, ip: IpAddr) {
+    if let Some(count) = by_address.get_mut(&ip) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            by_address.remove(&ip);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What connections share.
+
+use crate::audit::Audit;
+use crate::cluster::Cluster;
+use crate::cluster::dial::Dialler;
+use crate::cluster::trouble;
+use crate::config::Identity;
+use crate::session::{Limits, Now, World};
+use crate::telemetry::{ListenerMetrics, Metrics};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What all connections of the process share.
+pub struct Shared {
+    /// Knows the cluster.
+    pub cluster: Cluster,
+    /// Dials brokers for clients.
+    pub dialler: Dialler,
+    /// Where decisions go.
+    pub audit: Audit,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// `true` once the process is stopping.
+    pub drain: watch::Receiver<bool>,
+    /// When the process started: durations are counted from here.
+    pub started: Instant,
+    /// Client connections that are open, and how many there may be.
+    pub open: AtomicUsize,
+    /// The most client connections.
+    pub most: usize,
+    /// The most client connections from one address.
+    pub most_per_address: Option<u32>,
+    /// Numbers sessions.
+    pub sessions: AtomicU64,
+}
+
+impl Shared {
+    /// The time, on both clocks.
+    pub fn now(&self) -> Now {
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { wall: trouble::now(), micros }
+    }
+}
+
+/// Ends once the process drains.
+pub(super) async fn drained(drain: &mut watch::Receiver<bool>) {
+    while !*drain.borrow_and_update() {
+        if drain.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the connections of one listener share.
+pub(super) struct Door {
+    /// The listener's name.
+    pub(super) name: Arc<str>,
+    /// How its clients are named.
+    pub(super) identity: Identity,
+    /// Whether super users and operators count here.
+    pub(super) super_users: bool,
+    /// What connections are judged by, as it changes.
+    pub(super) worlds: watch::Receiver<World>,
+    /// Bounds.
+    pub(super) limits: Limits,
+    /// Patience.
+    pub(super) times: Times,
+    /// Counts.
+    pub(super) metrics: ListenerMetrics,
+    /// Brokers that were found to have no address here.
+    pub(super) unmapped: Mutex<HashSet<i32>>,
+    /// Open connections by client address.
+    pub(super) by_address: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Door {
+    /// A broker was left out of an answer because the listener has no address for it: said once for each.
+    pub(super) fn left_out(&self, node: i32) {
+        self.metrics.unmapped.inc();
+        if self.unmapped.lock().unwrap_or_else(PoisonError::into_inner).insert(node) {
+            let listener = &*self.name;
+            tracing::warn!(
+                listener,
+                broker = node,
+                "broker left out of answers: widen `listeners[].brokers` to reach it"
+            );
+        }
+    }
+}
+
+/// How long a connection may do nothing.
+#[derive(Copy, Clone, Debug)]
+pub struct Times {
+    /// A begun frame without a new byte.
+    pub frame: Duration,
+    /// No request and none unanswered.
+    pub idle: Duration,
+}
