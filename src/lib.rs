@@ -22,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod demo;
 pub mod enforce;
 pub mod identity;
 pub mod model;
