@@ -1,6 +1,8 @@
 //! The shape of the code, held by reading it: which layer may import which, what keeps out of the pure ones, where
 //! proofs are made, how long files are.
 
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test: a panic is how it fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,12 +2,13 @@
 
 use super::dial::{NotDialled, dial};
 use super::shared::{Door, Shared, drained};
+use super::socket::{flush, interest, poll, ready};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
-use crate::session::{Input, Machine, Now, Outbox, Outputs, World};
+use crate::session::{Input, Machine, Now, Outputs, World};
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,6 @@ use tokio::time::Instant;
 const READ: usize = 64 * 1024;
 /// Bytes that may wait for the client before the broker is no longer read.
 const CLIENT_BACKLOG: usize = 256 * 1024;
-/// Slices of one vectored write.
-const SLICES: usize = 32;
 /// How long the last bytes of an ending connection may take to leave.
 const PARTING: Duration = Duration::from_secs(5);
 
@@ -317,49 +316,6 @@ impl Link<'_> {
 
 /// The most that is read at once, when a large frame is arriving.
 const MAX_READ: usize = 1024 * 1024;
-
-fn interest(read: bool, write: bool) -> Interest {
-    match (read, write) {
-        (true, true) => Interest::READABLE | Interest::WRITABLE,
-        (false, true) => Interest::WRITABLE,
-        (true | false, false) => Interest::READABLE,
-    }
-}
-
-async fn ready(stream: Option<&TcpStream>, interest: Interest) -> io::Result<tokio::io::Ready> {
-    match stream {
-        Some(stream) => stream.ready(interest).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn poll<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn flush(stream: &TcpStream, outbox: &mut Outbox) -> io::Result<usize> {
-    let mut total = 0;
-    while !outbox.is_empty() {
-        let written = {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = outbox.slices(&mut slices);
-            stream.try_write_vectored(slices.get(..filled).unwrap_or_default())
-        };
-        match written {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => {
-                outbox.advance(n);
-                total += n;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
-}
 
 fn until(edge: Timestamp, now: Now) -> Duration {
     Duration::from_millis(u64::try_from(edge.millis_since(now.wall)).unwrap_or(0))

@@ -94,13 +94,12 @@ impl Bound {
 
     /// Serves clients until the process drains; ends when the last one is gone.
     pub async fn serve(self, shared: Arc<Shared>, worlds: watch::Receiver<World>, limits: &ConfigLimits, times: Times) {
-        let bytes = |size: crate::config::ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
         let session = Limits {
-            frame: bytes(limits.frame),
+            frame: limits.frame.bytes(),
             in_flight: limits.in_flight,
             ahead_requests: limits.upstream_ahead.requests,
-            ahead_bytes: bytes(limits.upstream_ahead.size),
-            response_in_memory: bytes(limits.response_in_memory),
+            ahead_bytes: limits.upstream_ahead.size.bytes(),
+            response_in_memory: limits.response_in_memory.bytes(),
         };
         let door = Arc::new(Door {
             name: self.config.name.as_str().into(),

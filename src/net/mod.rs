@@ -4,6 +4,7 @@ mod connection;
 mod dial;
 mod listener;
 mod shared;
+mod socket;
 
 pub use listener::{BindError, Bound, bind};
 pub use shared::{Shared, Times};
