@@ -7,7 +7,7 @@
 
 use super::judge::Judge;
 use super::rule::{Request, Rule, Then, Verdict};
-use crate::model::{Operation, Resource, ResourceType, TransactionalId};
+use crate::model::{Operation, ResourceType, TransactionalId};
 use crate::policy::Permit;
 use crate::wire::schema::init_producer_id::{request as req, response as res};
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
@@ -44,7 +44,7 @@ fn transactional(view: View<'_, '_>, id: &str, judge: &mut Judge<'_>) -> Option<
 
 fn idempotent(judge: &mut Judge<'_>) -> Option<Permit> {
     judge
-        .either(Operation::IdempotentWrite, Resource::CLUSTER)
+        .cluster_first(Operation::IdempotentWrite)
         .or_else(|| judge.decide_any(Operation::Write, ResourceType::Topic).permit())
 }
 

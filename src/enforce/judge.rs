@@ -88,14 +88,6 @@ impl<'a> Judge<'a> {
         decision.permit()
     }
 
-    /// Decides a check whose failure another check may make good: recorded as a decision where it is allowed, as a probe
-    /// where it is not.
-    pub fn either(&mut self, operation: Operation, resource: Resource<'_>) -> Option<Permit> {
-        let decision = self.ask(Use::Normal, operation, resource);
-        self.trail.add(operation, resource.kind, resource.name, &decision, !decision.is_allowed());
-        decision.permit()
-    }
-
     /// Kafka's `authorizeByResourceType`: is there any resource of the type on which the operation is allowed? Recorded,
     /// with the name `*`.
     pub fn decide_any(&mut self, operation: Operation, kind: ResourceType) -> Decision {

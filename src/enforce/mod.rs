@@ -3,13 +3,18 @@
 //! [`table`] is the only list of APIs. A row names its [`rule::Rule`]; a rule asks a [`judge::Judge`] for decisions and
 //! gives a [`rule::Verdict`].
 
+mod add_partitions_to_txn;
 pub mod api_versions;
 mod arguments;
 mod asks;
 mod consumer_group_heartbeat;
 mod describe_cluster;
+mod describe_producers;
 pub mod fetch;
 mod find_coordinator;
+mod group_delete;
+mod group_describe;
+mod group_list;
 mod init_producer_id;
 pub mod judge;
 mod list_offsets;
@@ -30,6 +35,8 @@ pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod topology;
+mod transaction_describe;
+mod transactions;
 
 pub use judge::{Context, Judge};
 pub use record::{Category, DurableToken, Names, Record, Recorder, RequestFacts, Trail};

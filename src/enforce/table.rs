@@ -3,11 +3,16 @@
 //! ApiVersions, the permission table, tests and `kordon apis` are derived from it. A key or version that is not here is
 //! not advertised, and refused.
 
+use super::add_partitions_to_txn::AddPartitionsToTxn;
 use super::api_versions::ApiVersions;
 use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::describe_cluster::DescribeCluster;
+use super::describe_producers::DescribeProducers;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
+use super::group_delete::{DeleteGroups, OffsetDelete};
+use super::group_describe::{CONSUMER_GROUP_DESCRIBE, DESCRIBE_GROUPS};
+use super::group_list::ListGroups;
 use super::init_producer_id::InitProducerId;
 use super::list_offsets::ListOffsets;
 use super::membership::{Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
@@ -19,6 +24,8 @@ use super::produce::Produce;
 use super::record::Category;
 use super::refusing::{Refusing, acls, cluster, credentials, replicas, share, share_state, streams};
 use super::rule::Rule;
+use super::transaction_describe::{DescribeTransactions, ListTransactions};
+use super::transactions::{AddOffsetsToTxn, EndTxn, TxnOffsetCommit};
 use crate::model::CloseReason;
 use crate::policy::Permit;
 use crate::wire::schema::api_versions::response::{self as res, api_version};
@@ -56,13 +63,19 @@ pub static TABLE: &[Row] = &[
     polling(row(ApiKey::HEARTBEAT, 0, 4, Category::GroupMember, &Heartbeat)),
     row(ApiKey::LEAVE_GROUP, 0, 5, Category::GroupMember, &LeaveGroup),
     row(ApiKey::SYNC_GROUP, 0, 5, Category::GroupMember, &SyncGroup),
+    row(ApiKey::DESCRIBE_GROUPS, 0, 6, Category::Read, &DESCRIBE_GROUPS),
+    row(ApiKey::LIST_GROUPS, 0, 5, Category::Read, &ListGroups),
     row(ApiKey::API_VERSIONS, 0, 5, Category::Read, &ApiVersions),
     narrower(
         row(ApiKey::INIT_PRODUCER_ID, 0, 5, Category::DataWrite, &InitProducerId),
         "version 6 (two-phase commit) is unstable in Kafka 4.4: brokers do not serve it either",
     ),
     row(ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4, Category::DataRead, &OffsetForLeaderEpoch),
+    row(ApiKey::ADD_PARTITIONS_TO_TXN, 0, 5, Category::DataWrite, &AddPartitionsToTxn),
+    row(ApiKey::ADD_OFFSETS_TO_TXN, 0, 4, Category::DataWrite, &AddOffsetsToTxn),
+    row(ApiKey::END_TXN, 0, 5, Category::DataWrite, &EndTxn),
     refused(ApiKey::WRITE_TXN_MARKERS, 1, 2, Category::ClusterWrite, &replicas::WRITE_TXN_MARKERS),
+    row(ApiKey::TXN_OFFSET_COMMIT, 0, 6, Category::GroupMember, &TxnOffsetCommit),
     refused(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &acls::DESCRIBE_ACLS),
     refused(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &acls::CREATE_ACLS),
     refused(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &acls::DELETE_ACLS),
@@ -72,6 +85,7 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::RENEW_DELEGATION_TOKEN),
     refused(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::EXPIRE_DELEGATION_TOKEN),
     refused(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &credentials::DESCRIBE_DELEGATION_TOKEN),
+    row(ApiKey::DELETE_GROUPS, 0, 3, Category::GroupWrite, &DeleteGroups),
     refused(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &replicas::ELECT_LEADERS),
     refused(
         ApiKey::ALTER_PARTITION_REASSIGNMENTS,
@@ -81,6 +95,7 @@ pub static TABLE: &[Row] = &[
         &replicas::ALTER_PARTITION_REASSIGNMENTS,
     ),
     refused(ApiKey::LIST_PARTITION_REASSIGNMENTS, 0, 0, Category::Read, &replicas::LIST_PARTITION_REASSIGNMENTS),
+    row(ApiKey::OFFSET_DELETE, 0, 0, Category::GroupWrite, &OffsetDelete),
     refused(ApiKey::DESCRIBE_CLIENT_QUOTAS, 0, 1, Category::Read, &credentials::DESCRIBE_CLIENT_QUOTAS),
     refused(ApiKey::ALTER_CLIENT_QUOTAS, 0, 1, Category::ConfigWrite, &credentials::ALTER_CLIENT_QUOTAS),
     refused(
@@ -100,11 +115,15 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::DESCRIBE_QUORUM, 0, 2, Category::Read, &cluster::DESCRIBE_QUORUM),
     refused(ApiKey::UPDATE_FEATURES, 0, 2, Category::ClusterWrite, &cluster::UPDATE_FEATURES),
     row(ApiKey::DESCRIBE_CLUSTER, 0, 2, Category::Read, &DescribeCluster),
+    row(ApiKey::DESCRIBE_PRODUCERS, 0, 0, Category::Read, &DescribeProducers),
     refused(ApiKey::UNREGISTER_BROKER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_BROKER),
+    row(ApiKey::DESCRIBE_TRANSACTIONS, 0, 0, Category::Read, &DescribeTransactions),
+    row(ApiKey::LIST_TRANSACTIONS, 0, 2, Category::Read, &ListTransactions),
     narrower(
         polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 0, Category::GroupMember, &ConsumerGroupHeartbeat)),
         "version 1 subscribes by a regular expression that the broker resolves with the proxy's rights",
     ),
+    row(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Category::Read, &CONSUMER_GROUP_DESCRIBE),
     refused(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &cluster::GET_TELEMETRY_SUBSCRIPTIONS),
     refused(ApiKey::PUSH_TELEMETRY, 0, 0, Category::ClusterWrite, &cluster::PUSH_TELEMETRY),
     refused(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &cluster::LIST_CONFIG_RESOURCES),
