@@ -1,13 +1,13 @@
 //! Finding the rules about a name without looking at the others.
 //!
 //! Every distinct pattern has a number. A name's patterns are found by one look-up for the literal, one for each
-//! distinct length of prefix, and the wildcard; then each of the subject's identities by (identity, pattern) gives the
-//! entries. Nothing is allocated.
+//! distinct length of prefix, and the wildcard. Each pattern lists the principals that rules about it speak to, which
+//! are compared with the subject's identities. Nothing is allocated.
 
 use super::pattern::Pattern;
 use super::rights::Bits;
 use crate::model::{PatternType, ResourceType};
-use ahash::{HashMap, HashMapExt as _, HashSet};
+use ahash::{HashMap, HashSet};
 use std::ops::Range;
 
 /// The number of a principal that rules name.
@@ -35,11 +35,21 @@ pub(super) struct Index {
     patterns: Vec<Pattern>,
     /// Whether a pattern is one of an ACL of the file, by its number: with `allow_if_no_acl` it closes what it matches.
     acls: Vec<bool>,
-    buckets: HashMap<u64, Range<u32>>,
-    /// Denies of a bucket first, each kind by rule.
+    /// Where in `speaks_to` a pattern's principals are, by its number.
+    audience: Vec<Range<u32>>,
+    /// Who is spoken to: of each pattern by identity.
+    speaks_to: Vec<Speech>,
+    /// Denies of a speech first, each kind by rule.
     entries: Vec<Entry>,
     /// The patterns that an identity has entries for, by identity and type.
-    patterns_of: HashMap<u64, Vec<PatternId>>,
+    patterns_of: HashMap<(Identity, ResourceType), Vec<PatternId>>,
+}
+
+/// What rules say to one principal about one pattern.
+#[derive(Clone, Debug)]
+struct Speech {
+    to: Identity,
+    entries: Range<u32>,
 }
 
 /// The patterns of one type of resource.
@@ -62,9 +72,15 @@ impl Index {
         mut see: impl FnMut(PatternId, Identity, &[Entry]),
     ) {
         self.visit_patterns(kind, name, |pattern| {
-            for identity in identities {
-                if let Some(range) = self.buckets.get(&key(*identity, pattern)) {
-                    see(pattern, *identity, self.slice(range));
+            let audience = self.audience(pattern);
+            // The shorter list is walked.
+            if audience.len() <= identities.len() {
+                for speech in audience.iter().filter(|s| identities.contains(&s.to)) {
+                    see(pattern, speech.to, self.said(speech));
+                }
+            } else {
+                for speech in identities.iter().filter_map(|i| find(audience, *i)) {
+                    see(pattern, speech.to, self.said(speech));
                 }
             }
         });
@@ -102,8 +118,8 @@ impl Index {
     /// The entries of an identity about exactly the literal name.
     pub(super) fn literal(&self, identity: Identity, kind: ResourceType, name: &str) -> &[Entry] {
         let pattern = self.names.get(kind.index()).and_then(|n| n.literal.get(name));
-        let range = pattern.and_then(|p| self.buckets.get(&key(identity, *p)));
-        range.map_or(&[], |r| self.slice(r))
+        let speech = pattern.and_then(|p| find(self.audience(*p), identity));
+        speech.map_or(&[], |s| self.said(s))
     }
 
     /// All entries of an identity about a type of resource.
@@ -114,20 +130,20 @@ impl Index {
         mut see: impl FnMut(&'i Pattern, &'i [Entry]),
     ) {
         for identity in identities {
-            let patterns = self.patterns_of.get(&kind_key(*identity, kind));
+            let patterns = self.patterns_of.get(&(*identity, kind));
             for id in patterns.into_iter().flatten() {
-                if let (Some(pattern), Some(range)) = (self.pattern(*id), self.buckets.get(&key(*identity, *id))) {
-                    see(pattern, self.slice(range));
+                if let (Some(pattern), Some(speech)) = (self.pattern(*id), find(self.audience(*id), *identity)) {
+                    see(pattern, self.said(speech));
                 }
             }
         }
     }
 
-    /// Every entry with its pattern, in no order.
+    /// Every entry with its pattern.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Pattern, &Entry)> {
-        self.buckets.iter().flat_map(|(key, range)| {
-            let pattern = PatternId::try_from(key & u64::from(u32::MAX)).ok().and_then(|id| self.pattern(id));
-            pattern.into_iter().flat_map(|p| self.slice(range).iter().map(move |e| (p, e)))
+        self.patterns.iter().zip(&self.audience).flat_map(move |(pattern, range)| {
+            let audience = part(&self.speaks_to, range);
+            audience.iter().flat_map(move |s| self.said(s).iter().map(move |e| (pattern, e)))
         })
     }
 
@@ -141,18 +157,23 @@ impl Index {
         self.entries.is_empty()
     }
 
-    fn slice(&self, range: &Range<u32>) -> &[Entry] {
-        let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end)) else { return &[] };
-        self.entries.get(from..to).unwrap_or_default()
+    fn audience(&self, pattern: PatternId) -> &[Speech] {
+        let range = usize::try_from(pattern).ok().and_then(|p| self.audience.get(p));
+        range.map_or(&[], |r| part(&self.speaks_to, r))
+    }
+
+    fn said(&self, speech: &Speech) -> &[Entry] {
+        part(&self.entries, &speech.entries)
     }
 }
 
-fn key(identity: Identity, pattern: PatternId) -> u64 {
-    u64::from(identity) << 32 | u64::from(pattern)
+fn find(audience: &[Speech], identity: Identity) -> Option<&Speech> {
+    audience.binary_search_by_key(&identity, |s| s.to).ok().and_then(|at| audience.get(at))
 }
 
-fn kind_key(identity: Identity, kind: ResourceType) -> u64 {
-    u64::from(identity) << 32 | u64::from(kind.code())
+fn part<'p, T>(all: &'p [T], range: &Range<u32>) -> &'p [T] {
+    let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end)) else { return &[] };
+    all.get(from..to).unwrap_or_default()
 }
 
 /// Gathers entries for an [`Index`].
@@ -160,18 +181,17 @@ fn kind_key(identity: Identity, kind: ResourceType) -> u64 {
 pub(super) struct Builder {
     index: Index,
     numbers: HashMap<Pattern, PatternId>,
-    entries: Vec<(u64, Entry)>,
-    seen: HashSet<(u64, u8)>,
+    entries: Vec<(PatternId, Identity, Entry)>,
+    seen: HashSet<(PatternId, Identity)>,
 }
 
 impl Builder {
     /// Adds what a rule says to a principal about a pattern.
     pub(super) fn add(&mut self, identity: Identity, pattern: &Pattern, entry: Entry) {
         let id = self.number(pattern);
-        let key = key(identity, id);
-        self.entries.push((key, entry));
-        if self.seen.insert((key, pattern.kind.code())) {
-            self.index.patterns_of.entry(kind_key(identity, pattern.kind)).or_default().push(id);
+        self.entries.push((id, identity, entry));
+        if self.seen.insert((id, identity)) {
+            self.index.patterns_of.entry((identity, pattern.kind)).or_default().push(id);
         }
     }
 
@@ -211,11 +231,23 @@ impl Builder {
 
     /// The index of all that was added.
     pub(super) fn build(mut self) -> Index {
-        self.entries.sort_by_key(|(key, e)| (*key, !e.deny, e.rule));
+        self.entries.sort_by_key(|(pattern, identity, e)| (*pattern, *identity, !e.deny, e.rule));
         let mut index = self.index;
-        index.buckets = HashMap::with_capacity(self.seen.len());
-        for (n, (key, entry)) in (0_u32..).zip(&self.entries) {
-            index.buckets.entry(*key).and_modify(|r| r.end = n + 1).or_insert(n..n + 1);
+        index.audience = vec![0..0; index.patterns.len()];
+        let mut last = None;
+        for (n, (pattern, identity, entry)) in (0_u32..).zip(&self.entries) {
+            let speeches = u32::try_from(index.speaks_to.len()).unwrap_or(u32::MAX);
+            if last != Some((*pattern, *identity)) {
+                last = Some((*pattern, *identity));
+                index.speaks_to.push(Speech { to: *identity, entries: n..n });
+                if let Some(audience) = usize::try_from(*pattern).ok().and_then(|p| index.audience.get_mut(p)) {
+                    let start = if audience.is_empty() { speeches } else { audience.start };
+                    *audience = start..speeches + 1;
+                }
+            }
+            if let Some(speech) = index.speaks_to.last_mut() {
+                speech.entries.end = n + 1;
+            }
             index.entries.push(*entry);
         }
         index

@@ -64,7 +64,12 @@ impl Value {
 /// # Errors
 /// The first fault of syntax; a text without a document is [`Value::Null`].
 pub fn parse(text: &str, file: &str) -> Result<Node, Problem> {
+    // Room for a policy of some 400,000 rules; depth and aliases keep the parser's bounds.
+    let mut budget = serde_saphyr::Budget::default();
+    budget.max_nodes = 5_000_000;
+    budget.max_events = 15_000_000;
     let mut options = serde_saphyr::Options::default();
+    options.budget = Some(budget);
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
     options.merge_keys = MergeKeyPolicy::Error;
     options.strict_booleans = true;
