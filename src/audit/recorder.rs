@@ -372,3 +372,7 @@ fn under_grant(record: &Record) -> bool {
     };
     by_evidence || record.decision.code() == ReasonCode::GrantAllow
 }
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

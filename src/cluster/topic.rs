@@ -1,6 +1,7 @@
 //! Makes a topic of the proxy's own where it is missing.
 
 use super::link::LinkError;
+use super::metadata::by_name;
 use super::{AskError, Cluster};
 use crate::wire::schema::create_topics::request::{self, creatable_topic, creatable_topic_config};
 use crate::wire::schema::create_topics::response::{self, creatable_topic_result};
@@ -76,7 +77,11 @@ async fn create(cluster: &Cluster, spec: &TopicSpec) -> Result<String, TopicErro
         return Err(TopicError::Missing(spec.name.clone()));
     }
     let Some(link) = cluster.any_link() else { return Ok(AskError::NoBroker.to_string()) };
-    let brokers = cluster.topology().brokers.len();
+    // Asked anew: the topology may not be known yet, and one broker would make one replica.
+    let brokers = match link.call(ApiKey::METADATA, &by_name(&spec.name)).await {
+        Ok(answer) => answer.nodes(crate::wire::schema::metadata::response::BROKERS).len(),
+        Err(e) => return Ok(e.to_string()),
+    };
     let answer = match link.call(ApiKey::CREATE_TOPICS, &wanted(spec, brokers)).await {
         Ok(answer) => answer,
         Err(e @ LinkError::NotServed { .. }) => {

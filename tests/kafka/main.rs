@@ -18,4 +18,5 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod harness;
