@@ -79,7 +79,10 @@ mod offsets {
         answer
     }
 
-    fn told(answer: &Node) -> (i64, Vec<(&str, Vec<(i64, i64)>)>) {
+    /// A topic, with index and error of its partitions.
+    type Told<'a> = (&'a str, Vec<(i64, i64)>);
+
+    fn told(answer: &Node) -> (i64, Vec<Told<'_>>) {
         let row = |p: &Node| (p.int(answer_partition::PARTITION_INDEX), p.int(answer_partition::ERROR_CODE));
         let topics = answer.nodes(res::TOPICS).iter();
         let topics =

@@ -65,7 +65,10 @@ fn commit(generation: i32, topics: &[(&str, u8)]) -> Node {
     request
 }
 
-fn told(answer: &Node) -> Vec<(String, u8, Vec<(i64, i64)>)> {
+/// A topic by name and id, with index and error of its partitions.
+type Told = (String, u8, Vec<(i64, i64)>);
+
+fn told(answer: &Node) -> Vec<Told> {
     let row = |p: &Node| (p.int(answer_partition::PARTITION_INDEX), p.int(answer_partition::ERROR_CODE));
     let rows = |t: &Node| t.nodes(answer_topic::PARTITIONS).iter().map(row).collect();
     let topics = answer.nodes(res::TOPICS).iter();
