@@ -1,15 +1,27 @@
 //! `kordon check`: judges the files that `kordon run` would read.
 
-use super::{ConfigFile, Failure};
+mod connect;
+
+use super::{ConfigFile, Failure, online};
 use crate::app::files;
 use crate::config::{Config, Identity, Listener};
+use crate::enforce::Topology;
+use crate::model::ResourceType;
+use crate::policy::Snapshot;
 use crate::yaml::Problem;
 use clap::Args;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Arguments of `kordon check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
+    /// Print every pattern of the policy in words.
+    #[arg(long)]
+    patterns: bool,
+    /// Ask the brokers too: who is told which address, and how many topics a pattern matches now.
+    #[arg(long)]
+    connect: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -33,8 +45,35 @@ impl Check {
         if let Some(file) = &config.users {
             writeln!(out, "users {}: {}", file.display(), users.iter().count())?;
         }
+        let topology = if self.connect { Some(self.ask_brokers(&config, out)?) } else { None };
+        if self.patterns {
+            patterns(&policy.snapshot, topology.as_deref(), out)?;
+        }
         Ok(())
     }
+
+    fn ask_brokers(&self, config: &Config, out: &mut dyn Write) -> Result<Arc<Topology>, Failure> {
+        let patience = config.cluster.connect_timeout;
+        online::run(async {
+            let topology = online::reach(&config.cluster).await?.topology();
+            let faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
+            if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
+        })
+    }
+}
+
+fn patterns(policy: &Snapshot, topology: Option<&Topology>, out: &mut dyn Write) -> std::io::Result<()> {
+    for (place, effect, pattern) in policy.patterns() {
+        write!(out, "{place}: {} `{pattern}`: {}", effect.as_str(), pattern.in_words())?;
+        match topology {
+            Some(topology) if pattern.kind == ResourceType::Topic => {
+                let now = topology.ids.keys().filter(|name| pattern.matches(name)).count();
+                writeln!(out, ", {now} now")?;
+            }
+            Some(_) | None => writeln!(out)?,
+        }
+    }
+    Ok(())
 }
 
 fn describe(config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
@@ -89,7 +128,8 @@ policy: { file: policy.yaml }
             std::fs::write(dir.join(name), text).unwrap();
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let check = Check { config: ConfigFile { path: dir.join("kordon.yaml") } };
+        let config = ConfigFile { path: dir.join("kordon.yaml") };
+        let check = Check { patterns: true, connect: false, config };
         let done = check.run(&mut out, &mut err);
         (done, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
@@ -99,7 +139,10 @@ policy: { file: policy.yaml }
         let dir = tempfile::tempdir().unwrap();
         let files = [
             ("kordon.yaml", CONFIG),
-            ("policy.yaml", "version: 1\ndefault: deny\n"),
+            (
+                "policy.yaml",
+                "version: 1\ndefault: deny\nacls: [{ deny: [Read], principals: [\"User:a\"], resources: [\"topic:tx_*\"] }]\nend: true\n",
+            ),
             ("users.yaml", "version: 1\nusers: []\n"),
         ];
         let (done, out, _) = check(dir.path(), &files);
@@ -107,7 +150,22 @@ policy: { file: policy.yaml }
         assert!(out.starts_with("cluster c: k:9092\nlistener a: 0.0.0.0:19092, login by PLAIN\n"), "{out}");
         assert!(out.contains("  broker 1 at 0.0.0.0:19094, told as kafka.corp:31001 … broker 8 at 0.0.0.0:19101, told as kafka.corp:31008\n"), "{out}");
         assert!(out.contains("policy.yaml: revision "), "{out}");
-        assert!(out.ends_with("users.yaml: 0\n"), "{out}");
+        let pattern = "policy.yaml:3: deny `topic:tx_*`: every topic whose name begins with `tx_`\n";
+        assert!(out.ends_with(&format!("users.yaml: 0\n{pattern}")), "{out}");
+    }
+
+    #[test]
+    fn topics_that_a_pattern_matches_are_counted() {
+        let settings =
+            files::policy_settings(&crate::config::parse(CONFIG, Path::new("k"), &|_| None).unwrap(), files::now());
+        let text = "version: 1\nacls: [{ allow: [Read], principals: [\"User:a\"], resources: [\"topic:tx_*\", \"group:g\"] }]\ndefault: deny\n";
+        let policy = Snapshot::load(text.as_bytes(), "p", &settings).unwrap().snapshot;
+        let ids = ["tx_1", "tx_2", "other"].map(|name| (name.into(), crate::model::TopicId::ZERO)).into();
+        let mut out = Vec::new();
+        patterns(&policy, Some(&Topology { ids, ..Topology::default() }), &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("every topic whose name begins with `tx_`, 2 now\n"), "{out}");
+        assert!(out.contains("the group `g`\n"), "{out}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! `kordon explain`: asks the same [`Snapshot::decide`] as enforcement, and prints the same reasons as the audit.
+//! `kordon explain`: asks the same [`Snapshot::decide`] (through [`Snapshot::explain`], which adds the rules that were looked at) as enforcement, and prints the same reasons as the audit.
 
 use super::{ConfigFile, Failure};
 use crate::app::files;
 use crate::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
-use crate::policy::{Decision, OwnTopics, Query, Right, Settings, Snapshot, Use};
+use crate::policy::{Explanation, OwnTopics, Query, Right, Settings, Snapshot, Use};
 use crate::wire::{ApiKey, apis};
 use crate::yaml::did_you_mean;
 use clap::Args;
@@ -78,13 +78,17 @@ impl Explain {
             questions.push((Resource::new(kind, name), self.asked(kind).map_err(Failure::Bad)?));
         }
         for (resource, asked) in questions {
-            let decision = self.decide(&loaded.snapshot, resource, asked, now);
+            let explanation = self.explain(&loaded.snapshot, resource, asked, now);
+            let decision = &explanation.decision;
             if self.json {
-                writeln!(out, "{}", self.to_json(&loaded.snapshot, resource, asked, now, &decision))?;
+                writeln!(out, "{}", self.to_json(&loaded.snapshot, resource, asked, now, &explanation))?;
             } else {
                 let word = if decision.is_allowed() { "allowed" } else { "denied" };
                 let Asked { operation, api, .. } = asked;
                 writeln!(out, "{word}: {} {operation} on {resource} in {api}: {}", self.principal, decision.reason())?;
+                for rule in &explanation.considered {
+                    writeln!(out, "  {rule}")?;
+                }
             }
         }
         if !self.json {
@@ -93,7 +97,7 @@ impl Explain {
         Ok(())
     }
 
-    fn decide(&self, snapshot: &Snapshot, resource: Resource<'_>, asked: Asked, now: Timestamp) -> Decision {
+    fn explain(&self, snapshot: &Snapshot, resource: Resource<'_>, asked: Asked, now: Timestamp) -> Explanation {
         let mut groups: Vec<Arc<str>> =
             self.member_of.iter().map(|g| Arc::from(g.strip_prefix("Group:").unwrap_or(g))).collect();
         groups.sort();
@@ -102,7 +106,7 @@ impl Explain {
             Subject { principal: self.principal.clone(), groups: groups.into(), may_be_super: self.super_users };
         let host = Host::new(self.host);
         let Asked { operation, api, form } = asked;
-        snapshot.decide(&Query { subject: &subject, operation, resource, api, host: &host, now, use_: form })
+        snapshot.explain(&Query { subject: &subject, operation, resource, api, host: &host, now, use_: form })
     }
 
     /// The operation with API and form, for a type of resource.
@@ -141,8 +145,10 @@ impl Explain {
         resource: Resource<'_>,
         asked: Asked,
         now: Timestamp,
-        decision: &Decision,
+        explanation: &Explanation,
     ) -> Value {
+        let decision = &explanation.decision;
+        let considered: Vec<String> = explanation.considered.iter().map(ToString::to_string).collect();
         let matched: Vec<Value> = decision
             .matched()
             .into_iter()
@@ -163,6 +169,7 @@ impl Explain {
             "matched": matched,
             "reasonCode": decision.code().as_str(),
             "reason": decision.reason(),
+            "considered": considered,
             "policyRevision": snapshot.revision().as_str(),
         })
     }

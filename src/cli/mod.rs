@@ -3,8 +3,11 @@
 //! Exit codes: 0 well, 1 failed while running, 2 bad configuration or arguments. What a command was asked for goes to
 //! standard output, everything else to standard error.
 
+mod apis;
+mod audit;
 mod check;
 mod explain;
+mod online;
 mod run;
 mod user;
 
@@ -31,6 +34,10 @@ enum Command {
     Run(run::Run),
     /// Say whether the policy allows an operation, and why.
     Explain(explain::Explain),
+    /// List what of Kafka's protocol is served.
+    Apis(apis::Apis),
+    /// Read the audit topic.
+    Audit(audit::Audit),
     /// Change the users file.
     User(user::User),
 }
@@ -89,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.run(&mut out, &mut err),
         Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(&mut out, &mut err),
+        Command::Apis(apis) => apis.run(&mut out),
+        Command::Audit(audit) => audit.run(&mut out, &mut err),
         Command::User(user) => user.run(&mut out, &mut err),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

@@ -18,6 +18,9 @@ impl Run {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let config = self.config.load()?;
         log::init(config.log).map_err(|error| Failure::Failed(error.to_string()))?;
+        for warning in config.warnings() {
+            tracing::warn!(file = %config.file.display(), "{warning}");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let app = App::start(config).await.map_err(failure)?;

@@ -1,9 +1,11 @@
 //! How each broker (node id) is reached through a listener.
 
+use super::parse::parse_host_port;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 /// How broker N is reached: an id's address never depends on which brokers are up, so every replica computes the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,19 @@ pub struct HostPort {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+/// The text is not a host and a port.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no host and port: write them as in `kafka-1:9092` or `[2001:db8::1]:9092`")]
+pub struct HostPortError;
+
+impl FromStr for HostPort {
+    type Err = HostPortError;
+
+    fn from_str(text: &str) -> Result<Self, HostPortError> {
+        parse_host_port(text).ok_or(HostPortError)
+    }
 }
 
 impl fmt::Display for HostPort {

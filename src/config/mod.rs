@@ -9,7 +9,7 @@ mod parse;
 mod secret;
 mod size;
 
-pub use broker_ports::{BrokerAddress, Brokers, HostPort};
+pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
 pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
@@ -81,6 +81,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// A cluster that is reached without a login, with the defaults of everything else.
+    pub fn plain(name: &str, bootstrap: Vec<HostPort>) -> Self {
+        Self {
+            name: name.to_owned(),
+            bootstrap,
+            sasl: None,
+            own: None,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            metadata_refresh: Duration::from_secs(5),
+        }
+    }
+
     /// The login of the proxy's own audit, state and metadata traffic.
     pub fn own_sasl(&self) -> Option<&UpstreamSasl> {
         match &self.own {
@@ -210,6 +223,21 @@ pub struct Audit {
     pub full_wait: Duration,
     /// The first that matches says how a decision is written; none = `each`, polling merged over 10 s.
     pub rules: Vec<AuditRule>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            topic: "kordon.audit".to_owned(),
+            create: true,
+            partitions: 6,
+            replication_factor: None,
+            retention: Some(Duration::from_secs(30 * 86_400)),
+            memory: ByteSize::mib(64),
+            full_wait: Duration::from_secs(30),
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Audit {

@@ -56,10 +56,11 @@ fn each_resource_is_one_line_with_its_reason() {
     .unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "allowed: User:alice Read on topic:tx_1 in Fetch: acl `policy.yaml:7` allows");
-    assert!(lines[1].starts_with("denied: User:alice Read on topic:other in Fetch: no rule allows this"), "{text}");
+    assert_eq!(lines[1], "  acl `policy.yaml:7`: allow [Read] for `Group:devs` on `topic:tx_*`: applies");
+    assert!(lines[2].starts_with("denied: User:alice Read on topic:other in Fetch: no rule allows this"), "{text}");
     assert!(
-        lines[2].starts_with("policy revision ")
-            && lines[2].ends_with("@-, host 127.0.0.1, at 2026-11-22T00:00:00.000Z"),
+        lines[3].starts_with("policy revision ")
+            && lines[3].ends_with("@-, host 127.0.0.1, at 2026-11-22T00:00:00.000Z"),
         "{text}"
     );
 }

@@ -17,16 +17,7 @@ const RULE: Keys = Keys {
 
 impl Reader<'_> {
     pub(super) fn audit(&mut self, node: Option<&Node>) -> Option<Audit> {
-        let mut audit = Audit {
-            topic: "kordon.audit".to_owned(),
-            create: true,
-            partitions: 6,
-            replication_factor: None,
-            retention: Some(Duration::from_secs(30 * 86_400)),
-            memory: ByteSize::mib(64),
-            full_wait: Duration::from_secs(30),
-            rules: Vec::new(),
-        };
+        let mut audit = Audit::default();
         let Some(node) = node else { return Some(audit) };
         let fields = Fields::open(node, "audit", AUDIT, &mut self.report)?;
         if let Some(node) = fields.get("topic") {

@@ -27,13 +27,14 @@ impl Reader<'_> {
             Some(node) if node.value != Value::Null => self.own(node).map(Some),
             Some(_) | None => Some(None),
         };
-        let mut time = |key: &str, default: u64| match fields.get(key) {
+        let default = Cluster::plain("", Vec::new());
+        let mut time = |key: &str, default: Duration| match fields.get(key) {
             Some(node) => self.duration(node, &fields.path(key), MILLISECOND),
-            None => Some(Duration::from_secs(default)),
+            None => Some(default),
         };
-        let connect_timeout = time("connect_timeout", 5);
-        let request_timeout = time("request_timeout", 30);
-        let metadata_refresh = time("metadata_refresh", 5);
+        let connect_timeout = time("connect_timeout", default.connect_timeout);
+        let request_timeout = time("request_timeout", default.request_timeout);
+        let metadata_refresh = time("metadata_refresh", default.metadata_refresh);
         Some(Cluster {
             name: name?,
             bootstrap: bootstrap?,

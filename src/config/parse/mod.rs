@@ -11,6 +11,7 @@ mod top;
 #[cfg(test)]
 mod tests;
 
+pub(super) use scalars::parse_host_port;
 pub use top::{load, parse};
 
 use crate::yaml::{Node, Place, Report};

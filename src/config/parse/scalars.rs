@@ -368,7 +368,7 @@ fn parse_host(text: &str) -> Option<String> {
 }
 
 /// `host:port`; IPv6 in brackets.
-fn parse_host_port(text: &str) -> Option<HostPort> {
+pub(in crate::config) fn parse_host_port(text: &str) -> Option<HostPort> {
     let (host, port) = text.rsplit_once(':')?;
     if host.contains(':') && !host.starts_with('[') {
         return None;

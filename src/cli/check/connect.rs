@@ -1,0 +1,101 @@
+//! `kordon check --connect`: what clients of each listener would be told, and whether they could reach it.
+
+use crate::config::{HostPort, Listener};
+use crate::enforce::Topology;
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::net::{TcpStream, lookup_host};
+
+/// Prints each broker's told address, by listener. Gives what is wrong in words.
+pub(super) async fn brokers(
+    listeners: &[Listener],
+    topology: &Topology,
+    patience: Duration,
+    out: &mut dyn Write,
+) -> io::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (id, broker) in &topology.brokers {
+        writeln!(out, "broker {id} at {}:{}", broker.host, broker.port)?;
+        for listener in listeners {
+            let port = listener.broker_bind(*id).map_or(0, |bind| bind.port());
+            let name = &listener.name;
+            match listener.told(*id, port) {
+                None => faults.push(format!(
+                    "listener `{name}` does not map broker {id}, so its clients are never told of it: widen `brokers`"
+                )),
+                Some(told) if told.port == 0 => writeln!(out, "  {name}: told as {told}, once a port is bound")?,
+                Some(told) => match state(&told, patience).await {
+                    State::Unresolved(cause) => {
+                        faults.push(format!("listener `{name}` tells clients `{told}` for broker {id}, but this host cannot resolve it: {cause}"));
+                    }
+                    State::Silent => writeln!(out, "  {name}: told as {told}, where nothing listens now")?,
+                    State::Open => writeln!(out, "  {name}: told as {told}, where something listens")?,
+                },
+            }
+        }
+    }
+    Ok(faults)
+}
+
+enum State {
+    Unresolved(io::Error),
+    Silent,
+    Open,
+}
+
+async fn state(told: &HostPort, patience: Duration) -> State {
+    match lookup_host((told.host.as_str(), told.port)).await {
+        Err(cause) => State::Unresolved(cause),
+        Ok(addresses) => {
+            let addresses: Vec<_> = addresses.collect();
+            match tokio::time::timeout(patience, TcpStream::connect(addresses.as_slice())).await {
+                Ok(Ok(_)) => State::Open,
+                Ok(Err(_)) | Err(_) => State::Silent,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BrokerAddress, Brokers, Identity};
+    use crate::enforce::topology::Broker;
+    use crate::model::Principal;
+
+    #[tokio::test]
+    async fn each_broker_is_told_with_its_address_and_what_is_missing_is_a_fault() {
+        let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = open.local_addr().unwrap().port();
+        let at = |host: &str, port| BrokerAddress {
+            bind: "127.0.0.1:0".parse().unwrap(),
+            advertise: HostPort { host: host.into(), port },
+        };
+        let map = [(1, at("127.0.0.1", port)), (2, at("127.0.0.1", 0)), (3, at("no-such-host.invalid", 9))];
+        let listener = Listener {
+            name: "a".into(),
+            bind: "127.0.0.1:0".parse().unwrap(),
+            advertise: "127.0.0.1".into(),
+            brokers: Brokers::Map(map.into()),
+            identity: Identity::Fixed(Principal::user("x")),
+            super_users: false,
+        };
+        let broker = |id| Broker { id, host: "b".into(), port: 9092, rack: None, versions: [].into() };
+        let brokers_of = (1..=4).map(|id| (id, broker(id))).collect();
+        let topology = Topology { brokers: brokers_of, ..Topology::default() };
+        let mut out = Vec::new();
+        let faults = brokers(&[listener], &topology, Duration::from_secs(5), &mut out).await.unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("broker 1 at b:9092\n"), "{text}");
+        assert!(text.contains(&format!("  a: told as 127.0.0.1:{port}, where something listens\n")), "{text}");
+        assert!(text.contains("  a: told as 127.0.0.1:0, once a port is bound\n"), "{text}");
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with(
+            "listener `a` tells clients `no-such-host.invalid:9` for broker 3, but this host cannot resolve it: "
+        ));
+        assert_eq!(
+            faults[1],
+            "listener `a` does not map broker 4, so its clients are never told of it: widen `brokers`"
+        );
+    }
+}
