@@ -45,8 +45,6 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["model", "wire", "policy", "identity", "enforce", "config", "telemetry", "cluster", "audit", "access"]),
-    // The embedded broker: nothing but the command line may import it.
-    ("demo", &["model", "wire"]),
     (
         "app",
         &[
@@ -66,6 +64,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "admin",
         ],
     ),
+    // The embedded broker and what is shown with it: nothing but the command line may import it.
+    ("demo", &["model", "yaml", "wire", "config", "cluster", "app"]),
     (
         "cli",
         &[

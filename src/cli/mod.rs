@@ -6,6 +6,7 @@
 mod apis;
 mod audit;
 mod check;
+mod demo;
 mod explain;
 mod online;
 mod run;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Judge a configuration, its policy and its users file without starting anything.
     Check(check::Check),
+    /// Show the proxy at work, with nothing else installed.
+    Demo(demo::Demo),
     /// Serve clients until told to stop.
     Run(run::Run),
     /// Say whether the policy allows an operation, and why.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let done = match &arguments.command {
         Command::Check(check) => check.run(&mut out, &mut err),
+        Command::Demo(demo) => demo.run(&mut out),
         Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(&mut out, &mut err),
         Command::Apis(apis) => apis.run(&mut out),

@@ -33,7 +33,8 @@ impl Run {
     }
 }
 
-async fn stop_asked_for() -> Result<(), Failure> {
+/// Returns when the process is told to end.
+pub(super) async fn stop_asked_for() -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Failed(format!("cannot wait for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
