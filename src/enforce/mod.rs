@@ -4,20 +4,12 @@
 //! gives a [`rule::Verdict`].
 
 mod add_partitions_to_txn;
-mod alter_configs;
 pub mod api_versions;
 mod arguments;
 mod asks;
-pub mod configs;
 mod consumer_group_heartbeat;
-mod create_partitions;
-mod create_topics;
-mod delete_records;
-mod delete_topics;
 mod describe_cluster;
-mod describe_configs;
 mod describe_producers;
-mod describe_topic_partitions;
 pub mod fetch;
 mod find_coordinator;
 mod group_delete;
@@ -33,6 +25,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
+pub mod quirks;
 pub mod record;
 mod refusing;
 pub mod routes;

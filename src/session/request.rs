@@ -2,6 +2,7 @@
 
 use super::inflight::{Finished, Slot, Turn};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
+use crate::enforce::quirks;
 use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
 use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
@@ -172,6 +173,8 @@ impl Machine {
         recorder: &mut dyn Recorder,
         out: &mut Outputs,
     ) -> Result<(), WireError> {
+        let mended = quirks::mended(header, body);
+        let body = mended.as_ref().unwrap_or(body);
         let view = self.scan.read(header.key.request_def()?, header.version, body)?;
         if header.key == ApiKey::API_VERSIONS && view.has(api_versions::CLIENT_SOFTWARE_NAME) {
             let software = (
@@ -199,7 +202,7 @@ impl Machine {
             self.held = Some(frame.clone());
             return Ok(());
         }
-        let rewrite = header.unknown_tags || view.unknown_tags();
+        let rewrite = header.unknown_tags || view.unknown_tags() || mended.is_some();
         let plain = if rewrite && matches!(verdict, Verdict::Forward(..)) { Some(request.decode()) } else { None };
         let token = if self.trail.is_empty() {
             None
