@@ -18,5 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allow_deny;
 mod audit;
 mod harness;
+mod hostile;

@@ -83,6 +83,12 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// The sending side, for a thread of its own: who sends much without reading would block for ever.
+    #[track_caller]
+    pub fn writer(&self) -> TcpStream {
+        self.stream.try_clone().expect("a second handle of the socket")
+    }
+
     /// Notes that a request sent with [`Raw::send_bytes`] will be answered.
     pub fn expect(&mut self, key: ApiKey, version: i16, correlation: i32) {
         self.asked.push_back((key, version, correlation));
