@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// How long a client waits before it asks again.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(3);
 /// How long a fetch waits for records.
 const FETCH_MS: i32 = 2000;
 
@@ -96,51 +96,64 @@ pub(super) async fn act(actor: Actor, news: mpsc::Sender<News>) {
     }
 }
 
-/// A connection that lasts as long as it can, and the offset to read from.
+/// Connections that last as long as they can, and the offset to read from.
 #[derive(Default)]
 struct State {
-    connection: Option<Client>,
+    /// Kept until the leader is known: who is refused asks again on the same connection.
+    bootstrap: Option<Client>,
+    leader: Option<Client>,
     offset: i64,
 }
 
 impl State {
     /// Asks once, and tells how it ended.
     async fn ask(&mut self, actor: &Actor) -> Result<ErrorCode, ClientError> {
-        if self.connection.is_none() {
-            match leader(actor).await? {
-                Ok(client) => self.connection = Some(client),
-                Err(code) => return Ok(code),
+        if let Some(leader) = &mut self.leader {
+            return match actor.doing {
+                Doing::Produce => produce(leader, actor).await,
+                Doing::Consume => consume(leader, actor.topic, &mut self.offset).await,
+            };
+        }
+        let mut bootstrap = match self.bootstrap.take() {
+            Some(client) => client,
+            None => Client::connect(("127.0.0.1", actor.port), &actor.client_id()).await?,
+        };
+        match leader(&mut bootstrap, actor).await? {
+            Ok(client) => self.leader = Some(client),
+            Err(code) => {
+                self.bootstrap = Some(bootstrap);
+                return Ok(code);
             }
         }
-        match (&mut self.connection, actor.doing) {
-            (None, _) => Ok(ErrorCode::BROKER_NOT_AVAILABLE),
-            (Some(client), Doing::Produce) => produce(client, actor).await,
-            (Some(client), Doing::Consume) => consume(client, actor.topic, &mut self.offset).await,
-        }
+        Box::pin(self.ask(actor)).await
     }
 }
 
-/// Bootstraps as clients do: asks who leads the topic's partition, and connects to that address.
-async fn leader(actor: &Actor) -> Result<Result<Client, ErrorCode>, ClientError> {
+impl Actor {
+    fn client_id(&self) -> String {
+        let doing = match self.doing {
+            Doing::Produce => "producer",
+            Doing::Consume => "consumer",
+        };
+        format!("demo-{}-{doing}", self.person.name())
+    }
+}
+
+/// Asks, as clients do, who leads the topic's partition, and connects to that address.
+async fn leader(bootstrap: &mut Client, actor: &Actor) -> Result<Result<Client, ErrorCode>, ClientError> {
     use m::request::{ALLOW_AUTO_TOPIC_CREATION, TOPICS, metadata_request_topic as q};
     use m::response::{self as r, metadata_response_broker as b, metadata_response_topic as t};
-    let doing = match actor.doing {
-        Doing::Produce => "producer",
-        Doing::Consume => "consumer",
-    };
-    let id = format!("demo-{}-{doing}", actor.person.name());
-    let mut client = Client::connect(("127.0.0.1", actor.port), &id).await?;
     let mut request = Node::request(ApiKey::METADATA).with(ALLOW_AUTO_TOPIC_CREATION, false);
     let row = request.child(TOPICS).with(q::NAME, actor.topic);
     request.push(TOPICS, row);
-    let answer = client.ask(ApiKey::METADATA, 9, &request).await?;
+    let answer = bootstrap.ask(ApiKey::METADATA, 9, &request).await?;
     let code = answer.nodes(r::TOPICS).first().map_or(ErrorCode::NONE, |t| ErrorCode(t.i16(t::ERROR_CODE)));
     if !code.is_none() {
         return Ok(Err(code));
     }
     let Some(broker) = answer.nodes(r::BROKERS).first() else { return Ok(Err(ErrorCode::BROKER_NOT_AVAILABLE)) };
     let port = u16::try_from(broker.i32(b::PORT)).unwrap_or_default();
-    Ok(Ok(Client::connect((broker.str(b::HOST), port), &id).await?))
+    Ok(Ok(Client::connect((broker.str(b::HOST), port), &actor.client_id()).await?))
 }
 
 async fn produce(client: &mut Client, actor: &Actor) -> Result<ErrorCode, ClientError> {

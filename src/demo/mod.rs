@@ -165,6 +165,7 @@ impl Demo {
                 }
             }
             if self.options.once && story.missing().is_empty() {
+                show.chapter("everything was seen in the audit topic").map_err(DemoError::Show)?;
                 return Ok(());
             }
         }
