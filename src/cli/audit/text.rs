@@ -62,7 +62,8 @@ fn rest(event: &Value) -> String {
     parts.join(" ")
 }
 
-fn escape(text: &str) -> String {
+/// Text in which nothing steers a terminal.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // Besides control characters: those that change the direction of what follows.
