@@ -2,7 +2,40 @@
 
 use super::judge::Judge;
 use crate::model::{Operation, Resource, TopicName};
-use crate::policy::{Permit, Protection, Query, Use};
+use crate::policy::{Decision, Permit, Protection, Query, Use};
+
+/// A demand on topics that is met on the cluster, or else on each topic. The proxy's own topics are always decided by
+/// their names (threat 4).
+pub(super) struct ClusterOrTopic {
+    operation: Operation,
+    cluster: Option<Permit>,
+    by_cluster: bool,
+    topic: Option<Permit>,
+}
+
+impl ClusterOrTopic {
+    /// Asks for `on_cluster` on the cluster; topics will be asked for `operation`.
+    pub(super) fn ask(judge: &mut Judge<'_>, on_cluster: Operation, operation: Operation) -> Self {
+        Self { operation, cluster: judge.cluster_first(on_cluster), by_cluster: false, topic: None }
+    }
+
+    /// Whether a request may have this topic.
+    pub(super) fn allows(&mut self, topic: TopicName<'_>, judge: &mut Judge<'_>) -> bool {
+        if self.cluster.is_some() && !judge.is_own(topic) {
+            self.by_cluster = true;
+            return true;
+        }
+        let permit = judge.decide(self.operation, topic).permit();
+        let allowed = permit.is_some();
+        self.topic = permit.or(self.topic.take());
+        allowed
+    }
+
+    /// The permit, if a topic was allowed.
+    pub(super) fn permit(self) -> Option<Permit> {
+        if self.by_cluster { self.cluster } else { self.topic }
+    }
+}
 
 impl Judge<'_> {
     /// Decides an operation on the cluster that stands in for the same one on each name. Denied, it is recorded as a
@@ -16,11 +49,16 @@ impl Judge<'_> {
 
     /// Whether an operation is allowed, for a choice between two ways that grant nothing by themselves. Not recorded.
     pub(super) fn may(&self, operation: Operation, resource: Resource<'_>) -> bool {
+        self.weigh(operation, resource).is_allowed()
+    }
+
+    /// A decision that more than the policy goes into. Not recorded: the caller does that ([`Judge::note`]).
+    pub(super) fn weigh(&self, operation: Operation, resource: Resource<'_>) -> Decision {
         let cx = self.cx;
         let api = self.api();
         let (host, now) = (&cx.connection.host, cx.now);
         let query = Query { subject: cx.subject, operation, resource, api, host, now, use_: Use::Normal };
-        cx.snapshot.decide(&query).is_allowed()
+        cx.snapshot.decide(&query)
     }
 
     /// Whether a topic is one of the proxy's own, so that only a demand on its name can let a request have it.

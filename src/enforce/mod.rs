@@ -4,12 +4,20 @@
 //! gives a [`rule::Verdict`].
 
 mod add_partitions_to_txn;
+mod alter_configs;
 pub mod api_versions;
 mod arguments;
 mod asks;
+pub mod configs;
 mod consumer_group_heartbeat;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_producers;
+mod describe_topic_partitions;
 pub mod fetch;
 mod find_coordinator;
 mod group_delete;

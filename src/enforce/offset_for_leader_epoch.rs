@@ -4,11 +4,11 @@
 //! each topic needs DESCRIBE (KIP-320). Without it its partitions fail with 29, leader epoch and end offset -1, after
 //! those of the other topics. The proxy's own topics are decided by name even for CLUSTER_ACTION (threat 4).
 
+use super::asks::ClusterOrTopic;
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::split::Outcome;
 use crate::model::{Operation, TopicName};
-use crate::policy::Protection;
 use crate::wire::schema::offset_for_leader_epoch::request::{
     self as req, offset_for_leader_partition as req_partition, offset_for_leader_topic as req_topic,
 };
@@ -23,23 +23,13 @@ pub(super) struct OffsetForLeaderEpoch;
 impl Rule for OffsetForLeaderEpoch {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let mut outcome = Outcome::default();
-        let cluster = judge.cluster_first(Operation::ClusterAction);
-        let mut by_cluster = false;
+        let mut demand = ClusterOrTopic::ask(judge, Operation::ClusterAction, Operation::Describe);
         for (place, topic) in request.view.items(req::TOPICS).enumerate() {
-            let name = TopicName(topic.str(req_topic::TOPIC));
-            if cluster.is_some() && judge.protection(name) == Protection::No {
-                by_cluster = true;
-                continue;
-            }
-            match judge.decide(Operation::Describe, name).permit() {
-                Some(permit) => outcome.permit = Some(permit),
-                None => outcome.denied.push((place, ErrorCode::TOPIC_AUTHORIZATION_FAILED)),
+            if !demand.allows(TopicName(topic.str(req_topic::TOPIC)), judge) {
+                outcome.denied.push((place, ErrorCode::TOPIC_AUTHORIZATION_FAILED));
             }
         }
-        if by_cluster {
-            outcome.permit = cluster;
-        }
-        match outcome.permit.take() {
+        match demand.permit() {
             Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
             permit => {
                 let mut node = request.decode();

@@ -4,10 +4,17 @@
 //! not advertised, and refused.
 
 use super::add_partitions_to_txn::AddPartitionsToTxn;
+use super::alter_configs;
 use super::api_versions::ApiVersions;
 use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
+use super::create_partitions::CreatePartitions;
+use super::create_topics::CreateTopics;
+use super::delete_records::DeleteRecords;
+use super::delete_topics::DeleteTopics;
 use super::describe_cluster::DescribeCluster;
+use super::describe_configs::DescribeConfigs;
 use super::describe_producers::DescribeProducers;
+use super::describe_topic_partitions::DescribeTopicPartitions;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
 use super::group_delete::{DeleteGroups, OffsetDelete};
@@ -66,6 +73,9 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::DESCRIBE_GROUPS, 0, 6, Category::Read, &DESCRIBE_GROUPS),
     row(ApiKey::LIST_GROUPS, 0, 5, Category::Read, &ListGroups),
     row(ApiKey::API_VERSIONS, 0, 5, Category::Read, &ApiVersions),
+    row(ApiKey::CREATE_TOPICS, 2, 7, Category::TopicWrite, &CreateTopics),
+    row(ApiKey::DELETE_TOPICS, 1, 6, Category::TopicWrite, &DeleteTopics),
+    row(ApiKey::DELETE_RECORDS, 0, 2, Category::TopicWrite, &DeleteRecords),
     narrower(
         row(ApiKey::INIT_PRODUCER_ID, 0, 5, Category::DataWrite, &InitProducerId),
         "version 6 (two-phase commit) is unstable in Kafka 4.4: brokers do not serve it either",
@@ -79,14 +89,18 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &acls::DESCRIBE_ACLS),
     refused(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &acls::CREATE_ACLS),
     refused(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &acls::DELETE_ACLS),
+    row(ApiKey::DESCRIBE_CONFIGS, 1, 4, Category::Read, &DescribeConfigs),
+    row(ApiKey::ALTER_CONFIGS, 0, 2, Category::ConfigWrite, &alter_configs::LEGACY),
     refused(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &replicas::ALTER_REPLICA_LOG_DIRS),
     refused(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Category::Read, &replicas::DESCRIBE_LOG_DIRS),
+    row(ApiKey::CREATE_PARTITIONS, 0, 3, Category::TopicWrite, &CreatePartitions),
     refused(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &credentials::CREATE_DELEGATION_TOKEN),
     refused(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::RENEW_DELEGATION_TOKEN),
     refused(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::EXPIRE_DELEGATION_TOKEN),
     refused(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &credentials::DESCRIBE_DELEGATION_TOKEN),
     row(ApiKey::DELETE_GROUPS, 0, 3, Category::GroupWrite, &DeleteGroups),
     refused(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &replicas::ELECT_LEADERS),
+    row(ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1, Category::ConfigWrite, &alter_configs::INCREMENTAL),
     refused(
         ApiKey::ALTER_PARTITION_REASSIGNMENTS,
         0,
@@ -127,6 +141,7 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &cluster::GET_TELEMETRY_SUBSCRIPTIONS),
     refused(ApiKey::PUSH_TELEMETRY, 0, 0, Category::ClusterWrite, &cluster::PUSH_TELEMETRY),
     refused(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &cluster::LIST_CONFIG_RESOURCES),
+    row(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Category::Read, &DescribeTopicPartitions),
     refused(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &share::SHARE_GROUP_HEARTBEAT),
     refused(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &share::SHARE_GROUP_DESCRIBE),
     refused(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &share::SHARE_FETCH),
