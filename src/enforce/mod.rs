@@ -10,6 +10,8 @@ mod arguments;
 mod asks;
 pub mod configs;
 mod consumer_group_heartbeat;
+#[cfg(test)]
+mod coverage;
 mod create_partitions;
 mod create_topics;
 mod delete_records;

@@ -1,0 +1,360 @@
+//! That no field of a served API names something which nobody is asked about.
+//!
+//! The fields are those of the schema: a new one in a new Kafka, or in a new row of the table, fails here until it is
+//! decided on, or listed with the reason why it need not be. Rows that refuse everybody forward nothing and are left out.
+
+use super::rule::Verdict;
+use super::table::{Row, TABLE};
+use super::testing::{Bench, id};
+use crate::model::{Resource, ResourceType, TopicId};
+use crate::wire::schema::{EntityField, EntityKind, Initial, Kind, StructDef, entities};
+use crate::wire::{ApiKey, Node, Value, api};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Fields of requests that name something and are not asked about, and why.
+const UNASKED: &[(&str, &str)] = &[
+    ("Fetch ForgottenTopicsData.Topic", "takes a topic out of a session; shows nothing"),
+    ("Fetch ForgottenTopicsData.TopicId", "takes a topic out of a session; shows nothing"),
+    ("ConsumerGroupHeartbeat TopicPartitions.TopicId", "what the member says it owns; answered by ids assigned to it"),
+    ("DescribeTopicPartitions Cursor.TopicName", "where to go on in a list that is asked about name by name"),
+    ("AddPartitionsToTxn Transactions.TransactionalId", "brokers only: CLUSTER_ACTION is asked for, as in Kafka"),
+    ("AddPartitionsToTxn Transactions.Topics.Name", "brokers only: CLUSTER_ACTION; own topics are refused by name"),
+];
+
+/// What becomes of a field of an answer.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Shown {
+    /// It repeats a name of the request, which was decided on there.
+    Echo,
+    /// It is taken out, or its entry refused, where it may not be seen; tests of the rule prove it.
+    Filtered,
+    /// The proxy's own address stands in its place.
+    Rewritten,
+    /// Kafka shows it without asking.
+    AsInKafka(&'static str),
+}
+
+use Shown::{AsInKafka, Echo, Filtered, Rewritten};
+
+/// Fields of answers that name something.
+const ANSWERS: &[(&str, Shown)] = &[
+    ("Produce Responses.Name", Echo),
+    ("Produce Responses.TopicId", Echo),
+    ("Produce NodeEndpoints.Host", Rewritten),
+    ("Produce NodeEndpoints.Port", Rewritten),
+    ("Fetch Responses.Topic", Filtered),
+    ("Fetch Responses.TopicId", Filtered),
+    ("Fetch NodeEndpoints.Host", Rewritten),
+    ("Fetch NodeEndpoints.Port", Rewritten),
+    ("ListOffsets Topics.Name", Echo),
+    ("Metadata Brokers.Host", Rewritten),
+    ("Metadata Brokers.Port", Rewritten),
+    ("Metadata Topics.Name", Filtered),
+    ("Metadata Topics.TopicId", Filtered),
+    ("OffsetCommit Topics.Name", Echo),
+    ("OffsetCommit Topics.TopicId", Echo),
+    ("OffsetFetch Topics.Name", Filtered),
+    ("OffsetFetch Groups.GroupId", Echo),
+    ("OffsetFetch Groups.Topics.Name", Filtered),
+    ("OffsetFetch Groups.Topics.TopicId", Filtered),
+    ("FindCoordinator Host", Rewritten),
+    ("FindCoordinator Port", Rewritten),
+    ("FindCoordinator Coordinators.Host", Rewritten),
+    ("FindCoordinator Coordinators.Port", Rewritten),
+    ("DescribeGroups Groups.GroupId", Echo),
+    ("DescribeGroups Groups.Members.ClientHost", AsInKafka("the address of a member, here the proxy's")),
+    ("ListGroups Groups.GroupId", Filtered),
+    ("CreateTopics Topics.Name", Echo),
+    ("CreateTopics Topics.TopicId", Echo),
+    ("DeleteTopics Responses.Name", Filtered),
+    ("DeleteTopics Responses.TopicId", Echo),
+    ("DeleteRecords Topics.Name", Echo),
+    ("OffsetForLeaderEpoch Topics.Topic", Echo),
+    ("AddPartitionsToTxn ResultsByTransaction.TransactionalId", Echo),
+    ("AddPartitionsToTxn ResultsByTransaction.TopicResults.Name", Echo),
+    ("AddPartitionsToTxn ResultsByTopicV3AndBelow.Name", Echo),
+    ("TxnOffsetCommit Topics.Name", Echo),
+    ("TxnOffsetCommit Topics.TopicId", Echo),
+    ("CreatePartitions Results.Name", Echo),
+    ("DeleteGroups Results.GroupId", Echo),
+    ("OffsetDelete Topics.Name", Echo),
+    ("DescribeCluster Brokers.Host", Rewritten),
+    ("DescribeCluster Brokers.Port", Rewritten),
+    ("DescribeProducers Topics.Name", Echo),
+    ("DescribeTransactions TransactionStates.TransactionalId", Echo),
+    ("DescribeTransactions TransactionStates.Topics.Topic", Filtered),
+    ("ListTransactions TransactionStates.TransactionalId", Filtered),
+    ("ConsumerGroupHeartbeat Assignment.TopicPartitions.TopicId", AsInKafka("of topics that the member subscribed to")),
+    ("ConsumerGroupDescribe Groups.GroupId", Echo),
+    ("ConsumerGroupDescribe Groups.Members.ClientHost", AsInKafka("the address of a member, here the proxy's")),
+    (
+        "ConsumerGroupDescribe Groups.Members.SubscribedTopicNames",
+        AsInKafka("names that members said, existing or not"),
+    ),
+    ("ConsumerGroupDescribe Groups.Members.Assignment.TopicPartitions.TopicId", Filtered),
+    ("ConsumerGroupDescribe Groups.Members.Assignment.TopicPartitions.TopicName", Filtered),
+    ("ConsumerGroupDescribe Groups.Members.TargetAssignment.TopicPartitions.TopicId", Filtered),
+    ("ConsumerGroupDescribe Groups.Members.TargetAssignment.TopicPartitions.TopicName", Filtered),
+    ("DescribeTopicPartitions Topics.Name", Filtered),
+    ("DescribeTopicPartitions Topics.TopicId", Filtered),
+    ("DescribeTopicPartitions NextCursor.TopicName", Filtered),
+];
+
+/// Strings, bytes and UUIDs of requests of which the schema does not say that they name something, and what they hold.
+/// Those in capitals do name something: their rules ask about them, and their own tests prove it.
+const PLAIN: &[(&str, &str)] = &[
+    ("Produce TopicData.PartitionData.Records", "records"),
+    ("Fetch ClusterId", "the cluster that a follower means"),
+    ("Fetch Topics.Partitions.ReplicaDirectoryId", "directory of a follower"),
+    ("Fetch RackId", "where the client is"),
+    ("OffsetCommit MemberId", "member of the group"),
+    ("OffsetCommit GroupInstanceId", "member of the group"),
+    ("OffsetCommit Topics.Partitions.CommittedMetadata", "the client's note"),
+    ("OffsetFetch Groups.MemberId", "member of the group"),
+    ("FindCoordinator Key", "GROUP, TRANSACTIONAL ID or share partition"),
+    ("FindCoordinator CoordinatorKeys", "GROUPS, TRANSACTIONAL IDS or share partitions"),
+    ("JoinGroup MemberId", "member of the group"),
+    ("JoinGroup GroupInstanceId", "member of the group"),
+    ("JoinGroup ProtocolType", "kind of group"),
+    ("JoinGroup Protocols.Name", "assignor"),
+    ("JoinGroup Protocols.Metadata", "a subscription that only members read; Kafka asks nobody"),
+    ("JoinGroup Reason", "the client's note"),
+    ("Heartbeat MemberId", "member of the group"),
+    ("Heartbeat GroupInstanceId", "member of the group"),
+    ("LeaveGroup MemberId", "member of the group"),
+    ("LeaveGroup Members.MemberId", "member of the group"),
+    ("LeaveGroup Members.GroupInstanceId", "member of the group"),
+    ("LeaveGroup Members.Reason", "the client's note"),
+    ("SyncGroup MemberId", "member of the group"),
+    ("SyncGroup GroupInstanceId", "member of the group"),
+    ("SyncGroup ProtocolType", "kind of group"),
+    ("SyncGroup ProtocolName", "assignor"),
+    ("SyncGroup Assignments.MemberId", "member of the group"),
+    ("SyncGroup Assignments.Assignment", "an assignment that only members read; Kafka asks nobody"),
+    ("ListGroups StatesFilter", "states"),
+    ("ListGroups TypesFilter", "kinds of group"),
+    ("ApiVersions ClientSoftwareName", "the client's claim"),
+    ("ApiVersions ClientSoftwareVersion", "the client's claim"),
+    ("ApiVersions ClusterId", "the cluster that the client means; answered by the proxy"),
+    ("CreateTopics Topics.Configs.Name", "a setting of the topic"),
+    ("CreateTopics Topics.Configs.Value", "a setting of the topic"),
+    ("TxnOffsetCommit MemberId", "member of the group"),
+    ("TxnOffsetCommit GroupInstanceId", "member of the group"),
+    ("TxnOffsetCommit Topics.Partitions.CommittedMetadata", "the client's note"),
+    ("DescribeConfigs Resources.ResourceName", "TOPIC, GROUP, broker or client metrics"),
+    ("DescribeConfigs Resources.ConfigurationKeys", "settings"),
+    ("AlterConfigs Resources.ResourceName", "TOPIC, GROUP, broker or client metrics"),
+    ("AlterConfigs Resources.Configs.Name", "SETTING: a broker's only from the safe set"),
+    ("AlterConfigs Resources.Configs.Value", "a setting"),
+    ("IncrementalAlterConfigs Resources.ResourceName", "TOPIC, GROUP, broker or client metrics"),
+    ("IncrementalAlterConfigs Resources.Configs.Name", "SETTING: a broker's only from the safe set"),
+    ("IncrementalAlterConfigs Resources.Configs.Value", "a setting"),
+    ("ListTransactions StateFilters", "states"),
+    ("ListTransactions TransactionalIdPattern", "narrows a list that is filtered on the answer"),
+    ("ConsumerGroupHeartbeat MemberId", "member of the group"),
+    ("ConsumerGroupHeartbeat InstanceId", "member of the group"),
+    ("ConsumerGroupHeartbeat RackId", "where the client is"),
+    ("ConsumerGroupHeartbeat SubscribedTopicRegex", "version 1, which is not served (threat 22)"),
+    ("ConsumerGroupHeartbeat ServerAssignor", "assignor"),
+];
+
+fn open_rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().filter(|row| row.advertised)
+}
+
+/// Names of resources and addresses; producer and broker ids are neither.
+fn naming(row: &Row, response: bool) -> Vec<EntityField> {
+    entities()
+        .into_iter()
+        .filter(|e| e.api == row.key && e.response == response)
+        .filter(|e| !matches!(e.kind, EntityKind::ProducerId | EntityKind::BrokerId))
+        .collect()
+}
+
+/// `Api Path`, as the lists above have it.
+fn place(api: ApiKey, path: &str) -> String {
+    format!("{} {path}", api.name())
+}
+
+/// Which of two readings a sample has, where an element may be named or numbered.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Reading {
+    ByName,
+    ById,
+}
+
+/// A request in which every field that names something holds its own path, or an id whose name is its path; arrays have
+/// one element, strings a word, numbers their default.
+struct Sample {
+    reading: Reading,
+    naming: BTreeSet<String>,
+    ids: Vec<String>,
+}
+
+impl Sample {
+    fn of(row: &Row, reading: Reading) -> (Self, Node) {
+        let naming = naming(row, false).into_iter().map(|e| e.path).collect();
+        let mut sample = Self { reading, naming, ids: Vec::new() };
+        let node = sample.fill("", api(row.key).unwrap().request.root);
+        (sample, node)
+    }
+
+    fn fill(&mut self, parent: &str, def: &'static StructDef) -> Node {
+        let mut node = Node::new(def);
+        for (field, of) in def.fields() {
+            let path = if parent.is_empty() { of.name.to_owned() } else { format!("{parent}.{}", of.name) };
+            let known = self.naming.contains(&path);
+            let value = match &of.kind {
+                // A cursor: absent in a first request.
+                Kind::Struct(_) if !of.nullable.is_empty() => Value::Null,
+                Kind::Struct(inner) => Value::from(self.fill(&path, inner)),
+                Kind::Array(Kind::Struct(inner)) => Value::from(vec![self.fill(&path, inner)]),
+                Kind::Uuid if known => Value::Uuid(self.id(path)),
+                Kind::Array(Kind::Uuid) if known => Value::from(vec![self.id(path)]),
+                Kind::Str if known && self.has_twin(def) && self.reading == Reading::ById => {
+                    if of.initial == Initial::Null || !of.nullable.is_empty() { Value::Null } else { Value::from("") }
+                }
+                Kind::Str if known => Value::from(path),
+                Kind::Array(Kind::Str) if known => Value::from(vec![path]),
+                Kind::Str => Value::from("word"),
+                Kind::Records => Value::Bytes(transactional_records()),
+                _ => continue,
+            };
+            node.set(field, value);
+        }
+        node
+    }
+
+    /// Whether elements of this kind may be given by name or by id.
+    fn has_twin(&self, def: &'static StructDef) -> bool {
+        def.fields.iter().any(|f| f.name == "TopicId")
+    }
+
+    fn id(&mut self, path: String) -> TopicId {
+        if self.reading == Reading::ByName {
+            return TopicId::ZERO;
+        }
+        self.ids.push(path);
+        id(u8::try_from(self.ids.len()).unwrap())
+    }
+}
+
+fn transactional_records() -> bytes::Bytes {
+    let mut batch = vec![0; 61];
+    (batch[16], batch[22]) = (2, 0x10);
+    batch.into()
+}
+
+fn kind_of(entity: EntityKind) -> ResourceType {
+    match entity {
+        EntityKind::TopicName | EntityKind::TopicId => ResourceType::Topic,
+        EntityKind::GroupId => ResourceType::Group,
+        EntityKind::TransactionalId => ResourceType::TransactionalId,
+        EntityKind::ProducerId | EntityKind::BrokerId | EntityKind::Address => ResourceType::Cluster,
+    }
+}
+
+/// All rights on all that has a name, none on the cluster, so that no fallback takes the place of a name.
+const ALL_BUT_CLUSTER: &str =
+    r#"{ allow: [All], principals: ["User:alice"], resources: ["topic:*", "group:*", "transactional_id:*"] }"#;
+
+#[test]
+fn every_name_in_a_request_is_asked_about_before_anything_is_forwarded() {
+    let mut asked: BTreeMap<String, bool> = BTreeMap::new();
+    for row in open_rows() {
+        for reading in [Reading::ByName, Reading::ById] {
+            let (sample, node) = Sample::of(row, reading);
+            let ids: Vec<&str> = sample.ids.iter().map(String::as_str).collect();
+            for version in row.versions.min..=row.versions.max {
+                let mut bench = Bench::acls(&[ALL_BUT_CLUSTER]).topics(&ids);
+                bench.looked_up = true;
+                let verdict = bench.judge(row.rule, row.key, version, &node);
+                let goes_on = !matches!(verdict, Verdict::Answer(_) | Verdict::Refuse(_) | Verdict::Silence);
+                let decided = bench.decided();
+                for field in naming(row, false) {
+                    let here = place(row.key, &field.path);
+                    let on_wire = field.def.versions.contains(version);
+                    let given = match field.kind {
+                        EntityKind::TopicId => reading == Reading::ById,
+                        _ => reading == Reading::ByName || !is_twin(row, &field.path),
+                    };
+                    if !on_wire || !given || UNASKED.iter().any(|(place, _)| *place == here) {
+                        continue;
+                    }
+                    let resource = Resource::new(kind_of(field.kind), &field.path).to_string();
+                    let was = decided.iter().any(|line| line.split(' ').nth(1) == Some(&resource));
+                    assert!(was || !goes_on, "{here} v{version} goes on and was not asked about: {decided:?}");
+                    *asked.entry(here).or_default() |= was;
+                }
+            }
+        }
+    }
+    let never: Vec<&String> = asked.iter().filter(|(_, was)| !**was).map(|(place, _)| place).collect();
+    assert!(never.is_empty(), "never asked about in any version: {never:?}");
+    assert!(asked.len() > 30, "{}", asked.len());
+}
+
+/// Whether the field stands beside an id of the same thing.
+fn is_twin(row: &Row, path: &str) -> bool {
+    let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+    naming(row, false).iter().any(|other| {
+        other.kind == EntityKind::TopicId && other.path.rsplit_once('.').map_or("", |(parent, _)| parent) == parent
+    })
+}
+
+#[test]
+fn every_name_and_address_in_an_answer_is_classified_once() {
+    let fields: Vec<String> = open_rows().flat_map(|row| naming(row, true)).map(|e| place(e.api, &e.path)).collect();
+    let listed: Vec<&str> = ANSWERS.iter().map(|(place, _)| *place).collect();
+    let missing: Vec<&String> = fields.iter().filter(|f| !listed.contains(&f.as_str())).collect();
+    assert!(missing.is_empty(), "say what becomes of {missing:?}");
+    let stale: Vec<&&str> = listed.iter().filter(|l| !fields.iter().any(|f| f == *l)).collect();
+    assert!(stale.is_empty(), "{stale:?}");
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len());
+    for field in open_rows().flat_map(|row| naming(row, true)) {
+        let here = place(field.api, &field.path);
+        let shown = ANSWERS.iter().find(|(place, _)| *place == here).unwrap().1;
+        match shown {
+            AsInKafka(why) => assert!(!why.is_empty(), "{here}"),
+            Echo | Filtered | Rewritten => {
+                assert_eq!(shown == Rewritten, field.kind == EntityKind::Address, "{here}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_other_text_in_a_request_is_known_to_name_nothing_or_is_asked_about_by_its_rule() {
+    fn texts(place: &str, def: &'static StructDef, found: &mut Vec<String>) {
+        for of in def.fields {
+            let path =
+                if place.ends_with(' ') { format!("{place}{}", of.name) } else { format!("{place}.{}", of.name) };
+            match &of.kind {
+                Kind::Struct(inner) | Kind::Array(Kind::Struct(inner)) => texts(&path, inner, found),
+                Kind::Str | Kind::Bytes | Kind::Records | Kind::Uuid => found.push(path),
+                Kind::Array(Kind::Str | Kind::Uuid) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for row in open_rows() {
+        texts(&format!("{} ", row.key.name()), api(row.key).unwrap().request.root, &mut found);
+    }
+    let named: BTreeSet<String> =
+        open_rows().flat_map(|row| naming(row, false)).map(|e| place(e.api, &e.path)).collect();
+    found.retain(|path| !named.contains(path));
+    let missing: Vec<&String> = found.iter().filter(|f| !PLAIN.iter().any(|(p, _)| p == f)).collect();
+    assert!(missing.is_empty(), "say what they hold: {missing:?}");
+    let stale: Vec<&str> = PLAIN.iter().map(|(p, _)| *p).filter(|p| !found.iter().any(|f| f == p)).collect();
+    assert!(stale.is_empty(), "{stale:?}");
+}
+
+#[test]
+fn the_list_of_names_that_nobody_is_asked_about_is_not_stale() {
+    let named: BTreeSet<String> =
+        open_rows().flat_map(|row| naming(row, false)).map(|e| place(e.api, &e.path)).collect();
+    for (place, why) in UNASKED {
+        assert!(named.contains(*place) && !why.is_empty(), "{place}");
+    }
+}
