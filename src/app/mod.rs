@@ -16,6 +16,7 @@ use crate::admin::{self, Health};
 use crate::audit::{Service, Status as AuditStatus};
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
+use crate::cluster::topic::TopicError;
 use crate::config::Config;
 use crate::enforce::{Routes, Topology};
 use crate::net::{self, BindError, Shared, Times};
@@ -114,7 +115,7 @@ impl App {
         let addresses = bound.iter().filter_map(|b| Some((b.name().to_owned(), b.address().ok()?))).collect();
         let shared = Arc::new(Shared {
             cluster: cluster.clone(),
-            dialler: Dialler { connect_timeout: config.cluster.connect_timeout },
+            dialler: Dialler::for_clients(&config.cluster),
             audit: audit.clone(),
             metrics: Arc::clone(&metrics),
             drain: stopping,
@@ -177,6 +178,14 @@ impl App {
                 return Err(obstacles);
             }
             tokio::time::sleep(READY_LOOK).await;
+        }
+    }
+
+    /// Ends when the proxy can never serve: the audit topic is missing and may not be made. Else it waits for ever.
+    pub async fn failed(&self) -> TopicError {
+        match self.audit.ready().await {
+            Err(error) => error,
+            Ok(()) => std::future::pending().await,
         }
     }
 

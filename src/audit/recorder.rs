@@ -12,8 +12,9 @@ use crate::enforce::{Category, DurableToken, Record, Recorder, RequestFacts, Tra
 use crate::model::{CloseReason, Connection, Revision, Subject, Timestamp};
 use crate::policy::{Effect, EvidenceKind, ReasonCode};
 use crate::wire::ApiKey;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// The key of events of a connection whose principal is not known.
 const NOBODY: &str = "User:ANONYMOUS";
@@ -29,7 +30,8 @@ pub struct ConnectionRecorder {
     durable: Option<mpsc::UnboundedSender<DurableToken>>,
     /// Of the last event: the next is about as long.
     length: usize,
-    last: Timestamp,
+    /// Since when there has been no room. Never contended: it is behind a lock so that a shared recorder can wait.
+    full_since: Mutex<Option<Instant>>,
 }
 
 /// What follows from the subject.
@@ -76,16 +78,27 @@ impl ConnectionRecorder {
             ended: Vec::new(),
             durable,
             length: 1_200,
-            last: Timestamp(0),
+            full_since: Mutex::default(),
         }
     }
 
-    /// Waits until there is room for the decisions of one more request; the connection is not read meanwhile.
+    /// Waits until there is room for the decisions of one more request; the connection is not read meanwhile. May be
+    /// dropped and called again: the patience counts from the first call that found no room.
     ///
     /// # Errors
     /// [`AuditFull`] after `audit.full_wait`: the connection is to be closed with [`CloseReason::AuditFull`].
     pub async fn room(&self) -> Result<(), AuditFull> {
-        self.who.share.room(self.audit.hub.full_wait).await
+        let share = &self.who.share;
+        if !share.has_room() {
+            let since = *self.full_since().get_or_insert_with(Instant::now);
+            share.room(self.audit.hub.full_wait.saturating_sub(since.elapsed())).await?;
+        }
+        *self.full_since() = None;
+        Ok(())
+    }
+
+    fn full_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.full_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When [`Self::flush`] has something to do.
@@ -95,7 +108,6 @@ impl ConnectionRecorder {
 
     /// Tells the runs whose window is over.
     pub fn flush(&mut self, now: Timestamp) {
-        self.last = self.last.max(now);
         self.runs.flush(now, &mut self.ended);
         self.tell_ended();
     }
@@ -116,7 +128,6 @@ impl ConnectionRecorder {
 
     /// Tells that the connection ended, and what was counted before.
     pub fn closed(&mut self, reason: CloseReason, detail: Option<&str>, now: Timestamp) {
-        self.last = self.last.max(now);
         self.close_runs();
         self.connection_event("closed", reason.as_str(), detail, now);
     }
@@ -228,7 +239,11 @@ struct About<'a> {
 
 impl Recorder for ConnectionRecorder {
     fn has_room(&self) -> bool {
-        self.who.share.has_room()
+        let room = self.who.share.has_room();
+        if room {
+            *self.full_since() = None;
+        }
+        room
     }
 
     fn record(&mut self, request: &RequestFacts<'_>, trail: &Trail) -> Option<DurableToken> {
@@ -237,7 +252,6 @@ impl Recorder for ConnectionRecorder {
         }
         self.know(request.subject);
         let now = request.now;
-        self.last = self.last.max(now);
         let number = self.audit.hub.request_number();
         let about = About {
             request: RequestMeta {

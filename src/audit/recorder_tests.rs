@@ -76,7 +76,7 @@ impl World {
     fn decided(&self) -> u64 {
         let text = self.metrics.render().unwrap();
         let lines = text.lines().filter(|line| line.starts_with("kordon_decisions_total{"));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
 

@@ -51,7 +51,7 @@ impl Service {
             seq: 0,
             failures: 0,
         };
-        let status = Status::new(audit.clone(), troubles);
+        let status = Status::new(audit.clone(), troubles, ready.clone());
         Self { audit, status, ready, stop: Some(stop), task: tokio::spawn(sink.run(events, tell, stopped)) }
     }
 

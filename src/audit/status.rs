@@ -1,8 +1,10 @@
 //! What the audit is waiting for, in words: for health, metrics and whoever asks why clients stand still.
 
 use super::hub::Audit;
+use crate::cluster::topic::TopicError;
 use crate::cluster::trouble::{Troubles, now};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// From this part of the room on (in hundredths) health is red.
 const RED: u64 = 50;
@@ -14,6 +16,7 @@ const STALE: i64 = 30_000;
 pub struct Status {
     audit: Audit,
     troubles: Arc<Troubles>,
+    topics: watch::Receiver<Option<Result<(), TopicError>>>,
 }
 
 /// How the audit is.
@@ -34,8 +37,12 @@ pub struct Health {
 }
 
 impl Status {
-    pub(super) fn new(audit: Audit, troubles: Arc<Troubles>) -> Self {
-        Self { audit, troubles }
+    pub(super) fn new(
+        audit: Audit,
+        troubles: Arc<Troubles>,
+        topics: watch::Receiver<Option<Result<(), TopicError>>>,
+    ) -> Self {
+        Self { audit, troubles, topics }
     }
 
     /// How the audit is now.
@@ -44,9 +51,23 @@ impl Status {
         let (bytes, room) = self.audit.fill();
         let stale = hub.written.oldest().is_some_and(|oldest| now().millis_since(oldest) > STALE);
         let waiting = hub.room.waiting();
+        let mut causes = self.troubles.words();
+        let topics = match &*self.topics.borrow() {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                causes.insert(0, error.to_string());
+                false
+            }
+            None => {
+                if causes.is_empty() {
+                    causes.push("the audit topic is being looked for".to_owned());
+                }
+                false
+            }
+        };
         Health {
-            red: stale || waiting > 0 || bytes.saturating_mul(100) >= room.saturating_mul(RED),
-            causes: self.troubles.words(),
+            red: !topics || stale || waiting > 0 || bytes.saturating_mul(100) >= room.saturating_mul(RED),
+            causes,
             events: hub.written.count(),
             bytes,
             room,

@@ -24,7 +24,10 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let app = App::start(config).await.map_err(failure)?;
-            stop_asked_for().await?;
+            tokio::select! {
+                asked = stop_asked_for() => asked?,
+                error = app.failed() => return Err(Failure::Failed(format!("no audit, no service: {error}"))),
+            }
             tokio::select! {
                 () = app.stop() => Ok(()),
                 again = stop_asked_for() => again.and(Err(Failure::Failed("stopped at once by a second signal".to_owned()))),

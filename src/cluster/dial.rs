@@ -1,12 +1,15 @@
 //! A connection to a broker, up to the point where requests may be sent: TCP, then what the broker serves, then login.
 
-use crate::config::HostPort;
+use super::login::{LoginError, Salted, Scram, plain};
+use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl};
 use crate::wire::message::{decode_response, request_frame};
-use crate::wire::schema::api_versions;
+use crate::wire::schema::{api_versions, sasl_authenticate, sasl_handshake};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
 use bytes::{Bytes, BytesMut};
+use rand::distr::{Alphanumeric, SampleString as _};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,6 +25,8 @@ const HANDSHAKE_FRAME: usize = 1 << 20;
 pub struct Dialler {
     /// For TCP and login together, per address.
     pub connect_timeout: Duration,
+    sasl: Option<UpstreamSasl>,
+    salted: Arc<Salted>,
 }
 
 /// A connection that is ready for requests.
@@ -90,9 +95,44 @@ pub enum DialError {
         /// The error.
         code: ErrorCode,
     },
+    /// The broker does not take the login.
+    #[error("`{address}` refused the login of `{username}`: {words}")]
+    Login {
+        /// The address.
+        address: String,
+        /// `cluster.sasl.username`.
+        username: String,
+        /// What the broker says.
+        words: String,
+    },
+    /// The login went wrong.
+    #[error("cannot log in at `{address}`: {cause}")]
+    Scram {
+        /// The address.
+        address: String,
+        /// What went wrong.
+        cause: LoginError,
+    },
+    /// The password cannot be read.
+    #[error("cannot log in at brokers: {0}")]
+    Secret(#[from] SecretError),
 }
 
 impl Dialler {
+    /// Dials as whom clients' requests run: `cluster.sasl`.
+    pub fn for_clients(cluster: &config::Cluster) -> Self {
+        Self::new(cluster.connect_timeout, cluster.sasl.clone())
+    }
+
+    /// Dials as the proxy itself: `cluster.own`, else as for clients.
+    pub fn own(cluster: &config::Cluster) -> Self {
+        Self::new(cluster.connect_timeout, cluster.own_sasl().cloned())
+    }
+
+    fn new(connect_timeout: Duration, sasl: Option<UpstreamSasl>) -> Self {
+        Self { connect_timeout, sasl, salted: Arc::default() }
+    }
+
     /// Dials a broker.
     ///
     /// # Errors
@@ -106,6 +146,9 @@ impl Dialler {
             let _ = stream.set_nodelay(true);
             let mut talk = Talk { stream, address: to, correlation: 0 };
             let versions = talk.versions().await?;
+            if let Some(sasl) = &self.sasl {
+                talk.log_in(sasl, &self.salted, &versions).await?;
+            }
             Ok(Upstream { stream: talk.stream, versions })
         };
         tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| {
@@ -144,6 +187,66 @@ impl Talk<'_> {
                 code => return Err(DialError::Refused { address: self.address.to_string(), during: DURING, code }),
             }
         }
+    }
+
+    /// Logs in: SaslHandshake names the mechanism, SaslAuthenticate carries its messages (KIP-152).
+    async fn log_in(
+        &mut self,
+        sasl: &UpstreamSasl,
+        salted: &Salted,
+        versions: &BTreeMap<ApiKey, Versions>,
+    ) -> Result<(), DialError> {
+        use sasl_handshake::{request, response};
+        const DURING: &str = "SaslHandshake";
+        // The file may be new since the last time.
+        let password = sasl.password.read()?;
+        let ask = Node::request(ApiKey::SASL_HANDSHAKE).with(request::MECHANISM, sasl.mechanism.name());
+        let answer = self.ask(ApiKey::SASL_HANDSHAKE, 1, &ask, DURING).await?;
+        match ErrorCode(answer.i16(response::ERROR_CODE)) {
+            ErrorCode::NONE => {}
+            ErrorCode::UNSUPPORTED_SASL_MECHANISM => {
+                let offered: Vec<&str> = answer.strs(response::MECHANISMS).collect();
+                let words = format!("it takes {}, not {}", offered.join(", "), sasl.mechanism.name());
+                return Err(self.refused(sasl, words));
+            }
+            code => return Err(DialError::Refused { address: self.address.to_string(), during: DURING, code }),
+        }
+        let ours = api(ApiKey::SASL_AUTHENTICATE).map(|api| api.versions).unwrap_or(Versions { min: 0, max: 0 });
+        let version = versions.get(&ApiKey::SASL_AUTHENTICATE).map_or(0, |theirs| ours.intersect(*theirs).max.max(0));
+        let (username, address) = (&sasl.username, self.address.to_string());
+        match sasl.mechanism {
+            PasswordMechanism::Plain => {
+                self.authenticate(sasl, version, plain(username, &password)).await?;
+            }
+            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => {
+                let nonce = Alphanumeric.sample_string(&mut rand::rng(), 24);
+                let failed = |cause| DialError::Scram { address: address.clone(), cause };
+                let (scram, first) = Scram::begin(sasl.mechanism, username, &password, &nonce);
+                let server_first = self.authenticate(sasl, version, first).await?;
+                let (proving, last) = scram.prove(&server_first, salted).map_err(failed)?;
+                let server_final = self.authenticate(sasl, version, last).await?;
+                proving.finish(&server_final).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn authenticate(&mut self, sasl: &UpstreamSasl, version: i16, bytes: Vec<u8>) -> Result<Bytes, DialError> {
+        use sasl_authenticate::{request, response};
+        const DURING: &str = "SaslAuthenticate";
+        let ask = Node::request(ApiKey::SASL_AUTHENTICATE).with(request::AUTH_BYTES, Bytes::from(bytes));
+        let answer = self.ask(ApiKey::SASL_AUTHENTICATE, version, &ask, DURING).await?;
+        match ErrorCode(answer.i16(response::ERROR_CODE)) {
+            ErrorCode::NONE => Ok(answer.bytes(response::AUTH_BYTES).cloned().unwrap_or_default()),
+            code => {
+                let words = answer.opt_str(response::ERROR_MESSAGE).unwrap_or(code.name()).to_owned();
+                Err(self.refused(sasl, words))
+            }
+        }
+    }
+
+    fn refused(&self, sasl: &UpstreamSasl, words: String) -> DialError {
+        DialError::Login { address: self.address.to_string(), username: sasl.username.clone(), words }
     }
 
     async fn ask(

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod dial;
 pub mod link;
+pub mod login;
 mod metadata;
 pub mod producer;
 pub mod topic;
@@ -84,7 +85,7 @@ impl Cluster {
                 bootstrap: config.bootstrap.clone(),
                 refresh: config.metadata_refresh,
                 request_timeout: config.request_timeout,
-                dialler: Dialler { connect_timeout: config.connect_timeout },
+                dialler: Dialler::own(config),
             },
             Arc::clone(&links),
             publish,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kordon::audit::{ConnectionRecorder, Service};
 use kordon::cluster::Cluster as Own;
 use kordon::cluster::topic::TopicError;
-use kordon::config::{self, Config};
+use kordon::config::{self, Config, PasswordMechanism, Secret, SecretSource, UpstreamSasl};
 use kordon::enforce::{Category, Recorder as _, RequestFacts, Trail};
 use kordon::model::{
     CloseReason, Connection, Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp, TopicId,
@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use crate::support::audit::AuditReader;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use crate::support::gate::Way;
 use crate::support::{eventually, needs, scratch, soon, unique};
 
@@ -320,4 +320,41 @@ fn every_decision_is_in_the_topic_once_though_leaders_die_and_connections_are_cu
     assert!(in_order);
     assert_eq!(told, decisions);
     let _ = bench.own.topology();
+}
+
+#[test]
+fn the_proxy_logs_in_at_the_brokers_and_a_refused_login_is_told() {
+    needs!(Java);
+    let cluster = breakable();
+    let topic = unique("audit");
+    let mut config = configure(&cluster.sasl(), &format!("topic: {topic}"));
+    let password = scratch("login").join(unique("password"));
+    std::fs::write(&password, SASL_PASSWORD).unwrap();
+    let login = |username: &str, mechanism| UpstreamSasl {
+        mechanism,
+        username: username.to_owned(),
+        password: Secret(SecretSource::File(password.clone())),
+    };
+    config.cluster.sasl = Some(login(SASL_USER, PasswordMechanism::Plain));
+    let mut bench = Bench::start(&config);
+    bench.runtime.block_on(bench.service().ready()).unwrap();
+    let mut recorder = bench.recorder();
+    bench.deny(&mut recorder, "t");
+    drop(recorder);
+    assert_eq!(bench.close(Duration::from_secs(20)), 0);
+    assert_eq!(AuditReader::open(&cluster, &topic).decisions(), 1);
+
+    for (user, mechanism, words) in [
+        ("mallory", PasswordMechanism::Plain, "refused the login of `mallory`: Authentication failed"),
+        (SASL_USER, PasswordMechanism::ScramSha512, "it takes PLAIN, not SCRAM-SHA-512"),
+    ] {
+        config.cluster.sasl = Some(login(user, mechanism));
+        let refused = Bench::start(&config);
+        eventually("the refusal", Duration::from_secs(10), || {
+            let trouble = refused.own.trouble().unwrap_or_else(|| "none".into());
+            if trouble.contains(words) { Ok(()) } else { Err(trouble) }
+        });
+        let health = refused.service().status().health();
+        assert!(health.red && !health.causes.is_empty(), "{health:?}");
+    }
 }
