@@ -41,6 +41,7 @@ mod refusing;
 pub mod routes;
 mod rows;
 pub mod rule;
+mod sasl;
 mod split;
 pub mod table;
 #[cfg(test)]

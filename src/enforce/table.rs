@@ -31,6 +31,7 @@ use super::produce::Produce;
 use super::record::Category;
 use super::refusing::{Refusing, acls, cluster, credentials, replicas, share, share_state, streams};
 use super::rule::Rule;
+use super::sasl::{SaslAuthenticate, SaslHandshake};
 use super::transaction_describe::{DescribeTransactions, ListTransactions};
 use super::transactions::{AddOffsetsToTxn, EndTxn, TxnOffsetCommit};
 use crate::model::CloseReason;
@@ -72,6 +73,7 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::SYNC_GROUP, 0, 5, Category::GroupMember, &SyncGroup),
     row(ApiKey::DESCRIBE_GROUPS, 0, 6, Category::Read, &DESCRIBE_GROUPS),
     row(ApiKey::LIST_GROUPS, 0, 5, Category::Read, &ListGroups),
+    row(ApiKey::SASL_HANDSHAKE, 0, 1, Category::Read, &SaslHandshake),
     row(ApiKey::API_VERSIONS, 0, 5, Category::Read, &ApiVersions),
     row(ApiKey::CREATE_TOPICS, 2, 7, Category::TopicWrite, &CreateTopics),
     row(ApiKey::DELETE_TOPICS, 1, 6, Category::TopicWrite, &DeleteTopics),
@@ -93,6 +95,7 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::ALTER_CONFIGS, 0, 2, Category::ConfigWrite, &alter_configs::LEGACY),
     refused(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &replicas::ALTER_REPLICA_LOG_DIRS),
     refused(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Category::Read, &replicas::DESCRIBE_LOG_DIRS),
+    row(ApiKey::SASL_AUTHENTICATE, 0, 2, Category::Read, &SaslAuthenticate),
     row(ApiKey::CREATE_PARTITIONS, 0, 3, Category::TopicWrite, &CreatePartitions),
     refused(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &credentials::CREATE_DELEGATION_TOKEN),
     refused(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::RENEW_DELEGATION_TOKEN),
@@ -246,3 +249,6 @@ pub fn unsupported_api_versions(broker: Option<Versions>) -> Node {
     answer.push(res::API_KEYS, entry);
     answer
 }
+
+#[cfg(test)]
+mod tests;
