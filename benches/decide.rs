@@ -1,0 +1,112 @@
+//! What a decision costs, by the number of rules: nanoseconds and allocations.
+//!
+//! ```text
+//! cargo bench --bench decide
+//! ```
+//!
+//! A policy has rules for many teams: literal names, prefixes, wildcards, for principals and for groups, allows and
+//! denies. The subject that asks is in several groups; most rules have nothing to do with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a bench fails by panicking and prints what it found"
+)]
+
+#[path = "count.rs"]
+mod count;
+
+use count::{Cost, measure};
+use kordon::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
+use kordon::policy::{OwnTopics, Query, Settings, Snapshot, Use};
+use kordon::wire::ApiKey;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+const NOW: Timestamp = Timestamp(1_795_338_000_000);
+
+fn main() {
+    println!("rules    question                 ns/decision   allocations   to 10 rules");
+    let mut first: Vec<Cost> = Vec::new();
+    for rules in [10, 1_000, 100_000] {
+        let begin = Instant::now();
+        let snapshot = load(&policy(rules));
+        let loaded = begin.elapsed();
+        let costs: Vec<Cost> = QUESTIONS.iter().map(|question| ask(&snapshot, question)).collect();
+        for (i, (question, cost)) in QUESTIONS.iter().zip(&costs).enumerate() {
+            let ratio = cost.nanos / first.get(i).map_or(cost.nanos, |first| first.nanos);
+            let Cost { nanos, allocations } = cost;
+            println!("{rules:<8} {:<24} {nanos:>11.0} {allocations:>13.2} {ratio:>13.2}", question.name);
+        }
+        println!("{rules:<8} (loaded in {loaded:.1?})");
+        if first.is_empty() {
+            first = costs;
+        }
+    }
+}
+
+struct Question {
+    name: &'static str,
+    topic: &'static str,
+    operation: Operation,
+    allowed: bool,
+}
+
+const QUESTIONS: [Question; 4] = [
+    Question { name: "allowed by a literal", topic: "orders-0", operation: Operation::Write, allowed: true },
+    Question { name: "allowed by a prefix", topic: "team-1.payments.eu", operation: Operation::Read, allowed: true },
+    Question { name: "denied by a rule", topic: "archive-2.2019", operation: Operation::Write, allowed: false },
+    Question { name: "no rule matches", topic: "unknown", operation: Operation::Write, allowed: false },
+];
+
+fn ask(snapshot: &Snapshot, question: &Question) -> Cost {
+    let subject = Subject {
+        principal: Principal::user("alice"),
+        groups: ["claimed-1", "claimed-2", "claimed-3"].map(Arc::from).into(),
+        may_be_super: false,
+    };
+    let host = Host::new([10, 1, 4, 7].into());
+    let query = Query {
+        subject: &subject,
+        operation: question.operation,
+        resource: Resource::new(ResourceType::Topic, question.topic),
+        api: ApiKey::PRODUCE,
+        host: &host,
+        now: NOW,
+        use_: Use::Normal,
+    };
+    assert_eq!(snapshot.decide(&query).is_allowed(), question.allowed, "{}", question.name);
+    measure(200_000, || drop(black_box(snapshot.decide(black_box(&query)))))
+}
+
+/// `count` rules, of which each ten have one of the subject's: by its name, its groups, or everybody's.
+fn policy(count: usize) -> String {
+    let mut text =
+        "version: 1\ndefault: deny\ngroups:\n  devs: [\"User:alice\"]\n  writers: [\"User:alice\"]\nacls:\n".to_owned();
+    for i in 0..count {
+        let n = i / 10;
+        let rule = match i % 10 {
+            0 => format!("allow: [Write], principals: [\"User:alice\"], resources: [\"topic:orders-{n}\"]"),
+            1 => format!("allow: [Read], principals: [\"Group:devs\"], resources: [\"topic:team-{}.*\"]", n + 1),
+            2 => format!("deny: [All], principals: [\"Group:writers\"], resources: [\"topic:archive-{}.*\"]", n + 2),
+            3 => format!("allow: [Describe], principals: [\"Group:claimed-1\"], resources: [\"topic:shared-{n}\"]"),
+            4 => "allow: [Describe], principals: [\"User:*\"], resources: [\"group:*\"]".to_owned(),
+            5 => format!("deny: [Delete], principals: [\"User:*\"], resources: [\"topic:ledger-{n}\"]"),
+            k => format!(
+                "allow: [Read, Write], principals: [\"User:team-{n}-{k}\"], resources: [\"topic:orders-{}\"]",
+                n % 7
+            ),
+        };
+        text += &format!("  - {{ {rule} }}\n");
+    }
+    text + "end: true\n"
+}
+
+fn load(text: &str) -> Arc<Snapshot> {
+    let own_topics = OwnTopics { state: None, audit: vec!["kordon.audit".to_owned()] };
+    let loaded = Snapshot::load(text.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW });
+    loaded.unwrap_or_else(|problems| panic!("{problems:?}")).snapshot
+}
