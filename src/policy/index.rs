@@ -241,7 +241,7 @@ impl Builder {
                 last = Some((*pattern, *identity));
                 index.speaks_to.push(Speech { to: *identity, entries: n..n });
                 if let Some(audience) = usize::try_from(*pattern).ok().and_then(|p| index.audience.get_mut(p)) {
-                    let start = if audience.is_empty() { speeches } else { audience.start };
+                    let start = if audience.start == audience.end { speeches } else { audience.start };
                     *audience = start..speeches + 1;
                 }
             }
