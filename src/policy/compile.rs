@@ -77,6 +77,7 @@ impl Snapshot {
             rules,
             connect,
             own: settings.own_topics.clone(),
+            whole: document.whole,
             edges: edges.into_iter().collect(),
             fixed: Fixed::new(),
             inventory,
@@ -159,6 +160,11 @@ impl Compiler<'_> {
     fn rules(&mut self, document: &Document, roles: &Roles) {
         for acl in &document.acls {
             self.acl(acl);
+            if document.otherwise == Otherwise::AllowIfNoAcl && (acl.not_before.is_some() || acl.not_after.is_some()) {
+                let text = "with `default: allow_if_no_acl` an acl closes what it names to all others until it is removed, \
+                            also before it begins and after it has ended";
+                self.warnings.at(acl.at, text);
+            }
         }
         for binding in &document.bindings {
             self.given_roles(binding, Source::Binding, roles);

@@ -80,6 +80,8 @@ pub struct Snapshot {
     pub(super) edges: Vec<Timestamp>,
     pub(super) fixed: Fixed,
     pub(super) inventory: Inventory,
+    /// Whether the file ends with `end: true`.
+    pub(super) whole: bool,
 }
 
 /// Where a rule stands; the order is that in which allows are told as the cause.
@@ -229,6 +231,12 @@ impl Snapshot {
     /// source may merge.
     pub fn declares_group(&self, name: &str) -> bool {
         self.inventory.groups.contains(name)
+    }
+
+    /// Whether the file ends with `end: true`, which proves that it is whole. A reload from a file that did to one that
+    /// does not is a half-written file more often than an edit (threat 37): its denies may be what is missing.
+    pub fn proves_whole(&self) -> bool {
+        self.whole
     }
 
     /// Decides. Pure: the same question gets the same answer.

@@ -401,3 +401,45 @@ mod standard_authorizer {
         }
     }
 }
+
+/// The file as an editor or a disk may leave it: reading it never panics, and what is refused says so.
+mod hostile_files {
+    use crate::policy::Snapshot;
+    use crate::policy::tests::settings;
+    use proptest::prelude::*;
+
+    fn example() -> Vec<u8> {
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy.yaml")).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn a_damaged_file_is_read_or_refused_with_places(
+            cut in any::<prop::sample::Index>(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        ) {
+            let mut bytes = example();
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Err(problems) = Snapshot::load(&bytes, "p", &settings()) {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|p| !p.text.is_empty() && !p.text.contains('\n')));
+            }
+        }
+
+        #[test]
+        fn threat_37_a_file_cut_behind_its_deny_is_refused(cut in any::<prop::sample::Index>()) {
+            let bytes = example();
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let deny = text.find("deny: [All]").unwrap() + "deny: [All]".len();
+            let end = text.find("end: true").unwrap() + "end: tru".len();
+            let cut = deny + cut.index(end - deny);
+            prop_assert!(Snapshot::load(&bytes[..cut], "p", &settings()).is_err());
+        }
+    }
+}

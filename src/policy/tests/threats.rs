@@ -70,6 +70,14 @@ fn threat_10_an_acl_that_ends_never_opens_a_topic() {
 }
 
 #[test]
+fn threat_10_a_time_bound_acl_with_that_default_is_warned_about() {
+    let yaml = "version: 1\ndefault: allow_if_no_acl\nacls:\n  - { allow: [Read], principals: ['User:a'], resources: ['topic:t'], not_after: 2027-01-01T00:00:00Z }\nend: true\n";
+    let told = super::warnings(yaml);
+    assert!(told[0].starts_with("dir/policy.yaml:4:5: with `default: allow_if_no_acl` an acl closes"), "{told:?}");
+    assert!(super::warnings(&yaml.replace("allow_if_no_acl", "deny")).is_empty());
+}
+
+#[test]
 fn threat_10_bindings_and_grants_close_nothing() {
     let policy = load(
         "version: 1\ndefault: allow_if_no_acl\n\
@@ -292,6 +300,7 @@ fn threat_37_a_load_that_drops_denies_says_which() {
     assert_eq!(changes.removed, ["allow [Read] for [User:b] on [topic:t]"]);
     assert_eq!(changes.added, ["allow [Read, Write] for [User:b] on [topic:t]"]);
     assert!(before.changes_since(&before).is_empty());
+    assert!(before.proves_whole() && !load("version: 1\n").proves_whole());
     assert_ne!(before.revision(), after.revision());
 }
 
