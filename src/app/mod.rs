@@ -19,7 +19,7 @@ use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;
 use crate::config::Config;
 use crate::enforce::{Routes, Topology};
-use crate::net::{self, BindError, Shared, Times};
+use crate::net::{self, BindError, Failures, Shared, Times};
 use crate::policy::{OwnTopics, Snapshot};
 use crate::session::World;
 use crate::telemetry::{Metrics, MetricsError};
@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The policy does not load: nothing is served by no policy.
+    /// The policy or the users file does not load: nothing is served without.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Policy(Vec<Problem>),
     /// A client port cannot be bound.
@@ -91,6 +91,7 @@ impl App {
         let policy = PolicyKeeper::open(&config.policy.file, own_topics, Arc::clone(&metrics), now())
             .map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
+        let (users, users_in_force) = channel::channel(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
             policy: Arc::clone(&policy),
@@ -123,6 +124,9 @@ impl App {
             open: AtomicUsize::new(0),
             most: config.limits.connections.bound(open_files()),
             most_per_address: config.limits.connections_per_address,
+            users: users_in_force,
+            failures: Failures::default(),
+            checks: net::checks(),
             sessions: AtomicU64::new(1),
         });
         let times = Times { frame: config.limits.frame_timeout, idle: config.limits.idle_timeout };
@@ -135,6 +139,10 @@ impl App {
         reload::tell_first(&audit, &policy);
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone()));
+        if let Some(file) = config.users.clone() {
+            let watch = FileWatch::start(&file, files::read(&file).map_err(AppError::Policy)?)?;
+            followers.spawn(reload::follow_users(watch, file, users, Arc::clone(&metrics)));
+        }
         Ok(Self {
             addresses,
             metrics_address,

@@ -1,12 +1,16 @@
 //! Takes over a changed policy file while clients stay connected, and tells the audit what changed.
 
-use super::files::now;
+use super::files::{now, users_of};
 use super::policy::{Look, PolicyKeeper};
 use super::watch::{Contents, FileWatch};
 use crate::audit::Audit;
 use crate::audit::event::PolicyInfo;
+use crate::identity::users::Users;
 use crate::policy::Changes;
+use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
+use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The most lines of a diff that go into one event.
 const MOST_NOTES: usize = 100;
@@ -21,6 +25,38 @@ pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audi
                 tell(&audit, &policy, None, &[error], &[]);
             }
         }
+    }
+}
+
+/// Follows the users file: who logs in from now on is checked against what it holds.
+pub(super) async fn follow_users(
+    mut watch: FileWatch,
+    file: PathBuf,
+    users: watch::Sender<Arc<Users>>,
+    metrics: Arc<Metrics>,
+) {
+    while let Some(contents) = watch.changed().await {
+        let outcome = match contents {
+            Contents::Bytes(bytes) => match users_of(&bytes, &file) {
+                Ok(read) => {
+                    users.send_replace(Arc::new(read));
+                    tracing::info!(file = %file.display(), "users reloaded");
+                    ReloadOutcome::Loaded
+                }
+                Err(problems) => {
+                    for problem in &problems {
+                        tracing::error!("{problem}");
+                    }
+                    tracing::error!(file = %file.display(), "users file refused: the users in force stay");
+                    ReloadOutcome::Refused
+                }
+            },
+            Contents::Unreadable(error) => {
+                tracing::error!(file = %file.display(), error, "users file unreadable: the users in force stay");
+                ReloadOutcome::Unreadable
+            }
+        };
+        metrics.reload(ReloadedFile::Users, outcome);
     }
 }
 

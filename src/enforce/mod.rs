@@ -50,6 +50,7 @@ pub mod topology;
 mod transaction_describe;
 mod transactions;
 
+pub use api_versions::local_answer;
 pub use judge::{Context, Judge};
 pub use record::{Category, DurableToken, Names, Record, Recorder, RequestFacts, Trail};
 pub use routes::Routes;

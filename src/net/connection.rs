@@ -1,11 +1,12 @@
 //! One client connection: moves bytes between two sockets and the session machine, keeps deadlines, decides nothing.
 
 use super::dial::{NotDialled, dial};
+use super::login::LoggedIn;
 use super::shared::{Door, Shared, drained};
 use super::socket::{flush, interest, poll, ready};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
-use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
+use crate::model::{CloseReason, Connection, Timestamp, TopicId};
 use crate::session::{Input, Machine, Now, Outputs, World};
 use std::future::Future;
 use std::io;
@@ -36,7 +37,7 @@ pub(super) struct Ended {
 pub(super) async fn serve(
     client: TcpStream,
     facts: Arc<Connection>,
-    subject: Verified<Subject>,
+    who: LoggedIn,
     shared: &Shared,
     door: &Door,
     recorder: &mut ConnectionRecorder,
@@ -45,7 +46,8 @@ pub(super) async fn serve(
     let mut worlds = door.worlds.clone();
     let world = worlds.borrow_and_update().clone();
     let mut link = Link {
-        machine: Machine::new(Arc::clone(&facts), subject, world, door.limits),
+        machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
+            .after_login(who.software, who.left_over),
         outputs: Outputs::default(),
         client,
         broker: None,

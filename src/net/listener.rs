@@ -2,6 +2,7 @@
 //! the proxy finds its brokers again.
 
 use super::connection;
+use super::login::{LoggedIn, LoginLimits, NotLoggedIn, log_in};
 use super::shared::{Door, Shared, Times, drained};
 use crate::audit::ConnectionRecorder;
 use crate::config::{HostPort, Identity, Limits as ConfigLimits, Listener};
@@ -9,6 +10,7 @@ use crate::enforce::Routes;
 use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
+use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +40,9 @@ pub struct Bound {
     ports: Vec<(Option<i32>, TcpListener)>,
     routes: Arc<Routes>,
 }
+
+/// What listeners with a login offer: PLAIN is what this version serves, and the configuration takes nothing else.
+const PLAIN: &[&str] = &["PLAIN"];
 
 /// How long accepting pauses after an error of the system (out of descriptors, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -108,6 +113,12 @@ impl Bound {
             worlds,
             limits: session,
             times,
+            login: LoginLimits {
+                timeout: limits.login_timeout,
+                frame: limits.frame_before_login.bytes(),
+                delay: limits.failed_logins.delay,
+                per_minute: limits.failed_logins.per_minute,
+            },
             metrics: shared.metrics.listener(&self.config.name),
             unmapped: Mutex::default(),
             by_address: Mutex::default(),
@@ -154,7 +165,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         listener: Arc::clone(&door.name),
         host,
         port: peer.port(),
-        mechanism: "PLAINTEXT".into(),
+        mechanism: match door.identity {
+            Identity::Fixed(_) => "PLAINTEXT".into(),
+            Identity::Sasl(_) => "SASL_PLAINTEXT/PLAIN".into(),
+        },
         broker,
     });
     let Some(_seat) = Seat::take(&shared, &door, ip) else {
@@ -164,25 +178,33 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     };
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
-    let Identity::Fixed(principal) = &door.identity else {
-        door.metrics.closed(CloseReason::LoginFailed);
-        return;
-    };
-    let subject = identity::fixed::login(principal).subject(door.super_users);
     let (told, mut durable) = mpsc::unbounded_channel();
     let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
-    recorder.opened(subject.get(), shared.now().wall);
-    let ended =
-        connection::serve(client, Arc::clone(&facts), subject.clone(), &shared, &door, &mut recorder, &mut durable)
-            .await;
+    let who = match &door.identity {
+        Identity::Fixed(principal) => {
+            let subject = identity::fixed::login(principal).subject(door.super_users);
+            recorder.opened(subject.get(), shared.now().wall);
+            LoggedIn { subject, software: None, left_over: BytesMut::new() }
+        }
+        Identity::Sasl(_) => match log_in(&client, PLAIN, &facts, &shared, &door, &mut recorder).await {
+            Ok(who) => who,
+            Err(NotLoggedIn { reason, detail }) => {
+                door.metrics.closed(reason);
+                tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
+                return;
+            }
+        },
+    };
+    let principal = who.subject.get().principal.clone();
+    let ended = connection::serve(client, Arc::clone(&facts), who, &shared, &door, &mut recorder, &mut durable).await;
     door.metrics.closed(ended.reason);
     let detail = ended.detail.as_deref().unwrap_or_default();
     match ended.reason {
         CloseReason::ClientEof | CloseReason::ClientReset | CloseReason::Idle | CloseReason::Drain => {
-            tracing::debug!(listener = &*door.name, client = %peer, principal = %subject.get().principal, reason = %ended.reason, detail, "connection closed");
+            tracing::debug!(listener = &*door.name, client = %peer, %principal, reason = %ended.reason, detail, "connection closed");
         }
         _ => {
-            tracing::info!(listener = &*door.name, client = %peer, principal = %subject.get().principal, reason = %ended.reason, detail, "connection closed");
+            tracing::info!(listener = &*door.name, client = %peer, %principal, reason = %ended.reason, detail, "connection closed");
         }
     }
     recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);

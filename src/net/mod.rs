@@ -3,8 +3,10 @@
 mod connection;
 mod dial;
 mod listener;
+mod login;
 mod shared;
 mod socket;
 
 pub use listener::{BindError, Bound, bind};
+pub use login::{Failures, LoginLimits, UsersInForce, checks};
 pub use shared::{Shared, Times};

@@ -1,5 +1,6 @@
 //! What connections share.
 
+use super::login::{Failures, LoginLimits, UsersInForce};
 use crate::audit::Audit;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What all connections of the process share.
 pub struct Shared {
@@ -34,6 +35,12 @@ pub struct Shared {
     pub most: usize,
     /// The most client connections from one address.
     pub most_per_address: Option<u32>,
+    /// The users that logins are checked against.
+    pub users: UsersInForce,
+    /// How often logins failed lately.
+    pub failures: Failures,
+    /// How many passwords are checked at once.
+    pub checks: Semaphore,
     /// Numbers sessions.
     pub sessions: AtomicU64,
 }
@@ -69,6 +76,8 @@ pub(super) struct Door {
     pub(super) limits: Limits,
     /// Patience.
     pub(super) times: Times,
+    /// What a login may cost.
+    pub(super) login: LoginLimits,
     /// Counts.
     pub(super) metrics: ListenerMetrics,
     /// Brokers that were found to have no address here.

@@ -198,6 +198,14 @@ impl Machine {
         }
     }
 
+    /// What a login learned: the client's software, and bytes it sent meanwhile.
+    #[must_use]
+    pub fn after_login(mut self, software: Option<(Arc<str>, Arc<str>)>, left_over: BytesMut) -> Self {
+        self.software = software;
+        self.from_client = left_over;
+        self
+    }
+
     /// Takes an input and does all that can be done with it.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ mod answer;
 mod fetch_answer;
 mod fetch_stream;
 mod inflight;
+mod login;
 mod machine;
 mod outbox;
 mod request;
 
 pub use inflight::Finished;
+pub use login::{Login, LoginStep};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
+pub use request::close_reason;

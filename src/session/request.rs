@@ -375,7 +375,8 @@ impl Machine {
 /// large request: its announced size alone never sizes an allocation.
 const READ_AHEAD: usize = 64 * 1024;
 
-fn close_reason(error: &FrameError) -> CloseReason {
+/// For which reason a connection ends whose bytes do not begin a frame.
+pub fn close_reason(error: &FrameError) -> CloseReason {
     match error {
         FrameError::PeerSentTlsHello => CloseReason::TlsOnPlaintext,
         FrameError::PeerSentLargeFrame { .. } => CloseReason::FrameTooLarge,

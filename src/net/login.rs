@@ -1,0 +1,233 @@
+//! The login of one connection: reads frames, has passwords checked where that holds nobody up, sends the answers.
+
+use super::shared::{Door, Shared};
+use super::socket::flush;
+use crate::audit::ConnectionRecorder;
+use crate::identity::sasl::plain;
+use crate::identity::users::Users;
+use crate::model::{CloseReason, Connection, Subject, Verified};
+use crate::session::{Login, LoginStep, Outbox, close_reason};
+use crate::telemetry::LoginOutcome;
+use crate::wire::Rope;
+use crate::wire::frame::{SIZE_LEN, request_size};
+use bytes::{Bytes, BytesMut};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+/// A login that succeeded, and what the client sent meanwhile.
+pub(super) struct LoggedIn {
+    pub(super) subject: Verified<Subject>,
+    pub(super) software: Option<(Arc<str>, Arc<str>)>,
+    pub(super) left_over: BytesMut,
+}
+
+/// A login that did not.
+pub(super) struct NotLoggedIn {
+    pub(super) reason: CloseReason,
+    pub(super) detail: String,
+}
+
+/// Leads one login to its end, within `limits.login_timeout`.
+pub(super) async fn log_in(
+    client: &TcpStream,
+    mechanisms: &'static [&'static str],
+    facts: &Connection,
+    shared: &Shared,
+    door: &Door,
+    recorder: &mut ConnectionRecorder,
+) -> Result<LoggedIn, NotLoggedIn> {
+    let address = facts.host.ip();
+    let outcome = if shared.failures.too_many(address, door.login.per_minute) {
+        let detail = "more failed logins from this address than `limits.failed_logins.per_minute`".to_owned();
+        Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail })
+    } else {
+        let talk = Talk { client, facts, shared, door, inbound: BytesMut::new() };
+        match tokio::time::timeout(door.login.timeout, talk.lead(Login::new(mechanisms, facts.broker))).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let detail = "no principal known within `limits.login_timeout`".to_owned();
+                Err(NotLoggedIn { reason: CloseReason::LoginTimeout, detail })
+            }
+        }
+    };
+    match &outcome {
+        Ok(logged_in) => {
+            door.metrics.login(LoginOutcome::Succeeded);
+            recorder.opened(logged_in.subject.get(), shared.now().wall);
+        }
+        Err(failed) => {
+            if matches!(failed.reason, CloseReason::LoginFailed | CloseReason::NotConnectedRole) {
+                door.metrics.login(LoginOutcome::Failed);
+                shared.failures.count(address);
+            }
+            recorder.refused(None, failed.reason, Some(&failed.detail), shared.now().wall);
+        }
+    }
+    outcome
+}
+
+struct Talk<'a> {
+    client: &'a TcpStream,
+    facts: &'a Connection,
+    shared: &'a Shared,
+    door: &'a Door,
+    inbound: BytesMut,
+}
+
+impl Talk<'_> {
+    async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
+        // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
+        self.shared.cluster.reached(self.shared.dialler.connect_timeout).await;
+        loop {
+            let frame = self.frame().await?;
+            match login.take(&frame, &self.shared.cluster.topology()) {
+                LoginStep::Answer(rope) => self.send(rope).await?,
+                LoginStep::Close { answer, reason, detail } => return self.part(answer, reason, detail).await,
+                LoginStep::Verify(message) => {
+                    let verdict = self.verify(message).await;
+                    let reason = verdict.as_ref().err().map(|(reason, _)| *reason);
+                    match login.verified(verdict.as_ref().map(|_| ()).map_err(|(_, words)| words.as_str())) {
+                        LoginStep::Answer(rope) => self.send(rope).await?,
+                        LoginStep::Close { answer, reason: by_login, detail } => {
+                            // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
+                            tokio::time::sleep(self.door.login.delay).await;
+                            return self.part(answer, reason.unwrap_or(by_login), detail).await;
+                        }
+                        LoginStep::Verify(_) => {}
+                    }
+                    if let Ok(subject) = verdict {
+                        return Ok(LoggedIn { subject, software: login.software, left_over: self.inbound });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks a password where it holds no other connection up, then the gate.
+    async fn verify(&self, message: Bytes) -> Result<Verified<Subject>, (CloseReason, String)> {
+        let (users, now) = (self.shared.users.borrow().clone(), self.shared.now().wall);
+        let checking = self.shared.checks.acquire().await;
+        let checked = tokio::task::spawn_blocking(move || plain::login(&message, &users, now)).await;
+        drop(checking);
+        let login = match checked {
+            Ok(Ok(login)) => login,
+            Ok(Err(error)) => return Err((CloseReason::LoginFailed, error.to_string())),
+            Err(error) => return Err((CloseReason::Internal, error.to_string())),
+        };
+        let subject = login.subject(self.door.super_users);
+        let (principal, snapshot) = (&subject.get().principal, self.door.worlds.borrow().snapshot.clone());
+        if !self.door.super_users && snapshot.names_super(principal) {
+            let words =
+                format!("principal {principal} is a super user or operator, which this listener does not admit");
+            return Err((CloseReason::SuperUserListener, words));
+        }
+        if !snapshot.gate(subject.get(), &self.facts.host, now).is_allowed() {
+            return Err((
+                CloseReason::NotConnectedRole,
+                format!("principal {principal} holds no role with clusters.connect"),
+            ));
+        }
+        Ok(subject)
+    }
+
+    async fn frame(&mut self) -> Result<Bytes, NotLoggedIn> {
+        loop {
+            match request_size(&self.inbound, self.door.login.frame) {
+                // A token without headers may be shorter than any request; what it is decides the login.
+                Ok(Some(size)) if self.inbound.len() >= SIZE_LEN + size => {
+                    return Ok(self.inbound.split_to(SIZE_LEN + size).freeze().slice(SIZE_LEN..));
+                }
+                Ok(_) => {}
+                Err(error) => return Err(NotLoggedIn { reason: close_reason(&error), detail: error.to_string() }),
+            }
+            let lost = |reason| NotLoggedIn { reason, detail: "the client left before its login".to_owned() };
+            self.client.readable().await.map_err(|_| lost(CloseReason::ClientReset))?;
+            match self.client.try_read_buf(&mut self.inbound) {
+                Ok(0) => return Err(lost(CloseReason::ClientEof)),
+                Ok(n) => self.door.metrics.received.inc_by(n as u64),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(lost(CloseReason::ClientReset)),
+            }
+        }
+    }
+
+    async fn send(&self, rope: Rope) -> Result<(), NotLoggedIn> {
+        let mut outbox = Outbox::default();
+        outbox.push_rope(rope);
+        let lost =
+            |_| NotLoggedIn { reason: CloseReason::ClientReset, detail: "the client left before its login".to_owned() };
+        loop {
+            let written = flush(self.client, &mut outbox).map_err(lost)?;
+            self.door.metrics.sent.inc_by(written as u64);
+            if outbox.is_empty() {
+                return Ok(());
+            }
+            self.client.writable().await.map_err(lost)?;
+        }
+    }
+
+    async fn part(&self, last: Option<Rope>, reason: CloseReason, detail: String) -> Result<LoggedIn, NotLoggedIn> {
+        if let Some(rope) = last {
+            self.send(rope).await?;
+        }
+        Err(NotLoggedIn { reason, detail })
+    }
+}
+
+/// What a listener asks of a login.
+#[derive(Copy, Clone, Debug)]
+pub struct LoginLimits {
+    /// From accept to a known principal.
+    pub timeout: Duration,
+    /// The largest frame before that, in bytes.
+    pub frame: usize,
+    /// How long the answer to a failed login is held back.
+    pub delay: Duration,
+    /// Failed logins of one address in a minute, beyond which it is turned away.
+    pub per_minute: u32,
+}
+
+/// How often logins from an address failed lately; bounded.
+#[derive(Debug, Default)]
+pub struct Failures {
+    by_address: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+}
+
+/// How long a failure counts.
+const LATELY: Duration = Duration::from_secs(60);
+/// Addresses remembered at once; beyond it those of the last minute alone are kept, or none.
+const MOST_ADDRESSES: usize = 10_000;
+
+impl Failures {
+    fn too_many(&self, address: IpAddr, most: u32) -> bool {
+        let by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        by_address.get(&address).is_some_and(|(since, count)| since.elapsed() < LATELY && *count >= most)
+    }
+
+    fn count(&self, address: IpAddr) {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_address.len() >= MOST_ADDRESSES && !by_address.contains_key(&address) {
+            by_address.retain(|_, (since, _)| since.elapsed() < LATELY);
+            if by_address.len() >= MOST_ADDRESSES {
+                by_address.clear();
+            }
+        }
+        let entry = by_address.entry(address).or_insert((Instant::now(), 0));
+        if entry.0.elapsed() >= LATELY {
+            *entry = (Instant::now(), 0);
+        }
+        entry.1 += 1;
+    }
+}
+
+/// What password checks share: as many at once as there are cores, so that a storm of logins leaves requests alone.
+pub fn checks() -> Semaphore {
+    Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
+
+/// The users that logins are checked against, as the file changes.
+pub type UsersInForce = tokio::sync::watch::Receiver<Arc<Users>>;

@@ -1,0 +1,189 @@
+//! A SASL login at the proxy, without I/O: which request is taken when, and how it is answered.
+//!
+//! Source: `SaslServerAuthenticator`, Kafka 4.1. Before the login ApiVersions and SaslHandshake are served, and after a
+//! handshake SaslAuthenticate; anything else closes the connection. A handshake of version 0 is followed by tokens
+//! without Kafka's headers.
+
+use crate::enforce::{Topology, table};
+use crate::model::CloseReason;
+use crate::wire::header::{self, RequestHeader};
+use crate::wire::schema::api_versions::request as api_versions;
+use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
+use crate::wire::schema::sasl_handshake::{request as handshake, response as shaken};
+use crate::wire::{ApiKey, ErrorCode, Node, Rope, Scan, Value, View, WireError, message};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// What the shell does next.
+pub enum LoginStep {
+    /// Send this and read on.
+    Answer(Rope),
+    /// Check this message of the mechanism, then say [`Login::verified`].
+    Verify(Bytes),
+    /// Send this, if there is anything, then close.
+    Close {
+        /// Last words.
+        answer: Option<Rope>,
+        /// Why.
+        reason: CloseReason,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// Where a login stands.
+enum Stage {
+    /// Nothing was agreed.
+    Start,
+    /// A mechanism was agreed; `raw`: its messages come without headers.
+    Shaken { raw: bool },
+    /// A message is being checked; its answer has this correlation id and version, or no header at all.
+    Checking(Option<(i32, i16)>),
+}
+
+/// One login.
+pub struct Login {
+    mechanisms: &'static [&'static str],
+    stage: Stage,
+    scan: Scan,
+    broker: Option<i32>,
+    /// Name and version of the client's software, if it told them.
+    pub software: Option<(Arc<str>, Arc<str>)>,
+}
+
+impl Login {
+    /// A login on a connection for a broker, with the names of the mechanisms that are offered.
+    pub fn new(mechanisms: &'static [&'static str], broker: Option<i32>) -> Self {
+        Self { mechanisms, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+    }
+
+    /// Takes a frame, without its length.
+    pub fn take(&mut self, frame: &Bytes, topology: &Topology) -> LoginStep {
+        match self.stage {
+            Stage::Shaken { raw: true } => {
+                self.stage = Stage::Checking(None);
+                LoginStep::Verify(frame.clone())
+            }
+            Stage::Start | Stage::Shaken { raw: false } => self.request(frame, topology).unwrap_or_else(malformed),
+            Stage::Checking(_) => close(CloseReason::LoginFailed, "a request before the login was answered".to_owned()),
+        }
+    }
+
+    /// The mechanism's verdict: an answer that ends the login, or the last words.
+    pub fn verified(&mut self, verdict: Result<(), &str>) -> LoginStep {
+        let Stage::Checking(header) = self.stage else {
+            return close(CloseReason::Internal, "a verdict without a message".to_owned());
+        };
+        match (header, verdict) {
+            (None, Ok(())) => {
+                let mut empty = Rope::new();
+                empty.push(&[0; 4]);
+                LoginStep::Answer(empty)
+            }
+            // Without headers there is no place for an error: Kafka closes (`SaslServerAuthenticator.authenticate`).
+            (None, Err(error)) => close(CloseReason::LoginFailed, error.to_owned()),
+            (Some((correlation_id, version)), verdict) => {
+                let mut node = Node::response(ApiKey::SASL_AUTHENTICATE).with(authenticated::AUTH_BYTES, Bytes::new());
+                if let Err(error) = verdict {
+                    node.set(authenticated::ERROR_CODE, ErrorCode::SASL_AUTHENTICATION_FAILED);
+                    node.set(authenticated::ERROR_MESSAGE, error);
+                }
+                let answer = message::response_frame(ApiKey::SASL_AUTHENTICATE, version, correlation_id, &node);
+                match verdict {
+                    Ok(()) => LoginStep::Answer(answer),
+                    Err(error) => LoginStep::Close {
+                        answer: Some(answer),
+                        reason: CloseReason::LoginFailed,
+                        detail: error.to_owned(),
+                    },
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, frame: &Bytes, topology: &Topology) -> Result<LoginStep, WireError> {
+        let header = match header::request_header(frame) {
+            Ok(header) => header,
+            Err(WireError::UnknownApi { key, correlation_id, .. }) if key == ApiKey::API_VERSIONS => {
+                return Ok(unsupported_api_versions(correlation_id, topology, self.broker));
+            }
+            Err(error) => return Err(error),
+        };
+        let body = frame.slice(header.len..);
+        if header.key == ApiKey::API_VERSIONS && table::row_of(header.key, header.version).is_err() {
+            return Ok(unsupported_api_versions(header.correlation_id, topology, self.broker));
+        }
+        if let Err(reason) = table::row_of(header.key, header.version) {
+            return Ok(close(reason, format!("{} version {}", header.key.name(), header.version)));
+        }
+        let view = self.scan.read(header.key.request_def()?, header.version, &body)?;
+        match (header.key, &self.stage) {
+            (ApiKey::API_VERSIONS, Stage::Start) => {
+                if view.has(api_versions::CLIENT_SOFTWARE_NAME) {
+                    let software = |field| view.str(field).into();
+                    self.software = Some((
+                        software(api_versions::CLIENT_SOFTWARE_NAME),
+                        software(api_versions::CLIENT_SOFTWARE_VERSION),
+                    ));
+                }
+                Ok(match crate::enforce::local_answer(view, header.version, topology, self.broker) {
+                    Some(node) => answer(&header, &node),
+                    None => close(CloseReason::UpstreamUnreachable, "no broker was reached yet".to_owned()),
+                })
+            }
+            (ApiKey::SASL_HANDSHAKE, Stage::Start) => {
+                let (step, agreed) = shake(self.mechanisms, &header, view);
+                if agreed {
+                    self.stage = Stage::Shaken { raw: header.version == 0 };
+                }
+                Ok(step)
+            }
+            (ApiKey::SASL_AUTHENTICATE, Stage::Shaken { raw: false }) => {
+                let bytes = Bytes::copy_from_slice(view.bytes(authenticate::AUTH_BYTES).unwrap_or_default());
+                self.stage = Stage::Checking(Some((header.correlation_id, header.version)));
+                Ok(LoginStep::Verify(bytes))
+            }
+            _ => Ok(close(CloseReason::LoginFailed, format!("{} before the login was complete", header.key.name()))),
+        }
+    }
+}
+
+fn shake(mechanisms: &[&'static str], header: &RequestHeader<'_>, view: View<'_, '_>) -> (LoginStep, bool) {
+    let asked = view.str(handshake::MECHANISM);
+    let known = mechanisms.contains(&asked);
+    let offered: Vec<Value> = mechanisms.iter().map(|name| Value::from(*name)).collect();
+    let error = if known { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM };
+    let node = Node::response(ApiKey::SASL_HANDSHAKE).with(shaken::ERROR_CODE, error).with(shaken::MECHANISMS, offered);
+    let rope = message::response_frame(ApiKey::SASL_HANDSHAKE, header.version, header.correlation_id, &node);
+    if known {
+        return (LoginStep::Answer(rope), true);
+    }
+    // The mechanism is the client's text: shown escaped and short.
+    let shown: String = asked.escape_debug().take(40).collect();
+    let detail = format!("mechanism `{shown}` is not offered: see `listeners[].sasl.mechanisms`");
+    (LoginStep::Close { answer: Some(rope), reason: CloseReason::LoginFailed, detail }, false)
+}
+
+fn answer(header: &RequestHeader<'_>, node: &Node) -> LoginStep {
+    LoginStep::Answer(message::response_frame(header.key, header.version, header.correlation_id, node))
+}
+
+fn unsupported_api_versions(correlation_id: i32, topology: &Topology, broker: Option<i32>) -> LoginStep {
+    let node = table::unsupported_api_versions(topology.versions(broker, ApiKey::API_VERSIONS));
+    LoginStep::Answer(message::response_frame(ApiKey::API_VERSIONS, 0, correlation_id, &node))
+}
+
+fn malformed(error: WireError) -> LoginStep {
+    let reason = match error {
+        WireError::UnknownApi { key, .. } => table::why_refused(key),
+        _ => CloseReason::MalformedRequest,
+    };
+    close(reason, error.to_string())
+}
+
+fn close(reason: CloseReason, detail: String) -> LoginStep {
+    LoginStep::Close { answer: None, reason, detail }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+use crate::enforce::Broker;
+use crate::wire::Versions;
+use crate::wire::schema::api_versions::response as versions;
+
+fn topology() -> Topology {
+    let served = [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE, ApiKey::PRODUCE]
+        .into_iter()
+        .map(|key| (key, Versions::new(0, 4)))
+        .collect();
+    let broker = Broker { id: 1, host: "broker".into(), port: 9092, rack: None, versions: served };
+    Topology { brokers: [(1, broker)].into(), ..Topology::default() }
+}
+
+fn frame(key: ApiKey, version: i16, node: &Node) -> Bytes {
+    message::request_frame(key, version, 7, Some("c"), node).into_bytes().slice(4..)
+}
+
+fn login() -> Login {
+    Login::new(&["PLAIN"], Some(1))
+}
+
+fn answered(step: LoginStep, key: ApiKey, version: i16) -> Node {
+    match step {
+        LoginStep::Answer(rope) | LoginStep::Close { answer: Some(rope), .. } => {
+            let (correlation_id, node) = message::decode_response(key, version, &rope.into_bytes().slice(4..)).unwrap();
+            assert_eq!(correlation_id, 7);
+            node
+        }
+        LoginStep::Verify(_) => panic!("a message to verify, not an answer"),
+        LoginStep::Close { answer: None, reason, detail } => panic!("closed: {reason}: {detail}"),
+    }
+}
+
+fn handshake(mechanism: &str, version: i16) -> Bytes {
+    frame(ApiKey::SASL_HANDSHAKE, version, &Node::request(ApiKey::SASL_HANDSHAKE).with(handshake::MECHANISM, mechanism))
+}
+
+fn token(bytes: &'static [u8]) -> Bytes {
+    let node = Node::request(ApiKey::SASL_AUTHENTICATE).with(authenticate::AUTH_BYTES, Bytes::from_static(bytes));
+    frame(ApiKey::SASL_AUTHENTICATE, 2, &node)
+}
+
+#[test]
+fn versions_handshake_and_token_lead_to_a_login() {
+    let (mut login, topology) = (login(), topology());
+    let ask = frame(ApiKey::API_VERSIONS, 0, &Node::request(ApiKey::API_VERSIONS));
+    let listed = answered(login.take(&ask, &topology), ApiKey::API_VERSIONS, 0);
+    assert!(listed.nodes(versions::API_KEYS).len() >= 2);
+    let agreed = answered(login.take(&handshake("PLAIN", 1), &topology), ApiKey::SASL_HANDSHAKE, 1);
+    assert_eq!(agreed.i16(shaken::ERROR_CODE), 0);
+    assert!(matches!(login.take(&token(b"\0a\0b"), &topology), LoginStep::Verify(m) if m == "\0a\0b"));
+    let done = answered(login.verified(Ok(())), ApiKey::SASL_AUTHENTICATE, 2);
+    assert_eq!((done.i16(authenticated::ERROR_CODE), done.bytes(authenticated::AUTH_BYTES).unwrap().len()), (0, 0));
+}
+
+#[test]
+fn a_wrong_password_is_told_and_ends_the_connection() {
+    let (mut login, topology) = (login(), topology());
+    let _ = login.take(&handshake("PLAIN", 1), &topology);
+    let _ = login.take(&token(b"\0a\0b"), &topology);
+    let step = login.verified(Err("Authentication failed: Invalid username or password"));
+    assert!(matches!(&step, LoginStep::Close { reason: CloseReason::LoginFailed, .. }));
+    let said = answered(step, ApiKey::SASL_AUTHENTICATE, 2);
+    assert_eq!(said.i16(authenticated::ERROR_CODE), 58);
+    assert_eq!(said.str(authenticated::ERROR_MESSAGE), "Authentication failed: Invalid username or password");
+}
+
+#[test]
+fn a_mechanism_that_is_not_offered_is_answered_with_those_that_are() {
+    let step = login().take(&handshake("GSSAPI", 1), &topology());
+    assert!(matches!(&step, LoginStep::Close { detail, .. } if detail.contains("`GSSAPI`")));
+    let said = answered(step, ApiKey::SASL_HANDSHAKE, 1);
+    assert_eq!(said.i16(shaken::ERROR_CODE), 33);
+    assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN"]);
+}
+
+#[test]
+fn tokens_after_a_handshake_of_version_0_have_no_header() {
+    let (mut login, topology) = (login(), topology());
+    let _ = login.take(&handshake("PLAIN", 0), &topology);
+    assert!(matches!(login.take(&Bytes::from_static(b"\0a\0b"), &topology), LoginStep::Verify(_)));
+    assert!(matches!(login.verified(Ok(())), LoginStep::Answer(rope) if rope.clone().into_bytes() == [0u8; 4][..]));
+}
+
+#[test]
+fn nothing_else_is_served_before_the_login() {
+    for early in [frame(ApiKey::METADATA, 9, &Node::request(ApiKey::METADATA)), token(b"\0a\0b")] {
+        let step = login().take(&early, &topology());
+        assert!(matches!(step, LoginStep::Close { answer: None, reason: CloseReason::LoginFailed, .. }));
+    }
+}
