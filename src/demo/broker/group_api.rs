@@ -155,7 +155,7 @@ pub(super) fn describe_groups(shared: &Shared, version: i16, request: &Node) -> 
                 result.set(g::GROUP_STATE, "Dead");
                 if version >= 6 {
                     result.set(g::ERROR_CODE, ErrorCode::GROUP_ID_NOT_FOUND);
-                    result.set(g::ERROR_MESSAGE, format!("Group {id} not found."));
+                    result.set(g::ERROR_MESSAGE, ErrorCode::GROUP_ID_NOT_FOUND.message());
                 }
             }
         }

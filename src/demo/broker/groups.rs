@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 /// The most groups.
 const MAX_GROUPS: usize = 1000;
+/// How much of the client's id goes into a member's.
+const CLIENT_IN_NAME: usize = 100;
 
 /// All groups.
 #[derive(Debug, Default)]
@@ -41,7 +43,9 @@ impl Groups {
             let _ = sender.send(refused(ErrorCode::GROUP_MAX_SIZE_REACHED));
         } else {
             self.named += 1;
-            let name = format!("{}-{:08}-{:016x}", join.client_id, self.named, rand::random::<u64>());
+            // A string of the wire has room for 32,767 bytes: a client's own name may fill it.
+            let client: String = join.client_id.chars().take(CLIENT_IN_NAME).collect();
+            let name = format!("{client}-{:08}-{:016x}", self.named, rand::random::<u64>());
             self.groups.entry(id.to_owned()).or_insert_with(Group::new).join(join, name, sender, now);
             self.drop_if_void(id);
         }

@@ -493,3 +493,88 @@ async fn when_it_stops_its_port_is_free_and_its_connections_are_closed() {
     let again = Broker::start(Settings { port: addr.port(), ..Settings::default() }).await.unwrap();
     assert_eq!(again.addr(), addr);
 }
+
+/// A shared state without a network.
+fn alone() -> Shared {
+    Shared {
+        addr: ([127, 0, 0, 1], 9092).into(),
+        settings: Settings::default(),
+        state: Mutex::default(),
+        appended: watch::Sender::new(()),
+        rescheduled: Notify::new(),
+        connections: AtomicUsize::new(0),
+    }
+}
+
+/// Requests of every API with something in every array, as bytes.
+fn seeds() -> Vec<(ApiKey, i16, Vec<u8>)> {
+    fn fill(node: &mut Node) {
+        use crate::wire::schema::Kind;
+        for (n, def) in node.def().fields.iter().enumerate() {
+            let field = crate::wire::Field(u8::try_from(n).unwrap());
+            match &def.kind {
+                Kind::Str => node.set(field, "t"),
+                Kind::Bytes | Kind::Records => node.set(field, batch()),
+                Kind::Array(Kind::Struct(_)) => {
+                    let mut child = node.child(field);
+                    fill(&mut child);
+                    node.push(field, child);
+                }
+                Kind::Array(Kind::Str) => node.set(field, vec!["t"]),
+                Kind::Array(Kind::I32) => node.set(field, vec![0_i32]),
+                _ => {}
+            }
+        }
+    }
+    let mut seeds = Vec::new();
+    for (key, versions) in api::advertised() {
+        let api = crate::wire::api(key).unwrap();
+        for version in api.versions.intersect(versions).iter() {
+            let mut request = Node::request(key);
+            fill(&mut request);
+            let mut body = crate::wire::Rope::new();
+            crate::wire::encode(api.request, version, &request, &mut body);
+            seeds.push((key, version, body.into_bytes().to_vec()));
+        }
+    }
+    seeds
+}
+
+/// Hostile requests: damaged in a few places, they are refused or answered, and every answer can be written.
+#[tokio::test]
+async fn damaged_requests_never_panic() {
+    use rand::{Rng, SeedableRng};
+    let seed: u64 = rand::random();
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let (shared, mut served) = (alone(), 0);
+    shared.state().topics.create("t", 2, Default::default()).unwrap();
+    for (key, version, whole) in seeds().iter().cycle().take(20_000) {
+        let mut body = whole.clone();
+        for _ in 0..random.random_range(0..3) {
+            let at = random.random_range(0..body.len().max(1));
+            if let Some(byte) = body.get_mut(at) {
+                *byte = [0, 1, 0x7f, 0x80, 0xff, random.random()][random.random_range(0..6)];
+            }
+        }
+        let def = key.request_def().unwrap();
+        let Ok(node) = crate::wire::decode(def, *version, &Bytes::from(body)) else { continue };
+        let request = api::Request {
+            key: *key,
+            version: *version,
+            correlation_id: 1,
+            client_id: Some("c".repeat(32_767)),
+            host: "127.0.0.1".into(),
+            body: node,
+        };
+        // What would wait is dropped, as when a client leaves.
+        let reply = tokio::time::timeout(Duration::ZERO, api::reply(&shared, &request)).await;
+        if let Ok(api::Reply::Answer(answer)) = reply {
+            let frame = crate::wire::message::response_frame(*key, *version, 1, &answer).into_bytes().slice(4..);
+            let read = decode_response(*key, *version, &frame);
+            assert!(read.is_ok(), "seed {seed}: {key} {version}: {read:?} of {answer:?}");
+            served += 1;
+        }
+        shared.state().groups.expire(Instant::now() + Duration::from_secs(60));
+    }
+    assert!(served > 1000, "seed {seed}: only {served} were served");
+}

@@ -112,7 +112,8 @@ impl Topics {
 
     fn check(&self, name: &str, partitions: i32) -> Result<(), Refused> {
         if !valid_name(name) {
-            let message = format!("topic name `{name}` is not allowed");
+            let message =
+                "Topic name is empty, too long, or has other characters than ASCII letters, digits, . _ and -.";
             return Err(Refused::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
         }
         if self.topics.contains_key(name) {
@@ -215,7 +216,7 @@ fn wish(wanted: &Node, default_partitions: i32) -> Result<(i32, BTreeMap<String,
     for config in wanted.nodes(q::CONFIGS) {
         let name = config.str(c::NAME);
         if !configs::is_topic_config(name) {
-            let message = format!("Unknown topic config name: {name}");
+            let message = format!("Unknown topic config name: {}", name.chars().take(MAX_NAME).collect::<String>());
             return Err(Refused::new(ErrorCode::INVALID_CONFIG, message));
         }
         if let Some(value) = config.opt_str(c::VALUE) {
