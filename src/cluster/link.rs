@@ -133,6 +133,17 @@ impl Link {
         Ok(node)
     }
 
+    /// As [`Self::call`], with less patience; a connection that does not answer in time is closed.
+    ///
+    /// # Errors
+    /// A [`LinkError`]; errors that the broker tells stand in the answer.
+    pub async fn call_within(&self, within: Duration, key: ApiKey, request: &Node) -> Result<Node, LinkError> {
+        tokio::time::timeout(within, self.call(key, request)).await.unwrap_or_else(|_| {
+            self.shared.task.abort();
+            Err(LinkError::TimedOut { api: key.name(), millis: within.as_millis() })
+        })
+    }
+
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.shared.task.is_finished() || self.shared.calls.is_closed()

@@ -140,7 +140,7 @@ impl Follower {
             self.next_refresh = now + self.settings.refresh;
         }
         self.next_ask = now + PACE;
-        self.asking.spawn(put(Arc::clone(&self.settings), Arc::clone(&self.links), link, question));
+        self.asking.spawn(put(Arc::clone(&self.settings), Arc::clone(&self.links), question));
     }
 
     fn answered(&mut self, answer: Result<Node, String>) {
@@ -290,22 +290,20 @@ fn topics(next: &mut Topology, answer: &Node) {
     }
 }
 
-/// Puts a question to a connected broker, or to the bootstrap addresses in random order.
-async fn put(settings: Arc<Settings>, links: Arc<Links>, link: Option<Link>, question: Node) -> Result<Node, String> {
-    let mut why = String::new();
-    if let Some(link) = link {
-        match link.call(ApiKey::METADATA, &question).await {
-            Ok(answer) => return Ok(answer),
-            Err(e) => why = e.to_string(),
-        }
-    }
+/// Puts a question to the connected brokers, then to the bootstrap addresses in random order.
+async fn put(settings: Arc<Settings>, links: Arc<Links>, question: Node) -> Result<Node, String> {
+    let patience = settings.dialler.connect_timeout.min(settings.request_timeout);
+    let mut why = match links.ask(patience, ApiKey::METADATA, &question).await {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error.to_string(),
+    };
     let mut addresses = settings.bootstrap.clone();
     addresses.shuffle(&mut rand::rng());
     for address in &addresses {
         match settings.dialler.dial(address).await {
             Ok(upstream) => {
                 let link = Link::new(upstream, settings.request_timeout);
-                let answer = link.call(ApiKey::METADATA, &question).await;
+                let answer = link.call_within(patience, ApiKey::METADATA, &question).await;
                 links.up().seed = Some(link);
                 match answer {
                     Ok(answer) => return Ok(answer),

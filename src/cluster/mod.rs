@@ -35,6 +35,8 @@ struct Shared {
     trouble: watch::Receiver<Option<Arc<str>>>,
     wants: mpsc::Sender<metadata::Want>,
     links: Arc<Links>,
+    /// With a broker that was asked what any broker can answer.
+    patience: Duration,
     task: AbortHandle,
 }
 
@@ -92,7 +94,8 @@ impl Cluster {
             tell,
         );
         let task = tokio::spawn(follower.run(wanted)).abort_handle();
-        Self { shared: Arc::new(Shared { topology, trouble, wants, links, task }) }
+        let patience = config.connect_timeout.min(config.request_timeout);
+        Self { shared: Arc::new(Shared { topology, trouble, wants, links, patience, task }) }
     }
 
     /// The cluster as it was last seen. Empty until it was reached.
@@ -135,9 +138,16 @@ impl Cluster {
     /// # Errors
     /// An [`AskError`]; a topic that does not exist is `Refused(UNKNOWN_TOPIC_OR_PARTITION)`.
     pub async fn leaders(&self, topic: &str) -> Result<Vec<Option<i32>>, AskError> {
-        let link = self.any_link().ok_or(AskError::NoBroker)?;
-        let answer = link.call(ApiKey::METADATA, &metadata::by_name(topic)).await?;
-        leaders_of(&answer, topic)
+        leaders_of(&self.ask(ApiKey::METADATA, &metadata::by_name(topic)).await?, topic)
+    }
+
+    /// Asks the connected brokers, one after the other, until one answers: for what any broker can answer at once, and
+    /// what may be asked twice.
+    ///
+    /// # Errors
+    /// An [`AskError`], of the last broker.
+    pub async fn ask(&self, key: ApiKey, request: &Node) -> Result<Node, AskError> {
+        self.shared.links.ask(self.shared.patience, key, request).await
     }
 
     /// Waits until a broker is connected, at most this long.
@@ -154,12 +164,34 @@ impl Links {
     }
 
     fn any(&self) -> Option<Link> {
+        self.in_turn().into_iter().next()
+    }
+
+    /// Every connection that is up, another one first with each call.
+    fn in_turn(&self) -> Vec<Link> {
         let mut up = self.up();
         up.turn = up.turn.wrapping_add(1);
-        let mut ids: Vec<i32> = up.by_id.iter().filter(|(_, link)| !link.is_closed()).map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        let id = ids.get(up.turn.checked_rem(ids.len()).unwrap_or(0));
-        id.and_then(|id| up.by_id.get(id)).or(up.seed.as_ref()).filter(|link| !link.is_closed()).cloned()
+        let mut by_id: Vec<_> = up.by_id.iter().filter(|(_, link)| !link.is_closed()).collect();
+        by_id.sort_unstable_by_key(|(id, _)| **id);
+        let mut links: Vec<Link> = by_id.into_iter().map(|(_, link)| link.clone()).collect();
+        if links.is_empty() {
+            links.extend(up.seed.clone().filter(|link| !link.is_closed()));
+        } else {
+            let first = up.turn % links.len();
+            links.rotate_left(first);
+        }
+        links
+    }
+
+    async fn ask(&self, patience: Duration, key: ApiKey, request: &Node) -> Result<Node, AskError> {
+        let mut last = AskError::NoBroker;
+        for link in self.in_turn() {
+            match link.call_within(patience, key, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
     }
 }
 

@@ -358,3 +358,27 @@ fn the_proxy_logs_in_at_the_brokers_and_a_refused_login_is_told() {
         assert!(health.red && !health.causes.is_empty(), "{health:?}");
     }
 }
+
+#[test]
+fn a_broker_that_stands_still_does_not_hold_up_what_others_can_answer() {
+    needs!(Java);
+    let cluster = breakable();
+    let mut config = configure(&cluster.direct(), "");
+    config.cluster.metadata_refresh = Duration::from_secs(3_600);
+    config.cluster.connect_timeout = Duration::from_millis(500);
+    config.cluster.request_timeout = Duration::from_secs(120);
+    let runtime = Runtime::new().unwrap();
+    let inside = runtime.enter();
+    let own = Own::start(&config.cluster);
+    soon("all three connections", || (1..=3).all(|id| own.link(id).is_some()));
+    let paused = cluster.pause_node(cluster.nodes()[1].id);
+    let before = own.topology().generation;
+    for _ in 0..6 {
+        let asked = async { tokio::time::timeout(Duration::from_secs(20), own.want(vec![])).await };
+        runtime.block_on(asked).unwrap_or_else(|e| panic!("{e}: {:?}", own.trouble()));
+    }
+    assert_eq!(own.trouble(), None);
+    drop(paused);
+    assert!(own.topology().generation >= before);
+    drop(inside);
+}

@@ -412,11 +412,10 @@ impl<P> Topic<P> {
 
 async fn ask_identity(cluster: &Cluster) -> Result<Identity, AskError> {
     use init_producer_id::{request, response};
-    let link = cluster.any_link().ok_or(AskError::NoBroker)?;
     let ask = Node::request(ApiKey::INIT_PRODUCER_ID)
         .with(request::TRANSACTIONAL_ID, crate::wire::Value::Null)
         .with(request::TRANSACTION_TIMEOUT_MS, i32::MAX);
-    let answer = link.call(ApiKey::INIT_PRODUCER_ID, &ask).await?;
+    let answer = cluster.ask(ApiKey::INIT_PRODUCER_ID, &ask).await?;
     match ErrorCode(answer.i16(response::ERROR_CODE)) {
         ErrorCode::NONE => {
             Ok(Identity { producer: answer.int(response::PRODUCER_ID), epoch: answer.i16(response::PRODUCER_EPOCH) })
