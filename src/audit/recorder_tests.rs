@@ -3,7 +3,7 @@ use crate::audit::origin::Origin;
 use crate::audit::queue::Event;
 use crate::audit::schema_check::check_event;
 use crate::cluster::producer::Payload as _;
-use crate::config::{self, AuditCategory, AuditLevel, AuditResult, AuditRule, ByteSize};
+use crate::config::{self, AuditLevel, AuditResult, AuditRule, ByteSize};
 use crate::model::{Host, Operation, Principal, Resource, ResourceType};
 use crate::policy::{Query, Settings, Snapshot, Use};
 use crate::telemetry::Metrics;
@@ -33,7 +33,7 @@ fn rule(level: AuditLevel, result: AuditResult) -> AuditRule {
         principals: vec![],
         resources: vec![],
         operations: vec![],
-        categories: vec![AuditCategory::DataWrite],
+        categories: vec![Category::DataWrite],
         result,
         level,
         window: Duration::from_secs(5),

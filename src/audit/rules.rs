@@ -78,7 +78,7 @@ impl Rules {
             principals: rule.principals.clone(),
             resources: rule.resources.clone(),
             operations: rule.operations.iter().fold(OperationSet::default(), |set, op| set.with(*op)),
-            categories: rule.categories.iter().map(|c| category(*c)).collect(),
+            categories: rule.categories.clone(),
             result: rule.result,
             level: match rule.level {
                 AuditLevel::Each => Level::Each,
@@ -166,21 +166,6 @@ fn is(of: &Principal, facts: &Facts<'_>) -> bool {
     match of.kind() {
         "Group" => facts.groups.iter().any(|group| &**group == of.name()),
         kind => of == facts.principal || (of.name() == "*" && kind == facts.principal.kind()),
-    }
-}
-
-fn category(of: config::AuditCategory) -> Category {
-    match of {
-        config::AuditCategory::DataWrite => Category::DataWrite,
-        config::AuditCategory::DataRead => Category::DataRead,
-        config::AuditCategory::GroupMember => Category::GroupMember,
-        config::AuditCategory::GroupWrite => Category::GroupWrite,
-        config::AuditCategory::TopicWrite => Category::TopicWrite,
-        config::AuditCategory::ConfigWrite => Category::ConfigWrite,
-        config::AuditCategory::AclWrite => Category::AclWrite,
-        config::AuditCategory::CredentialWrite => Category::CredentialWrite,
-        config::AuditCategory::ClusterWrite => Category::ClusterWrite,
-        config::AuditCategory::Read => Category::Read,
     }
 }
 

@@ -15,7 +15,7 @@ pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
 
-use crate::model::{Operation, Principal, ResourceType};
+use crate::model::{Category, Operation, Principal, ResourceType};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -263,7 +263,7 @@ pub struct AuditRule {
     /// Operations asked for.
     pub operations: Vec<Operation>,
     /// Categories of requests.
-    pub categories: Vec<AuditCategory>,
+    pub categories: Vec<Category>,
     /// Which outcomes.
     pub result: AuditResult,
     /// How they are written.
@@ -316,64 +316,6 @@ pub enum AuditLevel {
     Merged,
     /// Not written, but counted.
     None,
-}
-
-/// A category of requests in audit events.
-// FROZEN: the words stand in events and configuration files; pinned by a test.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AuditCategory {
-    /// Records written.
-    DataWrite,
-    /// Records read.
-    DataRead,
-    /// Membership and commits of members.
-    GroupMember,
-    /// Commits in the admin form, deletion of offsets and groups.
-    GroupWrite,
-    /// Topics created, deleted, extended, truncated.
-    TopicWrite,
-    /// Configuration changed.
-    ConfigWrite,
-    /// ACLs changed.
-    AclWrite,
-    /// Credentials changed.
-    CredentialWrite,
-    /// The cluster changed.
-    ClusterWrite,
-    /// What only describes or lists.
-    Read,
-}
-
-impl AuditCategory {
-    /// Every category, in the order of the documentation.
-    pub const EVERY: [Self; 10] = [
-        Self::DataWrite,
-        Self::DataRead,
-        Self::GroupMember,
-        Self::GroupWrite,
-        Self::TopicWrite,
-        Self::ConfigWrite,
-        Self::AclWrite,
-        Self::CredentialWrite,
-        Self::ClusterWrite,
-        Self::Read,
-    ];
-
-    /// The word in events and configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DataWrite => "data_write",
-            Self::DataRead => "data_read",
-            Self::GroupMember => "group_member",
-            Self::GroupWrite => "group_write",
-            Self::TopicWrite => "topic_write",
-            Self::ConfigWrite => "config_write",
-            Self::AclWrite => "acl_write",
-            Self::CredentialWrite => "credential_write",
-            Self::ClusterWrite => "cluster_write",
-            Self::Read => "read",
-        }
-    }
 }
 
 /// The log (`log`).

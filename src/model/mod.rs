@@ -1,5 +1,6 @@
 //! Words of the domain: names, principals, operations, resources, hosts, time. No I/O, no clock.
 
+mod category;
 mod close_reason;
 mod host;
 mod names;
@@ -10,6 +11,7 @@ mod revision;
 mod subject;
 mod time;
 
+pub use category::Category;
 pub use close_reason::CloseReason;
 pub use host::Host;
 pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};

@@ -1,8 +1,8 @@
 //! `audit`.
 
 use super::Reader;
-use crate::config::{Audit, AuditCategory, AuditLevel, AuditResult, AuditRule, ByteSize, ResourceMatch};
-use crate::model::{CLUSTER_NAME, Operation, Principal, ResourceType};
+use crate::config::{Audit, AuditLevel, AuditResult, AuditRule, ByteSize, ResourceMatch};
+use crate::model::{CLUSTER_NAME, Category, Operation, Principal, ResourceType};
 use crate::yaml::{Fields, Keys, Node, Value, did_you_mean};
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Reader<'_> {
         let resources = self.each(&fields, "resources", Self::rule_resource);
         let operations = self.each(&fields, "operations", Self::rule_operation);
         let categories = self.each(&fields, "categories", |reader, node, path| {
-            reader.word(node, path, &AuditCategory::EVERY.map(|c| (c.as_str(), c)))
+            reader.word(node, path, &Category::EVERY.map(|c| (c.as_str(), c)))
         });
         let results = [("any", AuditResult::Any), ("allowed", AuditResult::Allowed), ("denied", AuditResult::Denied)];
         let result = match fields.get("result") {
