@@ -22,3 +22,4 @@ mod allow_deny;
 mod audit;
 mod harness;
 mod hostile;
+mod refusals;
