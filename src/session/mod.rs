@@ -18,3 +18,6 @@ pub use login::{Login, LoginStep};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
 pub use request::close_reason;
+
+#[cfg(test)]
+mod tests;
