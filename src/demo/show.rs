@@ -99,7 +99,7 @@ impl<'o> Show<'o> {
             let kind = event.text("/type").trim_start_matches("kordon.").trim_end_matches(".v1");
             let words = ["/data/policyInfo", "/data/connectionInfo", "/data/auditInfo"].map(|info| {
                 let part = |name: &str| clean(event.text(&format!("{info}/{name}")));
-                [part("action"), part("revision"), part("reason"), part("detail")].join(" ")
+                [part("action"), part("revision"), part("reason"), part("detail"), part("problems/0")].join(" ")
             });
             // Connection events are about who connected, the others about what their type says.
             let about = clean(event.text("/subject"));
@@ -169,5 +169,10 @@ mod tests {
             "data": { "policyInfo": { "action": "loaded", "revision": "9f2c@0" } },
         });
         assert_eq!(shown(&policy, false), "01:02:03  policy loaded 9f2c@0\n");
+        let refused = json!({
+            "type": "kordon.policy.v1", "subject": "policy", "time": "2026-11-22T01:02:03.456Z",
+            "data": { "policyInfo": { "action": "refused", "revision": "9f2c@0", "problems": ["p.yaml:3:1: what"] } },
+        });
+        assert_eq!(shown(&refused, false), "01:02:03  policy refused 9f2c@0 p.yaml:3:1: what\n");
     }
 }
