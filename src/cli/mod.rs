@@ -66,12 +66,15 @@ enum Failure {
     Bad(String),
     /// It failed while running.
     Failed(String),
+    /// Whoever read the output has enough, as `head` does.
+    Unheard,
 }
 
 impl Failure {
     /// The process's exit code.
     const fn code(&self) -> u8 {
         match self {
+            Self::Unheard => 0,
             Self::Failed(_) => 1,
             Self::Bad(_) => 2,
         }
@@ -87,7 +90,7 @@ impl From<Vec<Problem>> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(cause: io::Error) -> Self {
-        Self::Failed(cause.to_string())
+        if cause.kind() == io::ErrorKind::BrokenPipe { Self::Unheard } else { Self::Failed(cause.to_string()) }
     }
 }
 
@@ -107,9 +110,10 @@ pub fn main() -> ExitCode {
     match done.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let (Failure::Bad(text) | Failure::Failed(text)) = &failure;
-            // Nobody is left to be told if standard error is closed.
-            let _ = writeln!(err, "{text}");
+            if let Failure::Bad(text) | Failure::Failed(text) = &failure {
+                // Nobody is left to be told if standard error is closed.
+                let _ = writeln!(err, "{text}");
+            }
             ExitCode::from(failure.code())
         }
     }
@@ -129,6 +133,7 @@ mod tests {
     fn bad_arguments_and_failures_have_different_codes() {
         assert_eq!(Failure::Bad(String::new()).code(), 2);
         assert_eq!(Failure::from(io::Error::other("disk")).code(), 1);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).code(), 0, "as `| head` ends it");
         assert_eq!(Arguments::try_parse_from(["kordon", "fly"]).unwrap_err().exit_code(), 2);
         assert_eq!(Arguments::try_parse_from(["kordon", "--help"]).unwrap_err().exit_code(), 0);
     }

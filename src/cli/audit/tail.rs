@@ -134,7 +134,11 @@ impl Tail {
             if !self.wants(&event) {
                 continue;
             }
-            if self.json {
+            if self.json && !value.contains(&b'\n') {
+                // The very bytes: what was signed or hashed can be checked.
+                out.write_all(value)?;
+                writeln!(out)?;
+            } else if self.json {
                 writeln!(out, "{event}")?;
             } else {
                 writeln!(out, "{}", text::line(&event))?;

@@ -24,7 +24,13 @@ pub(super) fn line(event: &Value) -> String {
             info["reason"].as_str().unwrap_or("-"),
             info["reasonCode"].as_str().unwrap_or("-"),
         ),
-        None => write!(line, "{kind} {}", rest(event)),
+        None => match data("connectionInfo") {
+            Some(info) => {
+                let word = |key: &str| info[key].as_str().map(|word| format!(" {word}")).unwrap_or_default();
+                write!(line, "{kind} {who}{}{}{}", word("action"), word("reason"), word("detail"))
+            }
+            None => write!(line, "{kind} {}", rest(event)),
+        },
     };
     let count = data("aggregation/count").and_then(Value::as_u64).unwrap_or(1);
     if count > 1 {
@@ -105,6 +111,14 @@ mod tests {
             "2026-11-21T23:36:45.123Z DENIED User:alice Read topic:tx_1 in kafka.Fetch: no rule allows this (NO_MATCH) × 3"
         );
         assert!(line(&decision(&["a", "b", "c", "d", "e", "f"], 30)).contains(" Topic[a, b, c, d, e] and 25 more in "));
+    }
+
+    #[test]
+    fn a_connection_is_one_line() {
+        let event = json!({ "type": "kordon.connection.v1", "time": "T", "data": {
+            "authenticationInfo": { "principal": "User:alice" },
+            "connectionInfo": { "action": "closed", "reason": "client_eof", "detail": null } } });
+        assert_eq!(line(&event), "T connection User:alice closed client_eof");
     }
 
     #[test]
