@@ -133,6 +133,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("SyncGroup Assignments.Assignment", "an assignment that only members read; Kafka asks nobody"),
     ("ListGroups StatesFilter", "states"),
     ("ListGroups TypesFilter", "kinds of group"),
+    ("SaslHandshake Mechanism", "name of a mechanism; answered here"),
+    ("SaslAuthenticate AuthBytes", "bytes of a mechanism; answered here"),
     ("ApiVersions ClientSoftwareName", "the client's claim"),
     ("ApiVersions ClientSoftwareVersion", "the client's claim"),
     ("ApiVersions ClusterId", "the cluster that the client means; answered by the proxy"),
