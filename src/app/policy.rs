@@ -88,7 +88,8 @@ impl PolicyKeeper {
 
     /// Takes over what the file holds now.
     pub fn take(&self, bytes: &[u8], now: Timestamp) -> Look {
-        match load(bytes, &self.file, &self.own_topics, now) {
+        let loaded = load(bytes, &self.file, &self.own_topics, now).and_then(|snapshot| self.not_cut_short(snapshot));
+        match loaded {
             Ok(snapshot) => {
                 self.tell(None);
                 let before = self.snapshots.borrow().clone();
@@ -115,6 +116,17 @@ impl PolicyKeeper {
                 Look::Refused(problems)
             }
         }
+    }
+
+    /// A file that lost its `end: true` lost what stood before it too: denies come last, and without them nothing would
+    /// demand that key (threat 37).
+    fn not_cut_short(&self, snapshot: Arc<Snapshot>) -> Result<Arc<Snapshot>, Vec<Problem>> {
+        if snapshot.proves_whole() || !self.snapshots.borrow().proves_whole() {
+            return Ok(snapshot);
+        }
+        let text = "`end: true` is missing as the last key, and the policy in force has it: this file looks cut short; \
+                    to do without that key, restart";
+        Err(vec![Problem { file: self.file.display().to_string(), place: None, text: text.to_owned() }])
     }
 
     /// The file could not be read.

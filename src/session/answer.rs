@@ -252,7 +252,7 @@ impl Machine {
                 correlation_id: slot.correlation_id,
                 client_id: self.client_id.as_deref(),
                 software: self.software.as_ref().map(|(name, version)| (&**name, &**version)),
-                category: self.trail.category.unwrap_or(row.category),
+                category: row.category,
                 polling: row.polling,
                 bytes: 0,
                 now: now.wall,
