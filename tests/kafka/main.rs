@@ -20,6 +20,8 @@ mod support;
 
 mod allow_deny;
 mod audit;
+mod fetch_sessions;
 mod harness;
 mod hostile;
-mod refusals;
+mod memory;
+mod reload;
