@@ -156,7 +156,10 @@ impl Demo {
             match news {
                 // The senders are the clients, which end with this demo.
                 None => return Ok(()),
-                Some(News::Client(met)) => show.client(&met).map_err(DemoError::Show)?,
+                Some(News::Client(met)) => {
+                    show.client(&met).map_err(DemoError::Show)?;
+                    story.meet(&met);
+                }
                 Some(News::Audit(event)) => {
                     show.event(&event).map_err(DemoError::Show)?;
                     if let Some(chapter) = story.hear(&event) {
@@ -165,7 +168,7 @@ impl Demo {
                 }
             }
             if self.options.once && story.missing().is_empty() {
-                show.chapter("everything was seen in the audit topic").map_err(DemoError::Show)?;
+                show.chapter("everything was seen").map_err(DemoError::Show)?;
                 return Ok(());
             }
         }

@@ -1,5 +1,6 @@
-//! What there is to see, and what was seen of it. Only events of the audit topic count.
+//! What there is to see, and what was seen of it: events of the audit topic, and a client that hears of the end.
 
+use super::actors::Met;
 use super::events::Event;
 
 /// What was seen so far.
@@ -10,9 +11,22 @@ pub(super) struct Story {
     /// What was allowed under a temporary grant: who, operation, resource.
     granted: Option<[String; 3]>,
     ended: bool,
+    /// What worked for a client: who, and on which topic.
+    worked: Vec<(&'static str, &'static str)>,
+    /// A client was refused what had worked.
+    turned: bool,
 }
 
 impl Story {
+    /// Takes note of what a client met.
+    pub(super) fn meet(&mut self, met: &Met) {
+        let what = (met.who, met.topic);
+        match met.outcome {
+            Ok(()) => self.worked.push(what),
+            Err(_) => self.turned |= self.worked.contains(&what),
+        }
+    }
+
     /// Takes note of an event; a sentence if it is the first of its kind.
     pub(super) fn hear(&mut self, event: &Event) -> Option<&'static str> {
         let granted = event.granted()?;
@@ -49,6 +63,7 @@ impl Story {
             (self.denied, "a decision that refuses"),
             (self.granted.is_some(), "a decision under the temporary grant"),
             (self.ended, "the end of the temporary grant"),
+            (self.turned, "a client that is refused what it could"),
         ];
         all.into_iter().filter(|(seen, _)| !seen).map(|(_, what)| what).collect()
     }
@@ -56,6 +71,7 @@ impl Story {
 
 #[cfg(test)]
 mod tests {
+    use super::super::actors::Doing;
     use super::*;
     use serde_json::json;
 
@@ -74,15 +90,26 @@ mod tests {
     #[test]
     fn the_end_of_a_grant_is_a_refusal_of_what_it_allowed() {
         let mut story = Story::default();
-        assert_eq!(story.missing().len(), 4);
+        assert_eq!(story.missing().len(), 5);
         story.hear(&event(true, "User:alice", "acl"));
         story.hear(&event(false, "User:bob", ""));
-        assert_eq!(story.missing().len(), 2);
+        assert_eq!(story.missing().len(), 3);
         assert!(story.hear(&event(true, "User:bob", "grant")).is_some());
         assert!(story.hear(&event(false, "User:alice", "")).is_none());
-        assert_eq!(story.missing(), ["the end of the temporary grant"]);
         assert!(story.hear(&event(false, "User:bob", "")).is_some());
-        assert_eq!(story.missing().len(), 0);
+        assert_eq!(story.missing(), ["a client that is refused what it could"]);
+    }
+
+    #[test]
+    fn a_client_hears_of_the_end_when_what_worked_is_refused() {
+        let met = |who, outcome| Met { who, doing: Doing::Produce, topic: "orders", outcome };
+        let mut story = Story::default();
+        story.meet(&met("alice", Ok(())));
+        story.meet(&met("bob", Err("no".to_owned())));
+        assert_eq!(story.missing().len(), 5);
+        story.meet(&met("bob", Ok(())));
+        story.meet(&met("bob", Err("no".to_owned())));
+        assert_eq!(story.missing().len(), 4);
     }
 
     #[test]
@@ -92,7 +119,7 @@ mod tests {
             br#"{"subject":"topic:t","data":{"authorizationInfo":{"granted":true,"operation":"Describe"}}}"#,
         );
         assert!(story.hear(&look.unwrap()).is_none());
-        assert_eq!(story.missing().len(), 4);
+        assert_eq!(story.missing().len(), 5);
     }
 
     #[test]
