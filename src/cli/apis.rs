@@ -1,5 +1,7 @@
 //! `kordon apis`: what the table serves, beside what Kafka has and what the brokers serve.
 
+mod markdown;
+
 use super::{ConfigFile, Failure, online};
 use crate::enforce::Topology;
 use crate::enforce::table::{self, Row};
@@ -13,12 +15,18 @@ pub(super) struct Apis {
     /// Ask the brokers of the configuration too: what all of them serve.
     #[arg(long)]
     connect: bool,
+    /// Print docs/permissions.md: what each API asks the policy for.
+    #[arg(long, conflicts_with = "connect")]
+    markdown: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
 
 impl Apis {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.markdown {
+            return Ok(markdown::print(out)?);
+        }
         let topology = if self.connect {
             let config = self.config.load()?;
             Some(online::run(async { Ok(online::reach(&config.cluster).await?.topology()) })?)

@@ -160,7 +160,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("ConsumerGroupHeartbeat ServerAssignor", "assignor"),
 ];
 
-fn open_rows() -> impl Iterator<Item = &'static Row> {
+pub(super) fn open_rows() -> impl Iterator<Item = &'static Row> {
     TABLE.iter().filter(|row| row.advertised)
 }
 
@@ -180,21 +180,21 @@ fn place(api: ApiKey, path: &str) -> String {
 
 /// Which of two readings a sample has, where an element may be named or numbered.
 #[derive(Copy, Clone, PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     ByName,
     ById,
 }
 
 /// A request in which every field that names something holds its own path, or an id whose name is its path; arrays have
 /// one element, strings a word, numbers their default.
-struct Sample {
+pub(super) struct Sample {
     reading: Reading,
     naming: BTreeSet<String>,
-    ids: Vec<String>,
+    pub(super) ids: Vec<String>,
 }
 
 impl Sample {
-    fn of(row: &Row, reading: Reading) -> (Self, Node) {
+    pub(super) fn of(row: &Row, reading: Reading) -> (Self, Node) {
         let naming = naming(row, false).into_iter().map(|e| e.path).collect();
         let mut sample = Self { reading, naming, ids: Vec::new() };
         let node = sample.fill("", api(row.key).unwrap().request.root);

@@ -16,6 +16,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_records;
 mod delete_topics;
+pub mod demands;
 mod describe_cluster;
 mod describe_configs;
 mod describe_producers;
