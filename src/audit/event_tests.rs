@@ -162,7 +162,7 @@ fn connections_policies_and_the_audit_itself_are_told() {
 }
 
 #[test]
-fn an_event_stays_small_whatever_a_client_sends() {
+fn threat_28_an_event_stays_small_whatever_a_client_sends() {
     let long = "\u{1}".repeat(32_767);
     let names = names(&[long.as_str(); 30]);
     let mut out = Vec::new();

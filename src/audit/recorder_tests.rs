@@ -150,7 +150,7 @@ fn count(event: &Value) -> u64 {
 }
 
 #[test]
-fn one_event_for_each_outcome_and_rule_of_a_request() {
+fn threat_28_one_event_for_each_outcome_and_rule_of_a_request() {
     let mut world = World::new(vec![], ByteSize::mib(64));
     let (alice, at) = (user("alice"), connection("s-1", [10, 0, 0, 1]));
     let mut recorder = ConnectionRecorder::new(&world.audit, &at, None);

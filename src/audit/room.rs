@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn who_floods_waits_alone() {
+    fn threat_28_who_floods_waits_alone() {
         let room = Room::new(900_000);
         let alice = Principal::user("alice");
         let flooder = room.share(Some(&alice), Some(&host(1)));

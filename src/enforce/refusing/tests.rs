@@ -138,6 +138,19 @@ fn threat_02_delegation_tokens_are_off_for_everybody_and_never_forwarded() {
 }
 
 #[test]
+fn threat_18_quotas_and_credentials_the_proxy_lives_by_are_changed_by_nobody_through_it() {
+    let all = r#"{ allow: [All], principals: ["User:alice"], resources: ["*"] }"#;
+    for key in [ApiKey::ALTER_CLIENT_QUOTAS, ApiKey::ALTER_USER_SCRAM_CREDENTIALS] {
+        let row = table::find(key).unwrap();
+        for user in ["alice", "root"] {
+            let mut bench = Bench::acls(&[all]).user(user);
+            let refused = answer(bench.judge(row.rule, key, row.versions.max, &sample(key)), key, row.versions.max);
+            assert!(format!("{refused:?}").contains("ErrorCode: 31"), "{key} {user}: {refused:?}");
+        }
+    }
+}
+
+#[test]
 fn null_lists_are_refused_as_a_whole() {
     for (name, key) in [("TopicPartitions", ApiKey::ELECT_LEADERS), ("Users", ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS)]
     {
