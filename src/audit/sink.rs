@@ -11,6 +11,7 @@ use crate::cluster::topic::{TopicError, TopicSpec, ensure};
 use crate::cluster::trouble::{Troubles, now};
 use crate::config;
 use crate::telemetry::Metrics;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -120,21 +121,24 @@ impl Sink {
         let instance = self.hub.origin.instance();
         self.hub.tell("start", &format!("instance {instance}"), Aggregation::one(now()));
         // Events wait in the channel while the topics are not there. Cancelled half way, a topic is there or not.
-        let ready = tokio::select! {
-            ready = self.topics() => ready,
-            _ = &mut stop => return events.len(),
-        };
+        let (ready, stopped) = self.await_topics(&mut stop).await;
+        let Some(ready) = ready else { return events.len() };
         let failed = ready.is_err();
         tell.send_replace(Some(ready));
         if failed {
             // The process ends; until then nothing that was decided is thrown away.
-            let _ = stop.await;
+            if stopped.is_none() {
+                let _ = stop.await;
+            }
             return events.len();
         }
         let producer =
             Producer::start(self.cluster.clone(), self.config.topics(), self.timeout, Arc::clone(&self.troubles));
         let queue = producer.queue();
-        let deadline = self.pump(&mut events, &queue, stop).await;
+        let deadline = match stopped {
+            Some(deadline) => deadline,
+            None => self.pump(&mut events, &queue, stop).await,
+        };
         self.hub.tell_counted();
         self.hub.tell("stop", "the proxy stops", Aggregation::one(now()));
         let mut rest = Vec::new();
@@ -149,6 +153,20 @@ impl Sink {
             tracing::error!(events = left, "stopped before the topic had all audit events: raise `shutdown.drain`");
         }
         left
+    }
+
+    /// Waits for the topics; once stopped, until the deadline that comes with the stop: what was decided before the
+    /// topics were there is written too. `None`: they were not there by then.
+    async fn await_topics(
+        &self,
+        stop: &mut oneshot::Receiver<Instant>,
+    ) -> (Option<Result<(), TopicError>>, Option<Instant>) {
+        let mut topics = pin!(self.topics());
+        let deadline = tokio::select! {
+            ready = &mut topics => return (Some(ready), None),
+            deadline = stop => deadline.unwrap_or_else(|_| Instant::now()),
+        };
+        (tokio::time::timeout_at(deadline, topics).await.ok(), Some(deadline))
     }
 
     /// Makes sure that the topics exist.
@@ -215,5 +233,52 @@ impl Sink {
         let failures = self.troubles.failures();
         metrics.audit_failed.inc_by(failures - self.failures);
         self.failures = failures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::broker::{Broker, Gate, Seen, Settings, Step, Tape};
+    use crate::wire::ApiKey;
+    use std::path::Path;
+
+    /// The audit into a broker that makes no topic until the gate opens.
+    async fn held() -> (Broker, Arc<Tape>, Gate, Service) {
+        let gate = Gate::new();
+        let wait = gate.clone();
+        let tape = Tape::before(move |seen: &Seen| match seen.key {
+            ApiKey::CREATE_TOPICS => Step::Hold(wait.clone(), Box::new(Step::Serve)),
+            _ => Step::Serve,
+        });
+        let settings = Settings { script: Some(Box::new(Arc::clone(&tape))), ..Settings::default() };
+        let broker = Broker::start(settings).await.unwrap();
+        let text = format!(
+            "version: 1\ninstance: i\ncluster: {{ name: c, bootstrap: [\"{}\"] }}\n\
+             listeners: [{{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\",\n  \
+             brokers: {{ ports: {{ ids: 1-1 }} }} }}]\npolicy: {{ file: p }}\naudit: {{ topic: kordon.audit }}\n",
+            broker.addr()
+        );
+        let config = config::parse(&text, Path::new("k"), &|_| None).unwrap();
+        let cluster = Cluster::start(&config.cluster);
+        let service = Service::start(&config, &cluster, &Arc::new(Metrics::new().unwrap()));
+        tape.first(|seen| seen.key == ApiKey::CREATE_TOPICS).await;
+        (broker, tape, gate, service)
+    }
+
+    #[tokio::test]
+    async fn stopped_before_the_topics_are_there_it_writes_within_the_drain() {
+        let (_broker, tape, gate, service) = held().await;
+        // The stop is sent before the gate opens.
+        let (left, ()) = tokio::join!(service.close(Duration::from_secs(30)), async { gate.open() });
+        assert_eq!(left, 0);
+        assert!(tape.seen().iter().any(|seen| seen.key == ApiKey::PRODUCE), "nothing was written");
+    }
+
+    #[tokio::test]
+    async fn stopped_before_the_topics_are_there_it_waits_no_longer_than_the_drain() {
+        let (_broker, _tape, _gate, service) = held().await;
+        let closed = tokio::time::timeout(Duration::from_secs(20), service.close(Duration::from_millis(10)));
+        assert_eq!(closed.await, Ok(1), "the event of the start is left");
     }
 }
