@@ -20,6 +20,7 @@ mod support;
 
 mod allow_deny;
 mod audit;
+mod audited;
 mod fetch_sessions;
 mod harness;
 mod hostile;
