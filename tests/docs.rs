@@ -21,9 +21,16 @@ const README: &str = include_str!("../README.md");
 /// What no key is called, nor nearly.
 const BOGUS: &str = "zzzzzzzzzz";
 
-/// The rows of the first table behind some words, without its head.
+const POLICY: &str = include_str!("../docs/policy.md");
+
+/// The rows of the README's first table behind some words, without its head.
 fn table(behind: &str) -> Vec<Vec<String>> {
-    let rest = README.split_once(behind).unwrap_or_else(|| panic!("README has no `{behind}`")).1;
+    table_of(README, behind)
+}
+
+/// The same of another page.
+fn table_of(page: &str, behind: &str) -> Vec<Vec<String>> {
+    let rest = page.split_once(behind).unwrap_or_else(|| panic!("no `{behind}` on the page")).1;
     let rows = rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
     rows.skip(2).map(cells).collect()
@@ -116,6 +123,63 @@ fn every_key_that_the_configuration_takes_stands_in_the_readme() {
     let invented: Vec<&String> = told.iter().filter(|k| !taken.contains(*k)).collect();
     assert!(invented.is_empty(), "keys that the parser does not take: {invented:?}");
     assert!(taken.len() > 60, "{}", taken.len());
+}
+
+#[test]
+fn every_key_that_the_policy_takes_stands_in_its_page() {
+    let b = format!("{BOGUS}: 1");
+    let text = format!(
+        "version: 1\n{b}\nroles: {{ r: {{ {b}, rules: [{{ {b} }}] }} }}\nbindings: [{{ {b} }}]\nacls: [{{ {b} }}]\n\
+         grants: [{{ {b} }}]\n"
+    );
+    let mut taken = BTreeSet::new();
+    for line in policy_problems(&text).lines().filter(|line| line.contains("is not a known key")) {
+        let (path, known) =
+            line.split_once(&format!("{BOGUS}` is not a known key: known here are ")).expect("the known keys");
+        let parent = path.rsplit('`').next().unwrap().replace("[0]", "[]").replace("roles.r", "roles.NAME");
+        taken.extend(code(known).map(|key| format!("{parent}{key}")));
+    }
+    let first = |behind| -> Vec<String> {
+        table_of(POLICY, behind).iter().map(|row| code(&row[0]).next().unwrap().to_owned()).collect()
+    };
+    let mut told: BTreeSet<String> = first("## Keys").into_iter().collect();
+    for shared in first("And in `bindings`, `acls` and `grants`") {
+        told.extend(["bindings", "acls", "grants"].map(|list| format!("{list}[].{shared}")));
+    }
+    assert_eq!(told, taken);
+}
+
+#[test]
+fn every_word_of_the_page_of_the_policy_means_something_on_its_resource() {
+    let words: Vec<Vec<String>> =
+        ["## IAM permissions", "## kPow actions"].iter().flat_map(|behind| table_of(POLICY, behind)).collect();
+    assert_eq!(words.len(), 32);
+    for row in words {
+        let word = code(&row[0]).next().unwrap();
+        let resource = if row[1] == "cluster" { "cluster".to_owned() } else { format!("{}:x", row[1]) };
+        // What it lets through, and no more: the same words are what `explain` shows of the rule.
+        let text = format!(
+            "version: 1\nconnect_gate: open\nacls: [{{ allow: [{word}], principals: [\"User:a\"], resources: [\"{resource}\"] }}]\nend: true\n"
+        );
+        let file = std::env::temp_dir().join(format!("kordon-docs-{}-{word}.yaml", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let path = file.to_str().unwrap();
+        let shown = kordon(&[
+            "explain",
+            "--policy",
+            path,
+            "--principal",
+            "User:a",
+            "--operation",
+            "Describe",
+            "--resource",
+            &resource,
+        ]);
+        std::fs::remove_file(&file).unwrap();
+        let allowed = shown.split_once("allow [").unwrap_or_else(|| panic!("{word}: {shown}")).1;
+        let sorted = |list: &str| list.split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(sorted(allowed.split_once(']').unwrap().0), sorted(&row[2]), "{word}");
+    }
 }
 
 #[test]
@@ -212,7 +276,7 @@ fn every_operation_of_the_readme_is_one() {
     let mut words: Vec<String> =
         table("### Operations").iter().flat_map(|row| code(&row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
     let section = README.split_once("### Operations").unwrap().1.split_once("A\nvirtual operation").unwrap().0;
-    words.extend(code(section).filter(|w| *w != "PRODUCER_EDIT").map(str::to_owned));
+    words.extend(code(section).map(str::to_owned));
     for word in &words {
         let text = format!("version: 1\nacls: [{{ allow: [{word}], principals: [\"User:a\"], resources: [\"*\"] }}]\n");
         load_policy(&text).unwrap_or_else(|e| panic!("{word}: {e}"));

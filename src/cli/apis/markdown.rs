@@ -16,8 +16,7 @@ without it. Everything that one request asks for is decided by one state of the 
 API's own form, and the rest of the request is served. A topic given by its id is asked about by its name. Virtual
 operations (`OffsetsWrite`, `ClusterRead`, …) are explained in the [README](../README.md#operations).
 
-The category is that of the audit event, where a request does no more than usual: a Metadata request that may create topics
-is `topic_write`, a commit in the admin form `group_write`. Requests of a category that ends in `_write`, other than
+The category is that of the audit event; a commit in the admin form is `group_write`. Requests of a category that ends in `_write`, other than
 `data_write`, go to the broker only once their event is in the audit topic.
 ";
 
