@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod allow_deny;
 mod audit;
 mod audited;
