@@ -1,7 +1,9 @@
 //! A connection to a broker, up to the point where requests may be sent: TCP, then what the broker serves, then login.
 
+use super::learn::{self, API_VERSIONS};
 use super::login::{LoginError, Salted, Scram, plain};
 use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl};
+use crate::enforce::topology::Features;
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::schema::{api_versions, sasl_authenticate, sasl_handshake};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
@@ -36,6 +38,8 @@ pub struct Upstream {
     pub stream: TcpStream,
     /// What the broker serves.
     pub versions: BTreeMap<ApiKey, Versions>,
+    /// The features that it tells.
+    pub features: Features,
 }
 
 /// Why a broker could not be dialled.
@@ -145,11 +149,11 @@ impl Dialler {
             // Without it a small request waits for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let mut talk = Talk { stream, address: to, correlation: 0 };
-            let versions = talk.versions().await?;
+            let (versions, features) = talk.versions().await?;
             if let Some(sasl) = &self.sasl {
                 talk.log_in(sasl, &self.salted, &versions).await?;
             }
-            Ok(Upstream { stream: talk.stream, versions })
+            Ok(Upstream { stream: talk.stream, versions, features })
         };
         tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| {
             Err(DialError::TimedOut { address: to.to_string(), millis: self.connect_timeout.as_millis() })
@@ -166,20 +170,17 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     /// Asks what the broker serves: in our newest version first, then in one that it knows (KIP-511).
-    async fn versions(&mut self) -> Result<BTreeMap<ApiKey, Versions>, DialError> {
-        use api_versions::{request, response};
+    async fn versions(&mut self) -> Result<(BTreeMap<ApiKey, Versions>, Features), DialError> {
+        use api_versions::response;
         const DURING: &str = "ApiVersions";
         let newest = api(ApiKey::API_VERSIONS).map_or(0, |api| api.versions.max);
-        let ask = Node::request(ApiKey::API_VERSIONS)
-            .with(request::CLIENT_SOFTWARE_NAME, "kordon")
-            .with(request::CLIENT_SOFTWARE_VERSION, env!("CARGO_PKG_VERSION"));
-        // Version 4 serves every broker of today; 5 carries an expectation that a bootstrap address cannot have.
-        let mut version = newest.min(4);
+        let ask = learn::api_versions();
+        let mut version = newest.min(API_VERSIONS);
         loop {
             let answer = self.ask(ApiKey::API_VERSIONS, version, &ask, DURING).await?;
             let served = served(&answer);
             match ErrorCode(answer.i16(response::ERROR_CODE)) {
-                ErrorCode::NONE => return Ok(served),
+                ErrorCode::NONE => return Ok((served, learn::features(&answer))),
                 ErrorCode::UNSUPPORTED_VERSION if version > 0 => {
                     let known = served.get(&ApiKey::API_VERSIONS).map_or(0, |v| v.max);
                     version = known.clamp(0, version - 1);

@@ -1,6 +1,7 @@
 //! The proxy's own requests over one connection: pipelined, answered in order, each with a deadline.
 
 use super::dial::{CLIENT_ID, Upstream, read_frame};
+use crate::enforce::topology::Features;
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub struct Link {
 struct Shared {
     calls: mpsc::Sender<Call>,
     versions: BTreeMap<ApiKey, Versions>,
+    features: Features,
     correlation: AtomicI32,
     timeout: Duration,
     closed: watch::Receiver<Option<Arc<str>>>,
@@ -84,13 +86,19 @@ impl Link {
         let (calls, queue) = mpsc::channel(AHEAD);
         let (end, closed) = watch::channel(None);
         let task = tokio::spawn(run(upstream.stream, queue, end)).abort_handle();
-        let versions = upstream.versions;
-        Self { shared: Arc::new(Shared { calls, versions, correlation: AtomicI32::new(0), timeout, closed, task }) }
+        let (versions, features) = (upstream.versions, upstream.features);
+        let correlation = AtomicI32::new(0);
+        Self { shared: Arc::new(Shared { calls, versions, features, correlation, timeout, closed, task }) }
     }
 
     /// What the broker serves.
     pub fn versions(&self) -> &BTreeMap<ApiKey, Versions> {
         &self.shared.versions
+    }
+
+    /// The features that the broker told when it was dialled.
+    pub fn features(&self) -> &Features {
+        &self.shared.features
     }
 
     /// The newest version of an API that both sides know, and not above `cap`.

@@ -2,6 +2,7 @@
 
 use super::Links;
 use super::dial::Dialler;
+use super::learn::{agreed, take_newer};
 use super::link::Link;
 use crate::config::HostPort;
 use crate::enforce::topology::{Broker, Topology};
@@ -230,7 +231,11 @@ impl Follower {
         let mut up = self.links.up();
         up.seed = None;
         up.by_id.insert(id, link);
+        let known = std::mem::take(&mut next.features);
+        next.features = agreed(up.by_id.values().map(Link::features));
         drop(up);
+        // What was finalized since the brokers were dialled.
+        take_newer(&mut next.features, &known);
         self.publish(next);
     }
 

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod dial;
+mod learn;
 pub mod link;
 pub mod login;
 mod metadata;
