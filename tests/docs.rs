@@ -12,6 +12,7 @@ use kordon::config;
 use kordon::model::{CloseReason, Timestamp};
 use kordon::policy::{OwnTopics, Settings, Snapshot};
 use kordon::telemetry::SPECS;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -123,6 +124,67 @@ fn every_key_that_the_configuration_takes_stands_in_the_readme() {
     let invented: Vec<&String> = told.iter().filter(|k| !taken.contains(*k)).collect();
     assert!(invented.is_empty(), "keys that the parser does not take: {invented:?}");
     assert!(taken.len() > 60, "{}", taken.len());
+}
+
+/// A small configuration, with a key set to a value.
+fn with(key: &str, value: &Value) -> config::Config {
+    let mut root = json!({
+        "version": 1, "instance": "p-1", "cluster": { "name": "c", "bootstrap": ["k:9092"] },
+        "listeners": [{ "name": "a", "bind": "127.0.0.1:19092", "brokers": { "ports": { "ids": "0-3" } },
+                        "identity": "fixed", "principal": "User:a" }],
+        "policy": { "file": "policy.yaml" }, "audit": { "rules": [{ "level": "merged" }] },
+    });
+    let (mut at, mut parts) = (&mut root, key.split('.').peekable());
+    while let Some(part) = parts.next() {
+        let slot = match part.strip_suffix("[]") {
+            Some(list) => &mut at[list][0],
+            None => &mut at[part],
+        };
+        match parts.peek() {
+            Some(_) if slot.is_null() => *slot = json!({}),
+            Some(_) => {}
+            None => *slot = value.clone(),
+        }
+        at = slot;
+    }
+    // JSON is YAML.
+    let text = root.to_string();
+    config::parse(&text, Path::new("kordon.yaml"), &|_| None).unwrap_or_else(|p| panic!("{key}: {p:#?}\n{text}"))
+}
+
+/// Keys whose default is said in words, or counts only beside another key.
+const IN_WORDS: &[&str] = &[
+    "instance",
+    "listeners[].advertise",
+    "listeners[].brokers.ports.start",
+    "listeners[].brokers.ports.advertise_start",
+    "listeners[].brokers.map",
+    "listeners[].brokers.map.N.advertise",
+    "listeners[].sasl.without_tls",
+    "cluster.own.sasl",
+    "audit.rules",
+    "audit.rules[].principals",
+    "audit.rules[].resources",
+    "audit.rules[].operations",
+    "audit.rules[].categories",
+    "audit.rules[].level",
+    "audit.rules[].topic",
+];
+
+#[test]
+fn the_defaults_of_the_readme_are_those_of_the_parser() {
+    let base = with("version", &json!(1));
+    let mut seen = 0;
+    for row in table("## kordon.yaml") {
+        let (key, default) = (row[0].trim_matches('`'), row[1].as_str());
+        if default.starts_with("required") || IN_WORDS.contains(&key) {
+            continue;
+        }
+        let value = serde_json::from_str(default).unwrap_or_else(|_| json!(default.trim_matches('`')));
+        assert_eq!(with(key, &value), base, "{key}: {default} is not the default");
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
 }
 
 #[test]
