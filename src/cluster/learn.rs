@@ -1,14 +1,23 @@
-//! What brokers tell of themselves beside Metadata: their features.
+//! What brokers tell of themselves beside Metadata: their features, and whether they create topics by themselves.
 
+use super::link::{Link, LinkError};
 use crate::enforce::topology::{Feature, Features};
 use crate::wire::schema::api_versions::request as versions_request;
 use crate::wire::schema::api_versions::response::{self, finalized_feature_key, supported_feature_key};
-use crate::wire::{ApiKey, Node};
+use crate::wire::schema::describe_configs::request::{self as configs_request, describe_configs_resource};
+use crate::wire::schema::describe_configs::response::{
+    self as configs_response, describe_configs_resource_result, describe_configs_result,
+};
+use crate::wire::{ApiKey, ErrorCode, Node, Value};
 use std::cmp::Ordering;
 
 /// ApiVersions up to here serves every broker of today; version 5 carries an expectation that a bootstrap address
 /// cannot have.
 pub(super) const API_VERSIONS: i16 = 4;
+
+/// A broker, as `ConfigResource.Type` counts.
+const BROKER: i8 = 4;
+const AUTO_CREATE: &str = "auto.create.topics.enable";
 
 /// The question what a broker serves.
 pub(super) fn api_versions() -> Node {
@@ -58,10 +67,54 @@ pub(super) fn take_newer(known: &mut Features, told: &Features) {
     }
 }
 
+/// What is asked now and then: it changes while connections stay.
+#[derive(Debug)]
+pub(super) struct Learned {
+    /// Whether the broker is known not to create topics by itself.
+    pub auto_create_off: bool,
+    /// Its features as they are now, if it tells.
+    pub features: Option<Features>,
+}
+
+/// Asks the broker of a connection. Nothing is learned from one that does not answer; one that may not or will not tell
+/// whether it creates topics is taken to do so, which is Kafka's default.
+pub(super) async fn learn(id: i32, link: Link) -> Option<Learned> {
+    let auto_create_off = match link.call(ApiKey::DESCRIBE_CONFIGS, &auto_create(id)).await {
+        Ok(answer) => says_off(&answer),
+        Err(LinkError::NotServed { .. } | LinkError::Nonsense { .. }) => false,
+        Err(LinkError::Closed(_) | LinkError::TimedOut { .. }) => return None,
+    };
+    let answer = link.call_at_most(ApiKey::API_VERSIONS, API_VERSIONS, &api_versions()).await.ok();
+    let told = answer.filter(|answer| ErrorCode(answer.i16(response::ERROR_CODE)) == ErrorCode::NONE);
+    Some(Learned { auto_create_off, features: told.as_ref().map(features) })
+}
+
+fn auto_create(broker: i32) -> Node {
+    let mut node = Node::request(ApiKey::DESCRIBE_CONFIGS);
+    let resource = node
+        .child(configs_request::RESOURCES)
+        .with(describe_configs_resource::RESOURCE_TYPE, BROKER)
+        .with(describe_configs_resource::RESOURCE_NAME, broker.to_string())
+        .with(describe_configs_resource::CONFIGURATION_KEYS, vec![Value::from(AUTO_CREATE)]);
+    node.push(configs_request::RESOURCES, resource);
+    node
+}
+
+fn says_off(answer: &Node) -> bool {
+    let told = |result: &&Node| ErrorCode(result.i16(describe_configs_result::ERROR_CODE)) == ErrorCode::NONE;
+    answer.nodes(configs_response::RESULTS).iter().filter(told).any(|result| {
+        result.nodes(describe_configs_result::CONFIGS).iter().any(|config| {
+            config.str(describe_configs_resource_result::NAME) == AUTO_CREATE
+                && config.opt_str(describe_configs_resource_result::VALUE) == Some("false")
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cluster::Cluster;
+    use crate::cluster::dial::Dialler;
     use crate::config::{self, HostPort};
     use crate::demo::broker::{Broker, Seen, Settings, Step};
     use crate::enforce::Topology;
@@ -131,6 +184,44 @@ mod tests {
         let cluster = follow(&broker);
         let topology = until(&cluster, |t| t.brokers.values().any(|b| !b.versions.is_empty())).await;
         assert_eq!(topology.features, told);
+    }
+
+    async fn broker(auto_create: bool, refuses: bool) -> Broker {
+        let script = move |seen: &Seen| match seen.key {
+            ApiKey::DESCRIBE_CONFIGS if refuses => Step::Answer(refusal()),
+            _ => Step::Serve,
+        };
+        let settings = Settings { auto_create, script: Some(Box::new(script)), ..Settings::default() };
+        Broker::start(settings).await.unwrap()
+    }
+
+    /// What a broker says to a principal that may not ask.
+    fn refusal() -> Node {
+        let mut node = Node::response(ApiKey::DESCRIBE_CONFIGS);
+        let result = node
+            .child(configs_response::RESULTS)
+            .with(describe_configs_result::ERROR_CODE, ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
+            .with(describe_configs_result::RESOURCE_TYPE, BROKER)
+            .with(describe_configs_result::RESOURCE_NAME, "1");
+        node.push(configs_response::RESULTS, result);
+        node
+    }
+
+    #[tokio::test]
+    async fn the_topology_tells_that_brokers_create_no_topics() {
+        let broker = broker(false, false).await;
+        until(&follow(&broker), |t| t.auto_create_off).await;
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_tell_creates_topics() {
+        for (auto_create, refuses, off) in [(false, false, true), (true, false, false), (false, true, false)] {
+            let broker = broker(auto_create, refuses).await;
+            let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
+            let upstream = Dialler::own(&config::Cluster::plain("c", vec![at.clone()])).dial(&at).await.unwrap();
+            let learned = learn(1, Link::new(upstream, Duration::from_secs(20))).await.unwrap();
+            assert_eq!(learned.auto_create_off, off, "auto-create {auto_create}, refuses {refuses}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Links;
 use super::dial::Dialler;
-use super::learn::{agreed, take_newer};
+use super::learn::{Learned, agreed, learn, take_newer};
 use super::link::Link;
 use crate::config::HostPort;
 use crate::enforce::topology::{Broker, Topology};
@@ -25,6 +25,8 @@ const PACE: Duration = Duration::from_millis(50);
 const IDS: usize = 1_000;
 /// From this version on Metadata finds topics by their id (KIP-516, Kafka 2.8 answers it from version 12 on).
 const BY_ID: i16 = 12;
+/// The least time between two questions for what hardly ever changes.
+const LEARN: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(3);
 
@@ -58,6 +60,9 @@ pub(super) struct Follower {
     /// The question under way: at most one.
     asking: JoinSet<Result<Node, String>>,
     asked_ids: bool,
+    /// The question beside Metadata that is under way: at most one.
+    learning: JoinSet<Option<Learned>>,
+    next_learn: Instant,
     served: Vec<oneshot::Sender<()>>,
     waiting: Vec<Want>,
     next_refresh: Instant,
@@ -84,6 +89,8 @@ impl Follower {
             update,
             asking: JoinSet::new(),
             asked_ids: false,
+            learning: JoinSet::new(),
+            next_learn: now,
             served: Vec::new(),
             waiting: Vec::new(),
             next_refresh: now,
@@ -106,6 +113,7 @@ impl Follower {
                 Some(answer) = self.asking.join_next() => {
                     self.answered(answer.unwrap_or_else(|e| Err(e.to_string())));
                 }
+                Some(learned) = self.learning.join_next() => self.learned(learned.ok().flatten()),
                 () = tokio::time::sleep_until(wake), if idle => {}
             }
         }
@@ -156,6 +164,9 @@ impl Follower {
                 }
                 topics(&mut next, &answer);
                 self.publish(next);
+                if !self.asked_ids {
+                    self.learn();
+                }
                 self.trouble.send_if_modified(|t| t.take().is_some());
             }
             Err(why) => {
@@ -236,6 +247,34 @@ impl Follower {
         drop(up);
         // What was finalized since the brokers were dialled.
         take_newer(&mut next.features, &known);
+        self.publish(next);
+        self.learn();
+    }
+
+    /// Asks a broker what Metadata does not tell, if it is time: the first of them, so that the answers of brokers that
+    /// differ do not take turns.
+    fn learn(&mut self) {
+        if !self.learning.is_empty() || Instant::now() < self.next_learn {
+            return;
+        }
+        let first = self.links.up().by_id.iter().min_by_key(|(id, _)| **id).map(|(id, link)| (*id, link.clone()));
+        if let Some((id, link)) = first {
+            self.next_learn = Instant::now() + LEARN;
+            self.learning.spawn(learn(id, link));
+        }
+    }
+
+    fn learned(&mut self, learned: Option<Learned>) {
+        let Some(learned) = learned else {
+            // With the next refresh, or the next broker that comes up.
+            self.next_learn = Instant::now();
+            return;
+        };
+        let mut next = Topology::clone(&self.publish.borrow());
+        next.auto_create_off = learned.auto_create_off;
+        if let Some(features) = learned.features {
+            (next.features.finalized, next.features.epoch) = (features.finalized, features.epoch);
+        }
         self.publish(next);
     }
 
