@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// What an event takes beside its text.
 const OVERHEAD: u64 = 256;
@@ -33,6 +33,8 @@ pub(super) struct Hub {
     pub metrics: Arc<Metrics>,
     pub written: Arc<Written>,
     queue: mpsc::UnboundedSender<Event>,
+    /// An event was sent that a request waits for.
+    pub urgent: Notify,
     /// Of events that no connection makes.
     own: Share,
     own_key: Arc<Key>,
@@ -79,6 +81,7 @@ impl Audit {
             room,
             metrics,
             queue,
+            urgent: Notify::new(),
         };
         (Self { hub: Arc::new(hub) }, events)
     }
@@ -112,8 +115,12 @@ impl Hub {
         let bytes = u64::try_from(value.capacity()).unwrap_or(u64::MAX).saturating_add(OVERHEAD);
         let Envelope { topic, key, id, kind, decided, at, durable } = with;
         let (charge, written) = (share.charge(bytes), Arc::clone(&self.written));
+        let urgent = durable.is_some();
         // The sink outlives every recorder but at the very end of a shutdown, whose deadline has passed then.
         let _ = self.queue.send(Event { topic, key, value, id, kind, decided, at, charge, durable, written });
+        if urgent {
+            self.urgent.notify_one();
+        }
     }
 
     pub(super) fn send_own(&self, value: Vec<u8>, id: EventId, kind: EventType, at: Timestamp) {

@@ -2,11 +2,12 @@
 
 use super::dial::{CLIENT_ID, Upstream, read_frame};
 use crate::enforce::topology::Features;
+use crate::session::Outbox;
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use tokio::task::AbortHandle;
 
 /// The longest answer to a request of ours: Metadata of a very large cluster.
 const ANSWER: usize = 256 << 20;
+
+/// Pieces of a request that are written at once.
+const SLICES: usize = 32;
 
 /// How many requests may stand unanswered.
 const AHEAD: usize = 32;
@@ -180,8 +184,13 @@ async fn run(stream: TcpStream, mut queue: mpsc::Receiver<Call>, end: watch::Sen
             if waiting.send((correlation, reply)).await.is_err() {
                 break;
             }
-            for chunk in frame.chunks() {
-                writes.write_all(chunk).await?;
+            let mut rest = Outbox::default();
+            rest.push_rope(frame);
+            while !rest.is_empty() {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let filled = rest.slices(&mut slices);
+                let n = writes.write_vectored(slices.get(..filled).unwrap_or_default()).await?;
+                rest.advance(n);
             }
         }
         Ok(())
