@@ -3,7 +3,7 @@
 use super::dial::{NotDialled, dial};
 use super::login::LoggedIn;
 use super::shared::{Door, Shared, drained};
-use super::socket::{flush, interest, poll, ready};
+use super::socket::{Socket, flush, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, Timestamp, TopicId};
@@ -13,17 +13,18 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt as _, Interest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// Room that a read is offered; more where a large request is arriving.
-const READ: usize = 64 * 1024;
 /// Bytes that may wait for the client before the broker is no longer read.
 const CLIENT_BACKLOG: usize = 256 * 1024;
 /// How long the last bytes of an ending connection may take to leave.
 const PARTING: Duration = Duration::from_secs(5);
+
+/// Longer than any connection lives.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Why and how a connection ended.
 pub(super) struct Ended {
@@ -49,13 +50,14 @@ pub(super) async fn serve(
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over),
         outputs: Outputs::default(),
-        client,
+        client: Socket::new(client),
         broker: None,
         shared,
         door,
         recorder,
         detail: None,
         heard: Instant::now(),
+        edges: Edges::default(),
     };
     let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
     let reason = link.run(dial, &mut worlds, durable).await;
@@ -66,14 +68,22 @@ pub(super) async fn serve(
 struct Link<'a> {
     machine: Machine,
     outputs: Outputs,
-    client: TcpStream,
-    broker: Option<TcpStream>,
+    client: Socket,
+    broker: Option<Socket>,
     shared: &'a Shared,
     door: &'a Door,
     recorder: &'a mut ConnectionRecorder,
     detail: Option<String>,
     /// When the client was last heard.
     heard: Instant,
+    edges: Edges,
+}
+
+/// When the clock alone makes work, as last seen, and when that is on the clock of timers.
+#[derive(Default)]
+struct Edges {
+    seen: [Option<Timestamp>; 2],
+    first: Option<Instant>,
 }
 
 type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + Send + 'a>>;
@@ -90,6 +100,12 @@ impl Link<'_> {
         let mut lookup: Option<Lookup<'_>> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
+        let stop = drain.clone();
+        // Kept from turn to turn: to arm a timer or to queue up for a notice costs more than to look whether it is there.
+        let mut stopping = pin!(drained(&mut drain));
+        let mut moving = pin!(moved(worlds.clone()));
+        let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
+        let mut rung = true;
         if let Some(reason) = self.input(Input::Tick) {
             return reason;
         }
@@ -100,6 +116,7 @@ impl Link<'_> {
             if let Some(reason) = self.machine.closing() {
                 return reason;
             }
+            draining |= stop.has_changed().unwrap_or(true);
             if draining && self.machine.is_idle() && self.machine.to_client.is_empty() {
                 return CloseReason::Drain;
             }
@@ -108,30 +125,42 @@ impl Link<'_> {
                 lookup = Some(Box::pin(shared.cluster.want(ids)));
             }
             let wants_room = std::mem::take(&mut self.outputs.wants_room);
+            // A timer that rings too early is set anew; most never ring.
             let deadline = self.deadline();
+            if std::mem::take(&mut rung) || deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+            let (reads_client, reads_broker) = (self.reads_client(), self.reads_broker());
+            let most = if reads_client { self.machine.client_room() } else { 0 };
+            if reads_broker {
+                self.machine.broker_room();
+            }
             let connected = self.broker.is_some();
+            let (client, broker) = (&mut self.client, self.broker.as_mut().map(|b| (&mut b.reads, &b.writes)));
+            let (from_broker, to_broker) = broker.unzip();
+            // Nothing is lost with a branch that is dropped: a read has taken its bytes or none, and the rest only wait.
             let input = tokio::select! {
                 biased;
-                changed = worlds.changed() => match changed {
-                    Ok(()) => Input::World(worlds.borrow_and_update().clone()),
-                    Err(_) => return CloseReason::Drain,
-                },
-                ready = self.client.ready(self.client_interest()), if self.client_active() => match ready {
-                    Ok(ready) if ready.is_readable() && self.reads_client() => match self.read_client() {
-                        Ok(input) => input,
-                        Err(reason) => return reason,
-                    },
-                    Ok(_) => Input::Tick,
+                got = read(Some(&mut client.reads), &mut self.machine.from_client, most), if reads_client => match got {
+                    Ok(0) => Input::ClientEnd,
+                    Ok(n) => {
+                        self.heard = Instant::now();
+                        self.door.metrics.received.inc_by(n as u64);
+                        Input::Client
+                    }
                     Err(_) => return CloseReason::ClientReset,
                 },
-                ready = ready(self.broker.as_ref(), self.broker_interest()), if self.broker_active() => match ready {
-                    Ok(ready) if ready.is_readable() && self.reads_broker() => self.read_broker(),
-                    Ok(_) => Input::Tick,
-                    Err(_) => Input::BrokerEnd,
-                },
+                got = read(from_broker, &mut self.machine.from_broker, usize::MAX), if connected && reads_broker => {
+                    match got {
+                        Ok(0) | Err(_) => Input::BrokerEnd,
+                        Ok(_) => Input::Broker,
+                    }
+                }
+                _ = client.writes.writable(), if !self.machine.to_client.is_empty() => Input::Tick,
+                () = writable(to_broker), if connected && !self.machine.to_broker.is_empty() => Input::Tick,
                 dialled = &mut dial, if !connected => match dialled {
                     Ok(stream) => {
-                        self.broker = Some(stream);
+                        self.broker = Some(Socket::new(stream));
                         Input::BrokerReady
                     }
                     Err(error) => {
@@ -148,15 +177,35 @@ impl Link<'_> {
                     Ok(()) => Input::Room,
                     Err(AuditFull) => return CloseReason::AuditFull,
                 },
-                () = tokio::time::sleep_until(deadline) => match self.overdue() {
-                    Some(reason) => return reason,
-                    None => Input::Tick,
-                },
-                () = drained(&mut drain), if !draining => {
+                worlds = &mut moving => {
+                    moving.set(moved(worlds));
+                    Input::Tick
+                }
+                () = &mut alarm => Input::Tick,
+                () = &mut stopping, if !draining => {
                     draining = true;
                     Input::Tick
                 }
             };
+            // Looked at in every turn: a socket that always has something would never let the timer be asked.
+            if alarm.is_elapsed() {
+                rung = true;
+                self.edges = Edges::default();
+                if let Some(reason) = self.overdue() {
+                    return reason;
+                }
+            }
+            // Whatever came, it is judged by what is in force now.
+            match worlds.has_changed() {
+                Ok(false) => {}
+                Ok(true) => {
+                    let world = worlds.borrow_and_update().clone();
+                    if let Some(reason) = self.input(Input::World(world)) {
+                        return reason;
+                    }
+                }
+                Err(_) => return CloseReason::Drain,
+            }
             if let Some(reason) = self.input(input) {
                 return reason;
             }
@@ -187,65 +236,22 @@ impl Link<'_> {
     }
 
     fn reads_client(&self) -> bool {
-        self.machine.wants_client() && self.machine.to_broker.len() <= self.door.limits.ahead_bytes
+        self.machine.wants_client()
     }
 
     fn reads_broker(&self) -> bool {
         self.machine.to_client.len() <= CLIENT_BACKLOG
     }
 
-    fn client_active(&self) -> bool {
-        self.reads_client() || !self.machine.to_client.is_empty()
-    }
-
-    fn broker_active(&self) -> bool {
-        self.broker.is_some() && (self.reads_broker() || !self.machine.to_broker.is_empty())
-    }
-
-    fn client_interest(&self) -> Interest {
-        interest(self.reads_client(), !self.machine.to_client.is_empty())
-    }
-
-    fn broker_interest(&self) -> Interest {
-        interest(self.reads_broker(), !self.machine.to_broker.is_empty())
-    }
-
-    fn read_client(&mut self) -> Result<Input, CloseReason> {
-        let buffer = &mut self.machine.from_client;
-        buffer.reserve(READ.max(buffer.len().min(MAX_READ)));
-        match self.client.try_read_buf(buffer) {
-            Ok(0) => Ok(Input::ClientEnd),
-            Ok(n) => {
-                self.heard = Instant::now();
-                self.door.metrics.received.inc_by(n as u64);
-                Ok(Input::Client)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Input::Tick),
-            Err(_) => Err(CloseReason::ClientReset),
-        }
-    }
-
-    fn read_broker(&mut self) -> Input {
-        let Some(broker) = &self.broker else { return Input::Tick };
-        let buffer = &mut self.machine.from_broker;
-        buffer.reserve(READ.max(buffer.len().min(MAX_READ)));
-        match broker.try_read_buf(buffer) {
-            Ok(0) => Input::BrokerEnd,
-            Ok(_) => Input::Broker,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Input::Tick,
-            Err(_) => Input::BrokerEnd,
-        }
-    }
-
     /// Writes what the sockets take.
     fn write(&mut self) -> Result<(), CloseReason> {
         if let Some(broker) = &self.broker
-            && flush(broker, &mut self.machine.to_broker).is_err()
+            && flush(broker.writes.as_ref(), &mut self.machine.to_broker).is_err()
         {
             self.detail = Some("the broker no longer reads".to_owned());
             return Err(CloseReason::UpstreamClosed);
         }
-        match flush(&self.client, &mut self.machine.to_client) {
+        match flush(self.client.writes.as_ref(), &mut self.machine.to_client) {
             Ok(n) => {
                 self.door.metrics.sent.inc_by(n as u64);
                 Ok(())
@@ -255,21 +261,30 @@ impl Link<'_> {
     }
 
     /// When something has to be looked at although nothing happens.
-    fn deadline(&self) -> Instant {
-        let times = &self.door.times;
-        let now = Instant::now();
-        let patience = if self.machine.in_frame() { times.frame } else { times.idle };
-        let mut deadline = self.heard.checked_add(patience).unwrap_or(now);
-        for edge in [self.machine.next_edge(), self.recorder.due()].into_iter().flatten() {
-            deadline = deadline.min(now + until(edge, self.shared.now()));
+    fn deadline(&mut self) -> Instant {
+        let seen = [self.machine.next_edge(), self.recorder.due()];
+        if seen != self.edges.seen {
+            let (now, at) = (Instant::now(), self.shared.now());
+            let first = seen.into_iter().flatten().map(|edge| now + until(edge, at)).min();
+            self.edges = Edges { seen, first };
         }
-        deadline.max(now)
+        let times = &self.door.times;
+        let patience = if self.awaits_rest() { times.frame } else { times.idle };
+        // Patience that is too long for the clock never ends.
+        let patience = self.heard.checked_add(patience);
+        let first = [patience, self.edges.first].into_iter().flatten().min();
+        first.unwrap_or_else(|| self.heard + FAR)
+    }
+
+    /// Whether a request has begun to arrive and more of it would be read.
+    fn awaits_rest(&self) -> bool {
+        self.machine.in_frame() && self.reads_client()
     }
 
     fn overdue(&mut self) -> Option<CloseReason> {
         self.recorder.flush(self.shared.now().wall);
         let times = &self.door.times;
-        if self.machine.in_frame() && self.reads_client() {
+        if self.awaits_rest() {
             return (self.heard.elapsed() >= times.frame).then_some(CloseReason::FrameTimeout);
         }
         let idle = self.machine.is_idle() && self.heard.elapsed() >= times.idle;
@@ -283,32 +298,25 @@ impl Link<'_> {
     /// Lets the last bytes leave: to the broker what was judged, to the client the answers that are due.
     async fn part(&mut self, _reason: CloseReason) {
         let parting = async {
-            if let Some(broker) = &mut self.broker {
+            if let Some(Socket { reads, writes }) = &mut self.broker {
                 while !self.machine.to_broker.is_empty() {
-                    broker.writable().await?;
-                    flush(broker, &mut self.machine.to_broker)?;
+                    writes.writable().await?;
+                    flush(writes.as_ref(), &mut self.machine.to_broker)?;
                 }
-                broker.shutdown().await?;
+                writes.shutdown().await?;
                 // Closing with unread answers would reset the connection, and with it requests the broker has not read.
                 let mut rest = [0u8; 4096];
-                loop {
-                    broker.readable().await?;
-                    match broker.try_read(&mut rest) {
-                        Ok(0) => break,
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+                while reads.read(&mut rest).await? > 0 {}
             }
             Ok::<(), io::Error>(())
         };
         let answers = async {
+            let writes = &mut self.client.writes;
             while !self.machine.to_client.is_empty() {
-                self.client.writable().await?;
-                flush(&self.client, &mut self.machine.to_client)?;
+                writes.writable().await?;
+                flush(writes.as_ref(), &mut self.machine.to_client)?;
             }
-            self.client.shutdown().await
+            writes.shutdown().await
         };
         // Best effort on both: either side may be gone.
         let _ = tokio::time::timeout(PARTING, answers).await;
@@ -316,8 +324,12 @@ impl Link<'_> {
     }
 }
 
-/// The most that is read at once, when a large frame is arriving.
-const MAX_READ: usize = 1024 * 1024;
+/// Ends when the world has changed, or will no longer.
+async fn moved(mut worlds: watch::Receiver<World>) -> watch::Receiver<World> {
+    // Who is told looks at its own receiver, which also knows when there will be no further world.
+    let _ = worlds.changed().await;
+    worlds
+}
 
 fn until(edge: Timestamp, now: Now) -> Duration {
     Duration::from_millis(u64::try_from(edge.millis_since(now.wall)).unwrap_or(0))

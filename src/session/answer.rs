@@ -96,6 +96,7 @@ impl Machine {
 
     /// Looks at the head of the next answer. `false`: more bytes are needed.
     fn begin_answer(&mut self, now: Now, recorder: &mut dyn Recorder, out: &mut Outputs) -> Result<bool, SessionError> {
+        self.gathering = 0;
         let Some(head) = self.from_broker.first_chunk::<HEAD>() else { return Ok(false) };
         let [_, _, _, _, c0, c1, c2, c3] = *head;
         let got = i32::from_be_bytes([c0, c1, c2, c3]);
@@ -123,6 +124,7 @@ impl Machine {
                     return Ok(false);
                 }
                 if !whole {
+                    self.gathering = SIZE_LEN + size;
                     return Ok(false);
                 }
                 let Some(slot) = self.inflight.pop_broker() else { return Ok(false) };

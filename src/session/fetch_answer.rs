@@ -36,6 +36,7 @@ impl Machine {
         let gathered = changes && size <= GATHERED;
         let needed = if gathered { size } else { (header + SESSION_HEAD).min(size) };
         if self.from_broker.len() < SIZE_LEN + needed {
+            self.gathering = SIZE_LEN + needed;
             return Ok(false);
         }
         let Some(slot) = self.inflight.pop_broker() else { return Ok(false) };

@@ -3,6 +3,7 @@
 use super::answer::Answering;
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
+use super::room::BROKER_BACKLOG;
 use crate::enforce::fetch::FetchSessions;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
@@ -150,6 +151,10 @@ pub struct Machine {
     admitted_by: Option<u64>,
     /// A request whose topic ids are being looked up.
     pub(super) held: Option<Bytes>,
+    /// The largest request that came whole, as far as memory is got ahead for the next.
+    pub(super) proven: usize,
+    /// How long the answer is that is being gathered, with its length field; 0 = none is.
+    pub(super) gathering: usize,
     pub(super) limits: Limits,
     pub(super) scan: Scan,
     pub(super) trail: Trail,
@@ -183,6 +188,8 @@ impl Machine {
             edge_known: false,
             admitted_by: None,
             held: None,
+            proven: 0,
+            gathering: 0,
             limits,
             scan: Scan::new(),
             trail: Trail::default(),
@@ -268,7 +275,11 @@ impl Machine {
 
     /// Whether more of the client's bytes are welcome: its next request is not there yet, and there is room for it.
     pub fn wants_client(&self) -> bool {
-        self.closing.is_none() && !self.client_ended && !self.last_words && !self.has_request()
+        self.closing.is_none()
+            && !self.client_ended
+            && !self.last_words
+            && self.to_broker.len() < BROKER_BACKLOG
+            && !self.has_request()
     }
 
     /// The next instant at which a right begins or ends: time to say [`Input::Tick`].

@@ -12,6 +12,8 @@ mod login;
 mod machine;
 mod outbox;
 mod request;
+mod room;
+mod spare;
 
 pub use inflight::Finished;
 pub use login::{Login, LoginStep};

@@ -1,5 +1,6 @@
 //! Bytes on their way out, as the slices they arrived in.
 
+use super::spare;
 use crate::wire::Rope;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -57,7 +58,9 @@ impl Outbox {
                 return;
             }
             written -= chunk.len();
-            self.chunks.pop_front();
+            if let Some(gone) = self.chunks.pop_front() {
+                spare::give(gone);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::inflight::{Finished, Slot, Turn};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
+use super::room::BROKER_BACKLOG;
 use crate::enforce::quirks;
 use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
@@ -28,9 +29,9 @@ pub(super) struct Judged {
 }
 
 /// What stands at the front of the client's bytes.
-enum Front {
-    /// Not a whole request; this many bytes are missing, as far as can be seen.
-    Partial(usize),
+pub(super) enum Front {
+    /// Not a whole request; this many bytes are missing, once its size is there.
+    Partial { missing: Option<usize> },
     /// A whole request of this size.
     Whole(usize),
     /// Not a request.
@@ -53,10 +54,7 @@ impl Machine {
                 true => None,
                 false => match self.front() {
                     Front::Whole(size) => Some(size),
-                    Front::Partial(missing) => {
-                        self.from_client.reserve(missing.min(READ_AHEAD));
-                        return Ok(());
-                    }
+                    Front::Partial { .. } => return Ok(()),
                     Front::Bad(error) => {
                         self.refuse(close_reason(&error), error.to_string(), now, out);
                         return Ok(());
@@ -71,7 +69,11 @@ impl Machine {
                 return Ok(());
             }
             let frame = match frame {
-                Some(size) => self.from_client.split_to(LENGTH + size).freeze(),
+                Some(size) => {
+                    let frame = self.from_client.split_to(LENGTH + size).freeze();
+                    self.took(frame.len());
+                    frame
+                }
                 None => match self.held.take() {
                     Some(frame) => frame,
                     None => return Ok(()),
@@ -97,11 +99,11 @@ impl Machine {
         }
     }
 
-    fn front(&self) -> Front {
+    pub(super) fn front(&self) -> Front {
         match request_size(&self.from_client, self.limits.frame) {
             Ok(Some(size)) if self.from_client.len() >= LENGTH + size => Front::Whole(size),
-            Ok(Some(size)) => Front::Partial(LENGTH + size - self.from_client.len()),
-            Ok(None) => Front::Partial(READ_AHEAD),
+            Ok(Some(size)) => Front::Partial { missing: Some(LENGTH + size - self.from_client.len()) },
+            Ok(None) => Front::Partial { missing: None },
             Err(error) => Front::Bad(error),
         }
     }
@@ -112,7 +114,7 @@ impl Machine {
             && self.inflight.len() < self.limits.in_flight
             && requests < self.limits.ahead_requests
             && (requests == 0 || bytes < self.limits.ahead_bytes)
-            && self.to_broker.len() < self.limits.ahead_bytes
+            && self.to_broker.len() < BROKER_BACKLOG.min(self.limits.ahead_bytes)
     }
 
     fn take_request(
@@ -370,10 +372,6 @@ impl Machine {
         }
     }
 }
-
-/// How much is read at once where the size of what comes is not known, and how far memory is got ahead of the bytes of a
-/// large request: its announced size alone never sizes an allocation.
-const READ_AHEAD: usize = 64 * 1024;
 
 /// For which reason a connection ends whose bytes do not begin a frame.
 pub fn close_reason(error: &FrameError) -> CloseReason {
