@@ -7,6 +7,7 @@
 //! cargo bench --bench throughput -- --self-check      a second relay in the proxy's place: prints 1.0 ± its spread
 //! cargo bench --bench throughput -- --broker demo     before the embedded broker: less noise, no Java
 //! cargo bench --bench throughput -- --workload each --rounds 11 --relay-buffer 8192
+//! cargo bench --bench throughput -- --before PATH     with another binary of the proxy in the same rounds
 //! ```
 //!
 //! A round gives the same work to every hop, in an order that turns from round to round. Wall time is told as well, but
@@ -54,6 +55,7 @@ struct Args {
     demo: bool,
     workloads: Vec<Workload>,
     relay_buffer: usize,
+    before: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         demo: false,
         workloads: Workload::ALL.to_vec(),
         relay_buffer: 64 * 1024,
+        before: None,
     };
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("`{word}` needs a value"));
@@ -79,9 +82,10 @@ fn main() -> ExitCode {
             "--workload" => args.workloads = vec![Workload::named(&value())],
             "--rounds" => args.rounds = value().parse().expect("a number of rounds"),
             "--amount" => args.amount = value().parse().expect("percent"),
+            "--before" => args.before = Some(value()),
             "--relay-buffer" => args.relay_buffer = value().parse().expect("bytes"),
             other => panic!(
-                "`{other}` is not known: --quick --self-check --broker --workload --rounds --amount --relay-buffer"
+                "`{other}` is not known: --quick --self-check --broker --workload --rounds --amount --relay-buffer --before"
             ),
         }
     }
@@ -93,9 +97,10 @@ fn run(args: &Args) -> ExitCode {
     let relay = Hop::relay("relay", &upstream, args.relay_buffer);
     let tested = match args.self_check {
         true => Hop::relay("relay2", &upstream, args.relay_buffer),
-        false => Hop::proxy("proxy", &upstream),
+        false => Hop::proxy("proxy", &upstream, env!("CARGO_BIN_EXE_kordon")),
     };
-    let hops = [relay, tested, Hop::direct(&upstream)];
+    let mut hops = vec![relay, tested, Hop::direct(&upstream)];
+    hops.extend(args.before.as_deref().map(|binary| Hop::proxy("before", &upstream, binary)));
     let mut table = Table::new(&upstream.name, hops[1].name);
     let mut fair = true;
     for workload in &args.workloads {

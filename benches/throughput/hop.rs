@@ -87,14 +87,14 @@ impl Hop {
     }
 
     /// The proxy, with a policy of 300 rules and its usual audit: every decision but polling is an event.
-    pub fn proxy(name: &'static str, upstream: &Upstream) -> Self {
-        let dir = scratch("proxy");
-        let audit = "kordon.audit";
-        create_topic(upstream, audit, 6);
+    pub fn proxy(name: &'static str, upstream: &Upstream, binary: &str) -> Self {
+        let dir = scratch(name);
+        let audit = format!("kordon.audit.{name}");
+        create_topic(upstream, &audit, 6);
         let first = ports::block(8);
         let (admin, node) = (first + 7, upstream.node);
         let config = format!(
-            "version: 1\ninstance: bench\ncluster: {{ name: bench, bootstrap: [\"{}\"] }}\nlisteners:\n  \
+            "version: 1\ninstance: {name}\ncluster: {{ name: bench, bootstrap: [\"{}\"] }}\nlisteners:\n  \
              - name: bench\n    bind: \"127.0.0.1:{first}\"\n    brokers: {{ ports: {{ start: {}, ids: {node} }} }}\n    \
              identity: fixed\n    principal: \"User:bench\"\npolicy: {{ file: policy.yaml }}\n\
              audit: {{ topic: {audit} }}\nmetrics: {{ bind: \"127.0.0.1:{admin}\" }}\n",
@@ -103,9 +103,9 @@ impl Hop {
         );
         std::fs::write(dir.join("kordon.yaml"), config).expect("configuration");
         std::fs::write(dir.join("policy.yaml"), policy()).expect("policy");
-        let log = log_file("bench-proxy.log");
+        let log = log_file(&format!("bench-{name}.log"));
         let out = File::create(&log).expect("log of the proxy");
-        let mut command = process::command(env!("CARGO_BIN_EXE_kordon"));
+        let mut command = process::command(binary);
         command
             .args(["run", "--config"])
             .arg(dir.join("kordon.yaml"))
@@ -121,7 +121,7 @@ impl Hop {
                 other => Err(format!("{other:?}\n{}", process::tail(&log, 20))),
             }
         });
-        println!("the proxy is process {}", child.id());
+        println!("{name} is process {}", child.id());
         Self { name, address: format!("127.0.0.1:{}", first + 1), child: Some(child) }
     }
 

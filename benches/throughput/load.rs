@@ -162,9 +162,9 @@ impl Job {
         to.set_nodelay(true).expect("nodelay");
         to.set_read_timeout(Some(Duration::from_secs(30))).expect("timeout");
         let mut from = BufReader::with_capacity(256 * 1024, to.try_clone().expect("the other half"));
-        let mut sent = 0;
+        let mut sent = 0_i32;
         let mut send = || {
-            frame[CORRELATION].copy_from_slice(&(sent as i32).to_be_bytes());
+            frame[CORRELATION].copy_from_slice(&sent.to_be_bytes());
             to.write_all(&frame).expect("a request is taken");
             sent += 1;
         };

@@ -87,6 +87,13 @@ impl Table {
             ratio(tested, "relay", &wall),
             ratio(tested, "direct", &wall)
         );
+        if !of("before", &cost).is_empty() {
+            let both = ratio(tested, "before", &|run| run.cpu);
+            println!(
+                "{name}:   CPU of before / relay {}, {tested} / before {both}",
+                ratio("before", "relay", &|run| run.cpu)
+            );
+        }
         cpu
     }
 
