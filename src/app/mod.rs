@@ -124,6 +124,7 @@ impl App {
             open: AtomicUsize::new(0),
             most: config.limits.connections.bound(open_files()),
             most_per_address: config.limits.connections_per_address,
+            memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
             users: users_in_force,
             failures: Failures::default(),
             checks: net::checks(),

@@ -2,6 +2,7 @@
 
 use super::dial::{NotDialled, dial};
 use super::login::LoggedIn;
+use super::memory::Held;
 use super::shared::{Door, Shared, drained};
 use super::socket::{Socket, flush, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
@@ -58,6 +59,7 @@ pub(super) async fn serve(
         detail: None,
         heard: Instant::now(),
         edges: Edges::default(),
+        held: None,
     };
     let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
     let reason = link.run(dial, &mut worlds, durable).await;
@@ -77,6 +79,8 @@ struct Link<'a> {
     /// When the client was last heard.
     heard: Instant,
     edges: Edges,
+    /// The share of `limits.request_memory` that its large requests have.
+    held: Option<Held>,
 }
 
 /// When the clock alone makes work, as last seen, and when that is on the clock of timers.
@@ -86,6 +90,7 @@ struct Edges {
     first: Option<Instant>,
 }
 
+type Asking = Pin<Box<dyn Future<Output = Held> + Send>>;
 type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + Send + 'a>>;
 
 impl Link<'_> {
@@ -98,6 +103,7 @@ impl Link<'_> {
         let mut dial = pin!(dial);
         let shared = self.shared;
         let mut lookup: Option<Lookup<'_>> = None;
+        let mut asking: Option<Asking> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
         let stop = drain.clone();
@@ -123,6 +129,9 @@ impl Link<'_> {
             if lookup.is_none() && !self.outputs.lookups.is_empty() {
                 let ids: Vec<TopicId> = std::mem::take(&mut self.outputs.lookups);
                 lookup = Some(Box::pin(shared.cluster.want(ids)));
+            }
+            if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {
+                asking = Some(Box::pin(shared.memory.hold(bytes)));
             }
             let wants_room = std::mem::take(&mut self.outputs.wants_room);
             // A timer that rings too early is set anew; most never ring.
@@ -171,6 +180,13 @@ impl Link<'_> {
                 topology = poll(&mut lookup), if lookup.is_some() => {
                     lookup = None;
                     Input::LookedUp(topology)
+                }
+                held = poll(&mut asking), if asking.is_some() => {
+                    asking = None;
+                    self.held = Some(held);
+                    // The client was kept waiting, not the other way round.
+                    self.heard = Instant::now();
+                    Input::Tick
                 }
                 Some(token) = durable.recv() => Input::Durable(token),
                 room = self.recorder.room(), if wants_room => match room {
@@ -236,7 +252,28 @@ impl Link<'_> {
     }
 
     fn reads_client(&self) -> bool {
-        self.machine.wants_client()
+        self.machine.wants_client() && self.lacks_memory().is_none()
+    }
+
+    /// The size of an arriving request that needs a larger share of the memory than this connection has.
+    fn lacks_memory(&self) -> Option<usize> {
+        let held = self.held.as_ref().map_or(0, Held::bytes);
+        self.machine.large_request().filter(|size| *size > held)
+    }
+
+    /// Gives the share back that is no longer needed; the bytes to ask for, if a request needs them. Who holds something
+    /// does not ask for more: two who did could wait for each other.
+    fn memory_to_ask_for(&mut self) -> Option<usize> {
+        let lacks = self.lacks_memory();
+        if self.held.is_some() {
+            let needed =
+                if lacks.is_some() { !self.machine.to_broker.is_empty() } else { self.machine.holds_request() };
+            if needed {
+                return None;
+            }
+            self.held = None;
+        }
+        lacks
     }
 
     fn reads_broker(&self) -> bool {

@@ -4,9 +4,11 @@ mod connection;
 mod dial;
 mod listener;
 mod login;
+mod memory;
 mod shared;
 mod socket;
 
 pub use listener::{BindError, Bound, bind};
 pub use login::{Failures, LoginLimits, UsersInForce, checks};
+pub use memory::RequestMemory;
 pub use shared::{Shared, Times};

@@ -1,6 +1,7 @@
 //! What connections share.
 
 use super::login::{Failures, LoginLimits, UsersInForce};
+use super::memory::RequestMemory;
 use crate::audit::Audit;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub most: usize,
     /// The most client connections from one address.
     pub most_per_address: Option<u32>,
+    /// What large requests may take in all.
+    pub memory: RequestMemory,
     /// The users that logins are checked against.
     pub users: UsersInForce,
     /// How often logins failed lately.

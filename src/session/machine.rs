@@ -297,6 +297,11 @@ impl Machine {
         self.subject.get()
     }
 
+    /// Whether a judged request waits for something before it is written.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.wait, Wait::Topics | Wait::Durable(..))
+    }
+
     pub(super) fn close(&mut self, reason: CloseReason) {
         self.closing.get_or_insert(reason);
     }

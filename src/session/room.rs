@@ -42,6 +42,21 @@ impl Machine {
         room
     }
 
+    /// The size of the request that is arriving, once it is known and larger than what is read without asking.
+    pub fn large_request(&self) -> Option<usize> {
+        match self.front() {
+            Front::Partial { missing: Some(missing) } => {
+                Some(self.from_client.len() + missing).filter(|size| *size > LARGE)
+            }
+            Front::Partial { missing: None } | Front::Whole(_) | Front::Bad(_) => None,
+        }
+    }
+
+    /// Whether bytes of a request are held: arriving, waiting, or on their way to the broker.
+    pub fn holds_request(&self) -> bool {
+        self.has_request() || self.large_request().is_some() || !self.to_broker.is_empty() || self.is_waiting()
+    }
+
     /// Notes that a request of this size was taken whole.
     pub(super) fn took(&mut self, size: usize) {
         if size > LARGE {

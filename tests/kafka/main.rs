@@ -26,6 +26,8 @@ mod clients;
 mod fetch_sessions;
 mod harness;
 mod hostile;
+mod limits;
 mod memory;
+mod refusals;
 mod reload;
 mod transactions;

@@ -1,0 +1,153 @@
+//! Refusals compared with those of a broker that authorizes: the same requests, from a user without any right, to Kafka
+//! with its `StandardAuthorizer` and to the rules under an empty policy.
+
+use kordon::enforce::fetch::FetchSessions;
+use kordon::enforce::table::{Row, TABLE};
+use kordon::enforce::{Context, Judge, Request, Routes, Topology, Trail, Verdict};
+use kordon::model::{Connection, Host, Principal, Subject, Timestamp, TopicId};
+use kordon::policy::{OwnTopics, Settings, Snapshot};
+use kordon::wire::header::request_header;
+use kordon::wire::message::{decode_response, request_frame, response_frame};
+use kordon::wire::schema::{Kind, StructDef, api_versions, delete_topics, sasl_authenticate, sasl_handshake};
+use kordon::wire::{ApiKey, ErrorCode, Node, Scan, Value, Versions, api};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER};
+use crate::support::needs;
+use crate::support::raw::Raw;
+
+/// Where ours differs by design, and why.
+const WAIVED: &[(ApiKey, &str)] = &[(ApiKey::CREATE_DELEGATION_TOKEN, "tokens are off for everybody (threat 2)")];
+
+/// A request with every field filled: strings hold the name of their field, arrays have one element.
+fn sample(def: &'static StructDef) -> Node {
+    let mut node = Node::new(def);
+    for (field, of) in def.fields() {
+        let value = match &of.kind {
+            Kind::Struct(inner) => Value::from(sample(inner)),
+            Kind::Array(Kind::Struct(inner)) => Value::from(vec![sample(inner)]),
+            Kind::Array(Kind::Str) => Value::from(vec!["one", "two"]),
+            Kind::Array(Kind::Uuid) => Value::from(vec![TopicId([1; 16])]),
+            Kind::Array(_) => Value::from(vec![0i32, 4]),
+            Kind::Str => Value::from(of.name),
+            Kind::Uuid => Value::Uuid(TopicId([3; 16])),
+            Kind::Bytes => Value::Bytes(bytes::Bytes::from_static(b"xyz")),
+            Kind::I32 if of.name.ends_with("imeoutMs") => Value::Int(30_000),
+            Kind::I8 | Kind::I16 | Kind::I32 | Kind::I64 => Value::Int(3),
+            Kind::Bool | Kind::F64 | Kind::Records | Kind::U16 | Kind::U32 => continue,
+        };
+        node.set(field, value);
+    }
+    node
+}
+
+/// What the rule answers to `User:kordon` under a policy without a single allow; none where it does not answer itself.
+fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
+    let settings = Settings { own_topics: OwnTopics { state: None, audit: Vec::new() }, now: Timestamp(0) };
+    let policy = b"version: 1\ndefault: deny\nend: true\n";
+    let snapshot = Snapshot::load(policy, "policy.yaml", &settings).unwrap().snapshot;
+    let subject = Subject { principal: Principal::user(SASL_USER), groups: [].into(), may_be_super: false };
+    let connection = Connection {
+        session_id: "s-1".into(),
+        listener: "test".into(),
+        host: Host::new([127, 0, 0, 1].into()),
+        port: 1,
+        mechanism: "SASL_PLAINTEXT/PLAIN".into(),
+        broker: Some(1),
+    };
+    let (topology, routes) = (Topology::default(), Routes::default());
+    let cx = Context {
+        snapshot: &snapshot,
+        subject: &subject,
+        connection: &connection,
+        topology: &topology,
+        routes: &routes,
+        now: Timestamp(0),
+    };
+    let frame = request_frame(row.key, version, 1, None, request).into_bytes().slice(4..);
+    let header = request_header(&frame).unwrap();
+    let body = frame.slice(header.len..);
+    let mut scan = Scan::new();
+    let view = scan.read(api(row.key).unwrap().request, version, &body).unwrap();
+    let (mut sessions, mut trail, mut unmapped) = (FetchSessions::default(), Trail::default(), Vec::new());
+    let mut judge = Judge::new(cx, row.key, &mut sessions, &mut trail, &mut unmapped, true);
+    match row.rule.judge(&Request { header: &header, view, body: &body }, &mut judge).unwrap() {
+        Verdict::Answer(node) => {
+            let frame = response_frame(row.key, version, 1, &node).into_bytes().slice(4..);
+            Some(decode_response(row.key, version, &frame).unwrap().1)
+        }
+        _ => None,
+    }
+}
+
+/// An answer without what cannot be compared: Kafka shuffles the results of DeleteTopics, and where a check of the cluster
+/// throws, its text is a dump of its request object instead of the error's own (kafka-authorization 1.0.4, 1.0.9).
+fn plain(answer: &Node) -> String {
+    const DUMP: (&str, &str) = ("Request Request(processor=", " permission.");
+    let mut answer = answer.clone();
+    if std::ptr::eq(answer.def(), &delete_topics::response::THIS) {
+        answer.nodes_mut(delete_topics::response::RESPONSES).sort_by_key(|node| format!("{node:?}"));
+    }
+    let mut text = format!("{answer:?}");
+    while let Some(from) = text.find(DUMP.0) {
+        let to = from + text[from..].find(DUMP.1).expect("the end of the dump") + DUMP.1.len();
+        text.replace_range(from..to, ErrorCode::CLUSTER_AUTHORIZATION_FAILED.message());
+    }
+    text
+}
+
+fn login(address: &str) -> Raw {
+    let mut raw = Raw::connect(address);
+    let handshake = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "PLAIN");
+    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake);
+    let secret = bytes::Bytes::from(format!("\0{SASL_USER}\0{SASL_PASSWORD}"));
+    let authenticate = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, secret);
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &authenticate);
+    assert_eq!(answer.int(sasl_authenticate::response::ERROR_CODE), 0, "{answer:?}");
+    raw
+}
+
+fn served(raw: &mut Raw) -> BTreeMap<ApiKey, Versions> {
+    use api_versions::response::{API_KEYS, api_version as entry};
+    let request = Node::request(ApiKey::API_VERSIONS)
+        .with(api_versions::request::CLIENT_SOFTWARE_NAME, "test")
+        .with(api_versions::request::CLIENT_SOFTWARE_VERSION, "1");
+    let answer = raw.ask(ApiKey::API_VERSIONS, 3, &request);
+    let range = |e: &Node| {
+        (ApiKey(e.i16(entry::API_KEY)), Versions { min: e.i16(entry::MIN_VERSION), max: e.i16(entry::MAX_VERSION) })
+    };
+    answer.nodes(API_KEYS).iter().map(range).collect()
+}
+
+#[test]
+fn refusals_are_those_of_a_broker_that_authorizes() {
+    needs!(Java);
+    // One broker: who is refused is not told by the number of brokers. It is its own, because it authorizes.
+    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
+    let properties = vec![("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS".to_owned())];
+    let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
+    let address = format!("127.0.0.1:{}", cluster.node(1).sasl);
+    let served = served(&mut login(&address));
+    let (mut compared, mut differences) = (BTreeSet::new(), Vec::new());
+    for row in TABLE.iter().filter(|row| row.key != ApiKey::API_VERSIONS) {
+        let Some(theirs) = served.get(&row.key) else { continue };
+        let both = row.versions.intersect(*theirs);
+        for version in both.min..=both.max {
+            let request = sample(api(row.key).unwrap().request.root);
+            let Some(ours) = ours(row, version, &request) else { continue };
+            let mut raw = login(&address);
+            raw.send(row.key, version, &request);
+            let theirs = match raw.read_frame() {
+                Ok(Some(frame)) => plain(&decode_response(row.key, version, &frame).unwrap().1),
+                end => format!("{end:?}"),
+            };
+            compared.insert(row.key);
+            let ours = plain(&ours);
+            if ours != theirs && !WAIVED.iter().any(|(key, _)| *key == row.key) {
+                differences.push(format!("{} v{version}\n  ours   {ours}\n  theirs {theirs}", row.key.name()));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(compared.len() > 50, "{compared:?}");
+}
