@@ -27,7 +27,7 @@ use crate::yaml::Problem;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
@@ -124,6 +124,7 @@ impl App {
             open: AtomicUsize::new(0),
             most: config.limits.connections.bound(open_files()),
             most_per_address: config.limits.connections_per_address,
+            by_address: Mutex::default(),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
             users: users_in_force,
             failures: Failures::default(),

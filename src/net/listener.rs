@@ -121,7 +121,6 @@ impl Bound {
             },
             metrics: shared.metrics.listener(&self.config.name),
             unmapped: Mutex::default(),
-            by_address: Mutex::default(),
         });
         let mut acceptors = JoinSet::new();
         for (broker, port) in self.ports {
@@ -223,7 +222,7 @@ impl Seat {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let mut by_address = door.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(ip).or_insert(0);
         if shared.most_per_address.is_some_and(|most| *count >= most) {
             shared.open.fetch_sub(1, Ordering::Relaxed);
@@ -240,7 +239,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Ordering::Relaxed);
         self.door.metrics.connections.dec();
-        let mut by_address = self.door.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         release(&mut by_address, self.ip);
     }
 }

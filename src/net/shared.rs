@@ -36,6 +36,8 @@ pub struct Shared {
     pub most: usize,
     /// The most client connections from one address.
     pub most_per_address: Option<u32>,
+    /// Open connections by client address.
+    pub by_address: Mutex<HashMap<IpAddr, u32>>,
     /// What large requests may take in all.
     pub memory: RequestMemory,
     /// The users that logins are checked against.
@@ -85,8 +87,6 @@ pub(super) struct Door {
     pub(super) metrics: ListenerMetrics,
     /// Brokers that were found to have no address here.
     pub(super) unmapped: Mutex<HashSet<i32>>,
-    /// Open connections by client address.
-    pub(super) by_address: Mutex<HashMap<IpAddr, u32>>,
 }
 
 impl Door {
