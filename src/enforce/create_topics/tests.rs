@@ -38,7 +38,9 @@ fn created(names: &[&str]) -> Node {
 }
 
 /// Name, error, text, partitions, replicas, configs, error of the configs.
-fn told(answer: &Node) -> Vec<(String, i64, Option<String>, i64, i64, usize, i64)> {
+type Told = (String, i64, Option<String>, i64, i64, usize, i64);
+
+fn told(answer: &Node) -> Vec<Told> {
     let one = |t: &Node| {
         (
             t.str(res_topic::NAME).to_owned(),
@@ -53,7 +55,7 @@ fn told(answer: &Node) -> Vec<(String, i64, Option<String>, i64, i64, usize, i64
     answer.nodes(res::TOPICS).iter().map(one).collect()
 }
 
-fn refused(name: &str, error: i64, message: &str) -> (String, i64, Option<String>, i64, i64, usize, i64) {
+fn refused(name: &str, error: i64, message: &str) -> Told {
     (name.to_owned(), error, Some(message.to_owned()), -1, -1, 0, 0)
 }
 
