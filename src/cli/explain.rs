@@ -112,8 +112,8 @@ impl Explain {
     /// The operation with API and form, for a type of resource.
     fn asked(&self, kind: ResourceType) -> Result<Asked, String> {
         let mut asked = if let Some(operation) = Operation::from_name(&self.operation) {
-            if !Operation::supported_by(kind).contains(operation) {
-                let known: Vec<&str> = Operation::supported_by(kind).iter().map(Operation::name).collect();
+            if !Operation::asked_on(kind).contains(operation) {
+                let known: Vec<&str> = Operation::asked_on(kind).iter().map(Operation::name).collect();
                 let kind = kind.policy_word();
                 return Err(format!("operation `{operation}` means nothing on a {kind}: ask for {}", known.join(", ")));
             }
@@ -202,7 +202,7 @@ fn usual_api(kind: ResourceType, operation: Operation) -> ApiKey {
         (ResourceType::Topic, O::Read) => ApiKey::FETCH,
         (ResourceType::Topic, O::Write) => ApiKey::PRODUCE,
         (ResourceType::Topic | ResourceType::Cluster, O::Create) => ApiKey::CREATE_TOPICS,
-        (ResourceType::Topic, O::Delete) => ApiKey::DELETE_TOPICS,
+        (ResourceType::Topic | ResourceType::Cluster, O::Delete) => ApiKey::DELETE_TOPICS,
         (ResourceType::Topic, O::Alter) => ApiKey::CREATE_PARTITIONS,
         (ResourceType::Topic, _) if operation == O::Describe => ApiKey::METADATA,
         (ResourceType::Group, O::Read) => ApiKey::JOIN_GROUP,

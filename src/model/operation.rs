@@ -143,6 +143,20 @@ impl Operation {
             ResourceType::User => none.with(O::CreateTokens).with(O::DescribeTokens),
         }
     }
+
+    /// The operations that an ACL on a type of resource can give something by, without `All`: besides what is supported,
+    /// DELETE on the cluster, which Kafka's tool does not know and its brokers honour: it deletes any topic.
+    pub const fn asked_on(resource: ResourceType) -> OperationSet {
+        let supported = Self::supported_by(resource);
+        match resource {
+            ResourceType::Cluster => supported.with(Self::Delete),
+            ResourceType::Topic
+            | ResourceType::Group
+            | ResourceType::TransactionalId
+            | ResourceType::DelegationToken
+            | ResourceType::User => supported,
+        }
+    }
 }
 
 impl fmt::Display for Operation {

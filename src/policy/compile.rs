@@ -11,7 +11,7 @@ use super::rights::{Bits, Rights};
 use super::roles::{Role, RoleRule, Roles, short};
 use super::snapshot::{Fixed, Limits, Rule, Settings, Snapshot, Source};
 use super::who::{Directory, Standing};
-use crate::model::{ResourceType, Revision, Timestamp};
+use crate::model::{Operation, ResourceType, Revision, Timestamp};
 use crate::wire::ApiKey;
 use crate::yaml::{self, Place, Problem, Report, did_you_mean};
 use ahash::{HashMap, HashMapExt as _};
@@ -332,10 +332,18 @@ impl Compiler<'_> {
         let deny = effect == Effect::Deny;
         let quarantine = deny && source == Source::Grant;
         for kind in rights.kinds() {
-            let written = rights.on(kind);
-            let bits: Bits = if deny { written.held_back_by_deny() } else { written.implied_by_allow() };
-            let entry = Entry { rule, deny, bits, written };
-            for pattern in targets.iter().filter_map(|t| t.on(kind)) {
+            for target in targets {
+                let Some(pattern) = target.on(kind) else { continue };
+                // On the cluster it deletes any topic, also one that a deny names: who writes `*` must not get that
+                // without having said so. `All` has it, and a deny means all that it says.
+                let unsaid = !deny && kind == ResourceType::Cluster && *target == Target::Everything;
+                let beyond = if unsaid { Bits::kafka(Operation::Delete) } else { Bits::NONE };
+                let written = rights.on(kind).without(beyond);
+                let bits: Bits = if deny { written.held_back_by_deny() } else { written.implied_by_allow() };
+                if bits.is_empty() {
+                    continue;
+                }
+                let entry = Entry { rule, deny, bits, written };
                 for p in &def.principals {
                     let identity = self.directory.number(&p.value);
                     let builder = if quarantine { &mut self.quarantines } else { &mut self.index };

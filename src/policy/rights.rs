@@ -214,6 +214,11 @@ impl Bits {
         Self(self.0 | other.0)
     }
 
+    /// Those that are not in the other set.
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether they have an operation in common.
     pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -336,7 +341,7 @@ impl Rights {
     pub(super) fn of_kafka(op: Operation) -> Self {
         let mut rights = Self::default();
         for kind in ResourceType::EVERY {
-            if op == Operation::All || Operation::supported_by(kind).contains(op) {
+            if op == Operation::All || Operation::asked_on(kind).contains(op) {
                 rights.add(kind, Bits::kafka(op));
             }
         }

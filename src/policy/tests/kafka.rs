@@ -3,6 +3,7 @@
 use super::{acls, load, who};
 use crate::model::Operation as O;
 use crate::policy::ReasonCode;
+use crate::wire::ApiKey;
 
 fn allowed(default: &str, lines: &[&str], principal: &str, op: O, topic: &str) -> bool {
     who(principal).topic(&acls(default, lines), op, topic).is_allowed()
@@ -181,4 +182,20 @@ fn decisions_among_many_acls() {
         ReasonCode::ExplicitDeny,
         "t155 is 22*7+1, t15 denies u0"
     );
+}
+
+/// kafka-acls.sh does not create it, the AdminClient does, and brokers ask for it in DeleteTopics.
+#[test]
+fn delete_on_the_cluster_can_be_given_and_star_alone_does_not_give_it() {
+    let given = |rule: &str| {
+        let policy = load(&format!("version: 1\nacls:\n  - {rule}\nend: true\n"));
+        who("User:a").api(ApiKey::DELETE_TOPICS).cluster(&policy, O::Delete).is_allowed()
+    };
+    assert!(given("{ allow: [Delete], principals: ['User:a'], resources: [cluster] }"));
+    assert!(!given("{ allow: [Delete], principals: ['User:a'], resources: ['*'] }"));
+    assert!(given("{ allow: [All], principals: ['User:a'], resources: ['*'] }"));
+    let all = "{ allow: [All], principals: ['User:a'], resources: ['*'] }";
+    for denied in ["cluster", "'*'"] {
+        assert!(!given(&format!("{all}\n  - {{ deny: [Delete], principals: ['User:a'], resources: [{denied}] }}")));
+    }
 }
