@@ -264,7 +264,7 @@ impl Recorder for ConnectionRecorder {
                 number,
             },
             category: request.category,
-            revision: request.revision,
+            revision: request.snapshot.revision(),
             arguments: trail.arguments.as_deref(),
         };
         let durable = self.durable.as_ref().filter(|_| request.category.is_mutation()).map(|tell| {
@@ -275,8 +275,8 @@ impl Recorder for ConnectionRecorder {
             let granted = record.decision.is_allowed();
             self.audit.hub.metrics.api(request.key).decided(granted);
             let ruling = self.audit.hub.rules.of(&Facts {
-                principal: &request.subject.principal,
-                groups: &request.subject.groups,
+                subject: request.subject,
+                snapshot: request.snapshot,
                 kind: record.kind,
                 names: &record.names,
                 operation: record.operation,
@@ -346,7 +346,7 @@ impl Candidate for Seen<'_> {
 
     fn same_answer(&self, kept: &Kept) -> bool {
         self.topic == kept.topic
-            && *self.request.revision == kept.revision
+            && *self.request.snapshot.revision() == kept.revision
             && self.record.decision.same_cause(&kept.record.decision)
     }
 
@@ -366,7 +366,7 @@ impl Candidate for Seen<'_> {
             category: request.category,
             number: self.number,
             topic: self.topic,
-            revision: request.revision.clone(),
+            revision: request.snapshot.revision().clone(),
             record: self.record.clone(),
         }
     }

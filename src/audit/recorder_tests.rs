@@ -134,7 +134,7 @@ impl Ask<'_> {
             polling: self.key == ApiKey::FETCH,
             bytes: 100,
             now,
-            revision: snapshot.revision(),
+            snapshot,
         };
         recorder.record(&request, &trail)
     }

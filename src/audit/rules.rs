@@ -2,8 +2,8 @@
 
 use crate::config::{self, AuditLevel, AuditResult};
 use crate::enforce::{Category, Names};
-use crate::model::{Operation, OperationSet, Principal, ResourceType};
-use std::sync::Arc;
+use crate::model::{Operation, OperationSet, Principal, ResourceType, Subject};
+use crate::policy::Snapshot;
 use std::time::Duration;
 
 /// The window of polling that no rule speaks of.
@@ -13,9 +13,9 @@ pub const POLLING_WINDOW: Duration = Duration::from_secs(10);
 #[derive(Copy, Clone, Debug)]
 pub struct Facts<'a> {
     /// Who asked.
-    pub principal: &'a Principal,
-    /// The groups it is known to be in, without `Group:`.
-    pub groups: &'a [Arc<str>],
+    pub subject: &'a Subject,
+    /// The policy that decided: it knows who is in which group.
+    pub snapshot: &'a Snapshot,
     /// The type of the resources asked for.
     pub kind: ResourceType,
     /// Their names.
@@ -164,8 +164,8 @@ impl Rule {
 /// Whether a rule's principal means who asked: the very principal, a group it is in, or `User:*`.
 fn is(of: &Principal, facts: &Facts<'_>) -> bool {
     match of.kind() {
-        "Group" => facts.groups.iter().any(|group| &**group == of.name()),
-        kind => of == facts.principal || (of.name() == "*" && kind == facts.principal.kind()),
+        "Group" => facts.snapshot.is_member(facts.subject, of.name()),
+        kind => *of == facts.subject.principal || (of.name() == "*" && kind == facts.subject.principal.kind()),
     }
 }
 
@@ -173,6 +173,9 @@ fn is(of: &Principal, facts: &Facts<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::config::{AuditRule, ByteSize, ResourceMatch};
+    use crate::model::Timestamp;
+    use crate::policy::{OwnTopics, Settings};
+    use std::sync::Arc;
 
     fn rule(level: AuditLevel) -> AuditRule {
         AuditRule {
@@ -215,21 +218,30 @@ mod tests {
         names
     }
 
+    /// A policy with these groups.
+    fn policy(groups: &str) -> Arc<Snapshot> {
+        let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0) };
+        let text = format!("version: 1\ngroups: {groups}\n");
+        Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap().snapshot
+    }
+
     struct Case {
-        principal: Principal,
-        groups: Vec<Arc<str>>,
+        subject: Subject,
+        snapshot: Arc<Snapshot>,
         names: Names,
     }
 
     impl Case {
         fn of(principal: &str, group: &str, topic: &str) -> Self {
-            Self { principal: Principal::user(principal), groups: vec![group.into()], names: names(&[topic]) }
+            let groups = [group.into()].into();
+            let subject = Subject { principal: Principal::user(principal), groups, may_be_super: false };
+            Self { subject, snapshot: policy("{}"), names: names(&[topic]) }
         }
 
         fn facts(&self) -> Facts<'_> {
             Facts {
-                principal: &self.principal,
-                groups: &self.groups,
+                subject: &self.subject,
+                snapshot: &self.snapshot,
                 kind: ResourceType::Topic,
                 names: &self.names,
                 operation: Operation::Read,
@@ -295,6 +307,21 @@ mod tests {
         assert_eq!(level("alice", "devs", "prod"), Ruling { level: Level::Merged(POLLING_WINDOW), topic: 0 });
         assert_eq!(level("bob", "ops", "prod"), Ruling { level: Level::Each, topic: 1 });
         assert_eq!(level("bob", "devs", "dev-1"), Ruling { level: Level::Merged(window), topic: 1 });
+    }
+
+    #[test]
+    fn a_rule_for_a_group_means_those_whom_the_policy_lists_and_those_whom_the_login_claims() {
+        let devs = AuditRule { principals: vec!["Group:devs".parse().unwrap()], ..rule(AuditLevel::None) };
+        let rules = rules(vec![devs]);
+        let level = |principal, claimed, groups| {
+            let case = Case { snapshot: policy(groups), ..Case::of(principal, claimed, "orders") };
+            rules.of(&case.facts()).level
+        };
+        let (counted, otherwise) = (Level::Counted(0), Level::Merged(POLLING_WINDOW));
+        assert_eq!(level("alice", "ops", "{ devs: ['User:alice'] }"), counted);
+        assert_eq!(level("alice", "devs", "{}"), counted);
+        assert_eq!(level("alice", "ops", "{ devs: ['User:bob'], other: ['User:alice'] }"), otherwise);
+        assert_eq!(level("alice", "ops", "{}"), otherwise);
     }
 
     #[test]

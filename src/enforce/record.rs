@@ -2,7 +2,7 @@
 
 pub use crate::model::Category;
 use crate::model::{Connection, Operation, ResourceType, Subject, Timestamp};
-use crate::policy::Decision;
+use crate::policy::{Decision, Snapshot};
 use crate::wire::ApiKey;
 
 /// A list of names in one reusable buffer.
@@ -138,8 +138,8 @@ pub struct RequestFacts<'a> {
     pub bytes: usize,
     /// When it was judged.
     pub now: Timestamp,
-    /// The revision that it was judged by.
-    pub revision: &'a crate::model::Revision,
+    /// The policy that it was judged by.
+    pub snapshot: &'a Snapshot,
 }
 
 /// Takes decisions to the audit. The session asks [`Recorder::has_room`] before it judges a request.

@@ -227,6 +227,12 @@ impl Snapshot {
         self.directory.standing(principal).is_some()
     }
 
+    /// Whether a subject is in a group (its name without `Group:`): by this file, or because its identity source claims
+    /// it.
+    pub fn is_member(&self, subject: &Subject, group: &str) -> bool {
+        self.directory.is_member(subject, group)
+    }
+
     /// Whether the file declares a group: a claim of the same name by an identity source is then dropped unless the
     /// source may merge.
     pub fn declares_group(&self, name: &str) -> bool {

@@ -115,6 +115,15 @@ impl Directory {
         }
     }
 
+    /// Whether a subject is in a group: by the file, or because its identity source claims it.
+    pub(super) fn is_member(&self, subject: &Subject, group: &str) -> bool {
+        let listed = || {
+            let (own, person) = (self.groups.get(group)?, self.people.get(subject.principal.as_str())?);
+            Some(person.groups.contains(own))
+        };
+        subject.groups.iter().any(|claimed| **claimed == *group) || listed().unwrap_or(false)
+    }
+
     /// The standing that the policy gives to a principal, wherever it comes from.
     pub(super) fn standing(&self, principal: &Principal) -> Option<Standing> {
         self.people.get(principal.as_str())?.standing()

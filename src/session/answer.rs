@@ -258,7 +258,7 @@ impl Machine {
                 polling: row.polling,
                 bytes: 0,
                 now: now.wall,
-                revision: self.world.snapshot.revision(),
+                snapshot: &self.world.snapshot,
             };
             // The request is with the broker: there is nothing left to hold back for these.
             let _ = recorder.record(&facts, &self.trail);

@@ -221,7 +221,7 @@ impl Machine {
                 polling: row.polling,
                 bytes: frame.len(),
                 now: now.wall,
-                revision: self.world.snapshot.revision(),
+                snapshot: &self.world.snapshot,
             };
             recorder.record(&facts, &self.trail)
         };

@@ -109,7 +109,7 @@ impl Bench {
             polling: false,
             bytes: 100,
             now,
-            revision: self.snapshot.revision(),
+            snapshot: &self.snapshot,
         };
         recorder.record(&request, &trail);
     }
