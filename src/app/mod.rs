@@ -3,6 +3,7 @@
 //! Start: policy, metrics page, every client port, cluster, audit, ready. Stop: unready, accept no more, finish what is
 //! in flight, flush the audit, close.
 
+mod doors;
 pub mod files;
 mod policy;
 mod reload;
@@ -138,6 +139,7 @@ impl App {
             let (shared, limits) = (Arc::clone(&shared), config.limits.clone());
             clients.spawn(async move { listener.serve(shared, worlds, &limits, times).await });
         }
+        followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         reload::tell_first(&audit, &policy);
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone()));

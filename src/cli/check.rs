@@ -45,18 +45,19 @@ impl Check {
         if let Some(file) = &config.users {
             writeln!(out, "users {}: {}", file.display(), users.iter().count())?;
         }
-        let topology = if self.connect { Some(self.ask_brokers(&config, out)?) } else { None };
+        let topology = if self.connect { Some(self.ask_brokers(&config, out, err)?) } else { None };
         if self.patterns {
             patterns(&policy.snapshot, topology.as_deref(), out)?;
         }
         Ok(())
     }
 
-    fn ask_brokers(&self, config: &Config, out: &mut dyn Write) -> Result<Arc<Topology>, Failure> {
+    fn ask_brokers(&self, config: &Config, out: &mut dyn Write, err: &mut dyn Write) -> Result<Arc<Topology>, Failure> {
         let patience = config.cluster.connect_timeout;
         online::run(async {
             let topology = online::reach(&config.cluster).await?.topology();
             let faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
+            connect::doors(&config.cluster, &topology, out, err).await?;
             if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
         })
     }

@@ -137,27 +137,47 @@ impl Dialler {
         Self { connect_timeout, sasl, salted: Arc::default() }
     }
 
+    /// Whether a broker serves a client that does not log in: whether it answers Metadata. Whoever reaches such a broker
+    /// goes past the proxy.
+    ///
+    /// # Errors
+    /// A [`DialError`]: it could not be found out.
+    pub async fn serves_anybody(&self, to: &HostPort) -> Result<bool, DialError> {
+        const DURING: &str = "Metadata";
+        let attempt = async {
+            let mut talk = Talk::open(to).await?;
+            let (served, _) = talk.versions().await?;
+            let ours = api(ApiKey::METADATA).map(|api| api.versions);
+            let both = ours.zip(served.get(&ApiKey::METADATA)).map(|(ours, theirs)| ours.intersect(*theirs));
+            let Some(version) = both.filter(|both| !both.is_empty()).map(|both| both.max) else { return Ok(false) };
+            match talk.ask(ApiKey::METADATA, version, &Node::request(ApiKey::METADATA), DURING).await {
+                Ok(_) => Ok(true),
+                // As Kafka does with who should have logged in.
+                Err(DialError::Lost { .. }) => Ok(false),
+                Err(other) => Err(other),
+            }
+        };
+        tokio::time::timeout(self.connect_timeout, attempt).await.unwrap_or_else(|_| Err(self.timed_out(to)))
+    }
+
+    fn timed_out(&self, to: &HostPort) -> DialError {
+        DialError::TimedOut { address: to.to_string(), millis: self.connect_timeout.as_millis() }
+    }
+
     /// Dials a broker.
     ///
     /// # Errors
     /// A [`DialError`], which names the address.
     pub async fn dial(&self, to: &HostPort) -> Result<Upstream, DialError> {
         let connect = async {
-            let stream = TcpStream::connect((to.host.as_str(), to.port))
-                .await
-                .map_err(|cause| DialError::Connect { address: to.to_string(), cause })?;
-            // Without it a small request waits for the acknowledgement of the one before.
-            let _ = stream.set_nodelay(true);
-            let mut talk = Talk { stream, address: to, correlation: 0 };
+            let mut talk = Talk::open(to).await?;
             let (versions, features) = talk.versions().await?;
             if let Some(sasl) = &self.sasl {
                 talk.log_in(sasl, &self.salted, &versions).await?;
             }
             Ok(Upstream { stream: talk.stream, versions, features })
         };
-        tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| {
-            Err(DialError::TimedOut { address: to.to_string(), millis: self.connect_timeout.as_millis() })
-        })
+        tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(self.timed_out(to)))
     }
 }
 
@@ -168,7 +188,16 @@ struct Talk<'a> {
     correlation: i32,
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
+    async fn open(to: &'a HostPort) -> Result<Self, DialError> {
+        let stream = TcpStream::connect((to.host.as_str(), to.port))
+            .await
+            .map_err(|cause| DialError::Connect { address: to.to_string(), cause })?;
+        // Without it a small request waits for the acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        Ok(Self { stream, address: to, correlation: 0 })
+    }
+
     /// Asks what the broker serves: in our newest version first, then in one that it knows (KIP-511).
     async fn versions(&mut self) -> Result<(BTreeMap<ApiKey, Versions>, Features), DialError> {
         use api_versions::response;

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod dial;
+pub mod door;
 mod learn;
 pub mod link;
 pub mod login;

@@ -1,6 +1,7 @@
 //! `kordon check --connect`: what clients of each listener would be told, and whether they could reach it.
 
-use crate::config::{HostPort, Listener};
+use crate::cluster::door::{self, State as Door};
+use crate::config::{self, HostPort, Listener};
 use crate::enforce::Topology;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -37,6 +38,25 @@ pub(super) async fn brokers(
     Ok(faults)
 }
 
+/// Tells whether the brokers serve who comes past the proxy.
+pub(super) async fn doors(
+    cluster: &config::Cluster,
+    topology: &Topology,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<()> {
+    if cluster.sasl.is_none() {
+        return writeln!(err, "warning: {}", door::NO_LOGIN);
+    }
+    for door in door::try_all(cluster, topology).await {
+        match door.state {
+            Door::Open | Door::Unknown(_) => writeln!(err, "warning: {door}")?,
+            Door::Shut => writeln!(out, "{door}")?,
+        }
+    }
+    Ok(())
+}
+
 enum State {
     Unresolved(io::Error),
     Silent,
@@ -60,8 +80,33 @@ async fn state(told: &HostPort, patience: Duration) -> State {
 mod tests {
     use super::*;
     use crate::config::{BrokerAddress, Brokers, Identity};
+    use crate::config::{PasswordMechanism, Secret, SecretSource, UpstreamSasl};
+    use crate::demo::broker as demo;
     use crate::enforce::topology::Broker;
     use crate::model::Principal;
+
+    #[tokio::test]
+    async fn threat_07_brokers_that_serve_anybody_are_warned_of() {
+        let broker = demo::Broker::start(demo::Settings::default()).await.unwrap();
+        let (host, port) = (broker.addr().ip().to_string(), broker.addr().port());
+        let known = Broker { id: 1, host: host.as_str().into(), port, rack: None, versions: [].into() };
+        let topology = Topology { brokers: [(1, known)].into(), ..Topology::default() };
+        let mut cluster = config::Cluster::plain("c", vec![HostPort { host, port }]);
+        let warned = async |cluster: &config::Cluster| {
+            let mut err = Vec::new();
+            doors(cluster, &topology, &mut Vec::new(), &mut err).await.unwrap();
+            String::from_utf8(err).unwrap()
+        };
+        let without = warned(&cluster).await;
+        assert!(without.starts_with("warning: `cluster.sasl` is null"), "{without}");
+        cluster.sasl = Some(UpstreamSasl {
+            mechanism: PasswordMechanism::Plain,
+            username: "kordon".into(),
+            password: Secret(SecretSource::Env("KORDON_TEST".into())),
+        });
+        let open = warned(&cluster).await;
+        assert!(open.starts_with("warning: broker 1 at `127.0.0.1:"), "{open}");
+    }
 
     #[tokio::test]
     async fn each_broker_is_told_with_its_address_and_what_is_missing_is_a_fault() {

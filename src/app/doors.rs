@@ -1,0 +1,21 @@
+//! Tells at start whether the brokers serve who comes past the proxy.
+
+use crate::cluster::Cluster;
+use crate::cluster::door::{NO_LOGIN, State, try_all};
+use crate::config;
+
+/// Tries the brokers once, as soon as they are known. The proxy serves meanwhile: it can do nothing about it.
+pub(super) async fn tell(config: config::Cluster, cluster: Cluster) {
+    if config.sasl.is_none() {
+        tracing::info!("{NO_LOGIN}");
+        return;
+    }
+    let mut topology = cluster.follow();
+    let Ok(known) = topology.wait_for(|t| !t.brokers.is_empty()).await.map(|t| t.clone()) else { return };
+    for door in try_all(&config, &known).await {
+        match door.state {
+            State::Open => tracing::warn!("{door}"),
+            State::Shut | State::Unknown(_) => tracing::debug!("{door}"),
+        }
+    }
+}
