@@ -30,4 +30,5 @@ mod limits;
 mod memory;
 mod refusals;
 mod reload;
+mod threats;
 mod transactions;
