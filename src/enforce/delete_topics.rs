@@ -17,7 +17,7 @@ use crate::wire::schema::delete_topics::request::{self as req, delete_topic_stat
 use crate::wire::schema::delete_topics::response::{self as res, deletable_topic_result as res_topic};
 use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 /// The rule of DeleteTopics.
@@ -56,12 +56,15 @@ impl Rule for DeleteTopics {
             return Ok(Verdict::Forward(permit, Then::Stream));
         }
         let mut node = request.decode();
+        // Sets: a request may name a million.
+        let (of_id, of_name): (HashSet<TopicId>, HashSet<&str>) =
+            (ids.into_iter().collect(), names.iter().copied().collect());
         if view.has(req::TOPIC_NAMES) {
             node.set(req::TOPIC_NAMES, names.into_iter().map(Value::from).collect::<Vec<_>>());
         } else {
             node.nodes_mut(req::TOPICS).retain(|topic| match topic.opt_str(req_topic::NAME) {
-                Some(name) => topic.uuid(req_topic::TOPIC_ID).is_zero() && names.contains(&name),
-                None => ids.contains(&topic.uuid(req_topic::TOPIC_ID)),
+                Some(name) => topic.uuid(req_topic::TOPIC_ID).is_zero() && of_name.contains(name),
+                None => of_id.contains(&topic.uuid(req_topic::TOPIC_ID)),
             });
         }
         Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { rows }))))

@@ -18,13 +18,15 @@ use crate::wire::schema::fetch::request::{self as req, fetch_partition, fetch_to
 use crate::wire::schema::fetch::response::{self as res, fetchable_topic_response, node_endpoint, partition_data};
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// First version with sessions and a top-level error.
 pub const FIRST_SESSION_VERSION: i16 = 7;
 /// Sessions remembered per connection. A client has one; beyond this its fetches go on without.
 const MAX_SESSIONS: usize = 16;
+/// Topics that a session may forget while its fetches wait; a client that has no fetch waiting forgets as many as it likes.
+const MAX_LEAVING: usize = 1_000;
 /// The epoch that closes a session, or means none.
 const FINAL_EPOCH: i32 = -1;
 /// The epoch that opens a session.
@@ -39,12 +41,21 @@ const RESPONSE_TOPIC: TopicFields =
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionTopics {
     topics: HashMap<Arc<str>, BTreeSet<i32>>,
+    /// Fetches of the session that wait for their answer.
+    waiting: usize,
+    /// Topics that the session forgot while fetches were waiting: their answers may still hold them.
+    leaving: HashSet<Arc<str>>,
 }
 
 impl SessionTopics {
     /// The names of the topics.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.topics.keys().map(|name| &**name)
+    }
+
+    /// The names of the topics that an answer may hold which is still to come.
+    fn due(&self) -> impl Iterator<Item = &str> {
+        self.names().chain(self.leaving.iter().map(|name| &**name))
     }
 
     /// Whether there is no topic in it.
@@ -66,8 +77,11 @@ impl SessionTopics {
             for partition in partitions {
                 known.remove(&partition);
             }
-            if known.is_empty() {
-                self.topics.remove(name);
+            if known.is_empty()
+                && let Some((name, _)) = self.topics.remove_entry(name)
+                && self.waiting > 0
+            {
+                self.leaving.insert(name);
             }
         }
     }
@@ -89,6 +103,16 @@ impl FetchSessions {
     pub fn created(&mut self, id: i32, topics: SessionTopics) {
         if self.by_id.len() < MAX_SESSIONS || self.by_id.contains_key(&id) {
             self.by_id.insert(id, topics);
+        }
+    }
+
+    /// An answer to a fetch of the session has begun to arrive. Behind the last one nothing is due that was forgotten.
+    pub fn answered(&mut self, id: i32) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.waiting = session.waiting.saturating_sub(1);
+            if session.waiting == 0 {
+                session.leaving = HashSet::new();
+            }
         }
     }
 
@@ -142,7 +166,7 @@ impl FetchPlan {
         match &self.session {
             SessionPlan::Continue(id) => {
                 let topics = judge.sessions.topics(*id).cloned().unwrap_or_default();
-                ask_all(judge, topics.names()).is_some()
+                ask_all(judge, topics.due()).is_some()
             }
             SessionPlan::None | SessionPlan::Create(_) => ask_all(judge, self.names.iter()).is_some(),
         }
@@ -263,7 +287,8 @@ fn judge_next(
         ask_all(judge, topics.names()).or_else(|| outcome.permit.filter(|_| topics.is_empty()))
     };
     // A session without topics has nothing to permit; it too begins anew.
-    let Some(permit) = remembered.filter(|_| outcome.denied.is_empty()) else {
+    let goes_on = outcome.denied.is_empty() && topics.leaving.len() <= MAX_LEAVING;
+    let Some(permit) = remembered.filter(|_| goes_on) else {
         judge.sessions.ended(id);
         return Ok(Verdict::Answer(session_not_found()));
     };
@@ -272,6 +297,7 @@ fn judge_next(
             topics.add(&name, partitions_of(topic));
         }
     }
+    topics.waiting += 1;
     judge.sessions.created(id, topics);
     let mut plan = plan(request, follower);
     plan.session = SessionPlan::Continue(id);

@@ -22,7 +22,7 @@ use crate::wire::schema::metadata::response::{
     self as res, metadata_response_broker as res_broker, metadata_response_topic as res_topic,
 };
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The rule of Metadata.
 pub(super) struct Metadata;
@@ -345,11 +345,15 @@ struct Created {
 impl Complete for Created {
     fn complete(self: Box<Self>, mut second: Node, judge: &mut Judge<'_>) -> Completed {
         let Self { mut first, finish } = *self;
-        for created in second.nodes_mut(res::TOPICS).drain(..) {
-            let name = created.opt_str(res_topic::NAME);
-            let place = first.nodes_mut(res::TOPICS).iter_mut().find(|topic| topic.opt_str(res_topic::NAME) == name);
-            if let Some(topic) = place {
-                *topic = created;
+        // By name: both may be long.
+        let mut created: HashMap<String, Node> = second
+            .take_nodes(res::TOPICS)
+            .into_iter()
+            .filter_map(|topic| Some((topic.opt_str(res_topic::NAME)?.to_owned(), topic)))
+            .collect();
+        for topic in first.nodes_mut(res::TOPICS) {
+            if let Some(new) = topic.opt_str(res_topic::NAME).and_then(|name| created.remove(name)) {
+                *topic = new;
             }
         }
         finish.finish(first, judge)

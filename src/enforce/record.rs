@@ -57,6 +57,10 @@ pub struct Record {
     pub probe: bool,
 }
 
+/// Records whose memory is kept from one request to the next, and the bytes that each of them keeps.
+const KEPT_RECORDS: usize = 32;
+const KEPT_BYTES: usize = 16 * 1024;
+
 /// The decisions of one request, in memory that is used again for the next.
 #[derive(Debug, Default)]
 pub struct Trail {
@@ -69,9 +73,16 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// Forgets everything and keeps the memory.
+    /// Forgets everything and keeps the memory, as far as usual requests need it: a connection that once named a million
+    /// topics does not hold their names for the rest of its life.
     pub fn clear(&mut self) {
         self.used = 0;
+        self.records.truncate(KEPT_RECORDS);
+        for record in &mut self.records {
+            if record.names.text.capacity() + record.names.ends.capacity() * size_of::<usize>() > KEPT_BYTES {
+                record.names = Names::default();
+            }
+        }
         self.arguments = None;
         self.category = None;
     }
@@ -156,7 +167,22 @@ pub struct DurableToken(pub u64);
 
 #[cfg(test)]
 mod tests {
-    use super::Names;
+    use super::*;
+    use crate::policy::ReasonCode;
+
+    #[test]
+    fn a_request_that_named_much_leaves_no_memory_behind() {
+        let (mut trail, no) = (Trail::default(), Decision::refused(ReasonCode::NoMatch, Timestamp(0)));
+        let mut ask = |names: usize| {
+            for name in 0..names {
+                trail.add(Operation::Read, ResourceType::Topic, &name.to_string(), &no, false);
+            }
+            trail.clear();
+            trail.records[0].names.text.capacity()
+        };
+        assert!(ask(10) > 0, "what usual requests need is kept");
+        assert_eq!(ask(100_000), 0);
+    }
 
     #[test]
     fn names_come_back_in_order_and_may_be_empty() {

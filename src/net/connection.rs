@@ -116,8 +116,16 @@ impl Link<'_> {
             return reason;
         }
         loop {
+            let waits = self.machine.waits_for_write();
             if let Err(reason) = self.write() {
                 return reason;
+            }
+            if waits && !self.machine.waits_for_write() {
+                // No socket will say so: everything has left already.
+                if let Some(reason) = self.input(Input::Tick) {
+                    return reason;
+                }
+                continue;
             }
             if let Some(reason) = self.machine.closing() {
                 return reason;

@@ -17,6 +17,8 @@ const GATHERED: usize = 1024 * 1024;
 pub(super) const FIRST_ENDPOINTS_VERSION: i16 = 16;
 /// Throttle time, error code, session id: what is looked at before an answer begins, from version 7 on.
 const SESSION_HEAD: usize = 4 + 2 + 4;
+/// Correlation id, an empty tag section, and the above.
+const LONGEST_HEAD: usize = 4 + 1 + SESSION_HEAD;
 
 impl Machine {
     /// Looks at the first bytes of a Fetch answer. `false`: more bytes are needed.
@@ -30,6 +32,10 @@ impl Machine {
         let Some(front) = self.inflight.front() else { return Ok(false) };
         let version = front.version;
         let failed = |error| SessionError::UpstreamSentAnswer { api: ApiKey::FETCH.name(), version, error };
+        if self.from_broker.len() < SIZE_LEN + LONGEST_HEAD.min(size) {
+            // How long the header is stands behind the correlation id: bytes may stop arriving between the two.
+            return Ok(false);
+        }
         let header = header_len(ApiKey::FETCH, version, &self.from_broker).map_err(failed)?;
         let changes = version >= FIRST_ENDPOINTS_VERSION
             || matches!(&front.turn, Turn::Broker(Then::Fetch(plan)) if !plan.denied.is_empty());
@@ -98,6 +104,9 @@ impl Machine {
         let [_, _, _, _, e0, e1, s0, s1, s2, s3] = *head;
         let error = ErrorCode(i16::from_be_bytes([e0, e1]));
         let id = i32::from_be_bytes([s0, s1, s2, s3]);
+        if let SessionPlan::Continue(id) = plan {
+            self.sessions.answered(id);
+        }
         match plan {
             SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => self.sessions.created(id, topics),
             SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.sessions.ended(id),

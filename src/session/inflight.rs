@@ -16,6 +16,15 @@ pub(super) enum Turn {
     Broker(Then),
 }
 
+impl Turn {
+    fn ready_bytes(&self) -> usize {
+        match self {
+            Self::Ready(chunks) => chunks.iter().map(Bytes::len).sum(),
+            Self::Close(_) | Self::Broker(_) => 0,
+        }
+    }
+}
+
 /// One unanswered request.
 pub(super) struct Slot {
     pub(super) key: ApiKey,
@@ -50,6 +59,8 @@ pub(super) struct Inflight {
     slots: VecDeque<Slot>,
     ahead: usize,
     ahead_bytes: usize,
+    /// Bytes of answers made here.
+    ready_bytes: usize,
 }
 
 impl Inflight {
@@ -58,13 +69,18 @@ impl Inflight {
             self.ahead += 1;
             self.ahead_bytes += slot.bytes;
         }
+        self.ready_bytes += slot.turn.ready_bytes();
         self.slots.push_back(slot);
     }
 
     /// The next place, if an answer made here or a close stands there.
     pub(super) fn pop_local(&mut self) -> Option<Slot> {
         match self.slots.front()?.turn {
-            Turn::Ready(_) | Turn::Close(_) => self.slots.pop_front(),
+            Turn::Ready(_) | Turn::Close(_) => {
+                let slot = self.slots.pop_front()?;
+                self.ready_bytes = self.ready_bytes.saturating_sub(slot.turn.ready_bytes());
+                Some(slot)
+            }
             Turn::Broker(_) => None,
         }
     }
@@ -98,6 +114,11 @@ impl Inflight {
 
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// Bytes of answers made here that wait for their turn.
+    pub(super) fn ready_bytes(&self) -> usize {
+        self.ready_bytes
     }
 
     /// Requests and bytes that the broker has and has not answered.

@@ -119,13 +119,7 @@ impl Login {
         let view = self.scan.read(header.key.request_def()?, header.version, &body)?;
         match (header.key, &self.stage) {
             (ApiKey::API_VERSIONS, Stage::Start) => {
-                if view.has(api_versions::CLIENT_SOFTWARE_NAME) {
-                    let software = |field| view.str(field).into();
-                    self.software = Some((
-                        software(api_versions::CLIENT_SOFTWARE_NAME),
-                        software(api_versions::CLIENT_SOFTWARE_VERSION),
-                    ));
-                }
+                self.software = software(view).or(self.software.take());
                 Ok(match crate::enforce::local_answer(view, header.version, topology, self.broker) {
                     Some(node) => answer(&header, &node),
                     None => close(CloseReason::UpstreamUnreachable, "no broker was reached yet".to_owned()),
@@ -146,6 +140,19 @@ impl Login {
             _ => Ok(close(CloseReason::LoginFailed, format!("{} before the login was complete", header.key.name()))),
         }
     }
+}
+
+/// The longest name or version of a client's software that is kept, in bytes: every event of the connection repeats it.
+const LONGEST_SOFTWARE: usize = 128;
+
+/// Name and version of the client's software, as its ApiVersions request tells them.
+pub(super) fn software(view: View<'_, '_>) -> Option<(Arc<str>, Arc<str>)> {
+    let kept = |field| {
+        let text = view.str(field);
+        text.get(..text.floor_char_boundary(LONGEST_SOFTWARE)).unwrap_or_default().into()
+    };
+    view.has(api_versions::CLIENT_SOFTWARE_NAME)
+        .then(|| (kept(api_versions::CLIENT_SOFTWARE_NAME), kept(api_versions::CLIENT_SOFTWARE_VERSION)))
 }
 
 fn shake(mechanisms: &[&'static str], header: &RequestHeader<'_>, view: View<'_, '_>) -> (LoginStep, bool) {

@@ -3,7 +3,7 @@
 use super::answer::Answering;
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
-use super::room::BROKER_BACKLOG;
+use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
 use crate::enforce::fetch::FetchSessions;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
@@ -263,9 +263,9 @@ impl Machine {
         self.closing
     }
 
-    /// Whether nothing is unanswered.
+    /// Whether nothing is unanswered, and no answer is on its way through.
     pub fn is_idle(&self) -> bool {
-        self.inflight.is_empty() && matches!(self.wait, Wait::Nothing)
+        self.inflight.is_empty() && self.answering.is_idle() && matches!(self.wait, Wait::Nothing)
     }
 
     /// Whether a request has begun to arrive and is not whole.
@@ -279,7 +279,14 @@ impl Machine {
             && !self.client_ended
             && !self.last_words
             && self.to_broker.len() < BROKER_BACKLOG
+            && self.to_client.len() < CLIENT_BACKLOG
             && !self.has_request()
+    }
+
+    /// Whether the next step waits for nothing but bytes to leave for the broker: once they have, say [`Input::Tick`].
+    pub fn waits_for_write(&self) -> bool {
+        self.closing.is_none()
+            && ((self.client_ended && !self.to_broker.is_empty()) || (self.broker_is_behind() && self.has_request()))
     }
 
     /// The next instant at which a right begins or ends: time to say [`Input::Tick`].

@@ -1,8 +1,9 @@
 //! From the client's bytes to the broker's: frame, header, row, scan, verdict.
 
 use super::inflight::{Finished, Slot, Turn};
+use super::login::software;
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
-use super::room::BROKER_BACKLOG;
+use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
 use crate::enforce::quirks;
 use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
@@ -10,7 +11,6 @@ use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
 use crate::model::{CloseReason, Timestamp};
 use crate::wire::frame::{FrameError, request_size};
 use crate::wire::header::{self, RequestHeader};
-use crate::wire::schema::api_versions::request as api_versions;
 use crate::wire::{ApiKey, ErrorCode, Node, Rope, WireError, message};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -114,7 +114,13 @@ impl Machine {
             && self.inflight.len() < self.limits.in_flight
             && requests < self.limits.ahead_requests
             && (requests == 0 || bytes < self.limits.ahead_bytes)
-            && self.to_broker.len() < BROKER_BACKLOG.min(self.limits.ahead_bytes)
+            && self.inflight.ready_bytes() < CLIENT_BACKLOG
+            && !self.broker_is_behind()
+    }
+
+    /// Whether so much waits for the broker that nothing more is judged.
+    pub(super) fn broker_is_behind(&self) -> bool {
+        self.to_broker.len() >= BROKER_BACKLOG.min(self.limits.ahead_bytes)
     }
 
     fn take_request(
@@ -178,12 +184,8 @@ impl Machine {
         let mended = quirks::mended(header, body);
         let body = mended.as_ref().unwrap_or(body);
         let view = self.scan.read(header.key.request_def()?, header.version, body)?;
-        if header.key == ApiKey::API_VERSIONS && view.has(api_versions::CLIENT_SOFTWARE_NAME) {
-            let software = (
-                view.str(api_versions::CLIENT_SOFTWARE_NAME).into(),
-                view.str(api_versions::CLIENT_SOFTWARE_VERSION).into(),
-            );
-            self.software = Some(software);
+        if header.key == ApiKey::API_VERSIONS {
+            self.software = software(view).or(self.software.take());
         }
         let request = Request { header, view, body };
         let looked_up = std::mem::take(&mut self.looked_up);

@@ -8,6 +8,9 @@ use bytes::BytesMut;
 /// Bytes that may wait for the broker before the client is no longer read: what the socket to the broker does not take
 /// stays in the one from the client, not in memory of ours that has left the processor's cache when it is written.
 pub(super) const BROKER_BACKLOG: usize = 256 * 1024;
+/// Answers that may wait before a client is no longer read that does not read them: those in the socket's way, and those
+/// made here that wait for their turn.
+pub(super) const CLIENT_BACKLOG: usize = 256 * 1024;
 /// Room where nothing is known of what comes.
 const USUAL: usize = 64 * 1024;
 /// Room for the first bytes of what is most likely a large request: they are copied once its size is known.

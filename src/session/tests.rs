@@ -413,6 +413,148 @@ fn threat_35_a_large_fetch_answer_streams_merged_and_without_the_brokers_address
 }
 
 #[test]
+fn threat_34_a_waiting_answer_is_judged_for_topics_that_its_session_has_forgotten_since() {
+    const BOTH: &str = "acls:\n  - { allow: [Read], principals: [\"User:alice\"], resources: [\"topic:open*\"] }\n";
+    const REST: &str = "acls:\n  - { allow: [Read], principals: [\"User:alice\"], resources: [\"topic:open-b\"] }\n";
+    use fetch::request::{self as req, forgotten_topic};
+    let mut stage = Stage::new(BOTH);
+    stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open-a", "open-b"], (0, 0)));
+    stage.broker(ApiKey::FETCH, 12, 1, &fetched(&["open-a", "open-b"], 4711, 1));
+    stage.ask(ApiKey::FETCH, 12, 2, &fetch_of(&[], (4711, 1)));
+    let mut forgets = fetch_of(&[], (4711, 2));
+    let topic = forgets.child(req::FORGOTTEN_TOPICS_DATA).with(forgotten_topic::TOPIC, "open-a");
+    forgets.push(req::FORGOTTEN_TOPICS_DATA, topic.with(forgotten_topic::PARTITIONS, vec![0_i32]));
+    stage.ask(ApiKey::FETCH, 12, 3, &forgets);
+    stage.at_client(ApiKey::FETCH, 12);
+    stage.policy(REST);
+    stage.broker(ApiKey::FETCH, 12, 2, &fetched(&["open-a"], 4711, 5000));
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!(answer.i16(fetch::response::ERROR_CODE), ErrorCode::FETCH_SESSION_ID_NOT_FOUND.0);
+    assert!(fetch_errors(&answer).is_empty(), "the records of the first fetch are not his to see");
+}
+
+#[test]
+fn what_a_session_forgot_counts_for_nothing_once_its_answers_are_there() {
+    const BOTH: &str = "acls:\n  - { allow: [Read], principals: [\"User:alice\"], resources: [\"topic:open*\"] }\n";
+    const REST: &str = "acls:\n  - { allow: [Read], principals: [\"User:alice\"], resources: [\"topic:open-b\"] }\n";
+    use fetch::request::{self as req, forgotten_topic};
+    let mut stage = Stage::new(BOTH);
+    stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open-a", "open-b"], (0, 0)));
+    stage.broker(ApiKey::FETCH, 12, 1, &fetched(&["open-a", "open-b"], 4711, 1));
+    let mut forgets = fetch_of(&[], (4711, 1));
+    let topic = forgets.child(req::FORGOTTEN_TOPICS_DATA).with(forgotten_topic::TOPIC, "open-a");
+    forgets.push(req::FORGOTTEN_TOPICS_DATA, topic.with(forgotten_topic::PARTITIONS, vec![0_i32]));
+    stage.ask(ApiKey::FETCH, 12, 2, &forgets);
+    stage.at_client(ApiKey::FETCH, 12);
+    stage.policy(REST);
+    stage.broker(ApiKey::FETCH, 12, 2, &fetched(&["open-b"], 4711, 5000));
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!(fetch_errors(&answer), [("open-b".to_owned(), 0)]);
+}
+
+#[test]
+fn an_answer_may_arrive_in_any_pieces() {
+    for version in [4, 11, 12, 16] {
+        let frame = message::response_frame(ApiKey::FETCH, version, 1, &fetched(&["open"], 0, 5)).into_bytes();
+        for cut in 1..frame.len() {
+            let mut stage = Stage::new(OPEN);
+            let mut request = fetch_of(&["open"], (0, -1));
+            for topic in request.nodes_mut(fetch::request::TOPICS) {
+                topic.set(fetch::request::fetch_topic::TOPIC_ID, TopicId([1; 16]));
+            }
+            stage.ask(ApiKey::FETCH, version, 1, &request);
+            for piece in [&frame[..cut], &frame[cut..]] {
+                stage.machine.from_broker.extend_from_slice(piece);
+                stage.input(Input::Broker);
+            }
+            assert_eq!(drained(&mut stage.machine.to_client), frame, "version {version} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answers_is_not_read() {
+    let mut stage = Stage::new(OPEN);
+    let topics: Vec<String> = (0..2_000).map(|n| format!("closed-{n}")).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut sent = 0;
+    while stage.machine.wants_client() {
+        sent += 1;
+        assert!(sent < 100, "{} bytes wait for a client that does not read", stage.machine.to_client.len());
+        stage.ask(ApiKey::PRODUCE, 9, sent, &produce(&topics, 1));
+    }
+    drained(&mut stage.machine.to_client);
+    assert!(stage.machine.wants_client());
+}
+
+#[test]
+fn answers_made_here_are_bounded_while_they_wait_for_their_turn() {
+    let mut stage = Stage::new(OPEN);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], 1));
+    let topics: Vec<String> = (0..2_000).map(|n| format!("closed-{n}")).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    for correlation_id in 2..100 {
+        stage.ask(ApiKey::PRODUCE, 9, correlation_id, &produce(&topics, 1));
+    }
+    assert!(stage.machine.unanswered() < 20, "{} answers wait", stage.machine.unanswered());
+    let one = stage.machine.unanswered();
+    stage.broker(ApiKey::PRODUCE, 9, 1, &acknowledged("open"));
+    assert!(stage.at_client(ApiKey::PRODUCE, 9).len() > one, "and go on when their turn has come");
+}
+
+#[test]
+fn a_connection_is_not_idle_while_an_answer_is_on_its_way_through() {
+    let mut stage = Stage::new(OPEN);
+    stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open"], (0, -1)));
+    let frame = message::response_frame(ApiKey::FETCH, 12, 1, &fetched(&["open"], 0, 5_000)).into_bytes();
+    stage.machine.from_broker.extend_from_slice(&frame[..1_000]);
+    stage.input(Input::Broker);
+    drained(&mut stage.machine.to_client);
+    assert!(!stage.machine.is_idle(), "a stop would cut it");
+    stage.machine.from_broker.extend_from_slice(&frame[1_000..]);
+    stage.input(Input::Broker);
+    assert!(stage.machine.is_idle());
+}
+
+#[test]
+fn a_step_that_waits_for_bytes_to_leave_says_so() {
+    let mut stage = Stage::new(OPEN);
+    let frame = |id| {
+        let mut request = produce(&["open"], 0);
+        use produce::request::{TOPIC_DATA, partition_produce_data, topic_produce_data};
+        for topic in request.nodes_mut(TOPIC_DATA) {
+            for partition in topic.nodes_mut(topic_produce_data::PARTITION_DATA) {
+                partition.set(partition_produce_data::RECORDS, Bytes::from(vec![0; 300_000]));
+            }
+        }
+        message::request_frame(ApiKey::PRODUCE, 9, id, Some("tests"), &request).into_bytes()
+    };
+    stage.client(&[frame(1), frame(2)].concat());
+    assert!(stage.machine.waits_for_write(), "the second request is not written before the first has left");
+    assert_eq!(stage.at_broker().len(), 1);
+    assert!(!stage.machine.waits_for_write());
+    stage.input(Input::Tick);
+    stage.input(Input::ClientEnd);
+    assert!(stage.machine.waits_for_write(), "the end waits for the last request to leave");
+    stage.at_broker();
+    stage.input(Input::Tick);
+    assert_eq!(stage.machine.closing(), Some(CloseReason::ClientEof));
+}
+
+#[test]
+fn the_name_of_a_clients_software_is_kept_in_part() {
+    use crate::wire::schema::api_versions::request as req;
+    let mut stage = Stage::new(OPEN);
+    let long = "é".repeat(100_000);
+    let request = Node::request(ApiKey::API_VERSIONS)
+        .with(req::CLIENT_SOFTWARE_NAME, long.as_str())
+        .with(req::CLIENT_SOFTWARE_VERSION, long.as_str());
+    stage.ask(ApiKey::API_VERSIONS, 3, 1, &request);
+    let (name, version) = stage.machine.software.clone().unwrap();
+    assert!(name.len() <= 128 && version.len() <= 128 && long.starts_with(&*name));
+}
+
+#[test]
 fn threat_19_unknown_tags_do_not_reach_the_broker() {
     let mut stage = Stage::new(OPEN);
     let plain = message::request_frame(ApiKey::PRODUCE, 9, 1, Some("tests"), &produce(&["open"], 0)).into_bytes();
