@@ -20,7 +20,7 @@ thread_local! {
 pub(super) fn take(room: usize) -> BytesMut {
     let spare = SPARES.with_borrow_mut(|spares| {
         let last = spares.iter_mut().rposition(|spare| spare.try_reclaim(room))?;
-        Some(spares.swap_remove(last))
+        Some(spares.remove(last))
     });
     spare.unwrap_or_else(|| BytesMut::with_capacity(room))
 }
@@ -33,9 +33,11 @@ pub(super) fn give(bytes: Bytes) {
         return;
     }
     SPARES.with_borrow_mut(|spares| {
-        if spares.len() < KEPT {
-            spares.push(spare);
+        // The oldest goes: a piece that fits nothing that comes must not keep the place of one that does.
+        if spares.len() == KEPT {
+            spares.remove(0);
         }
+        spares.push(spare);
     });
 }
 
@@ -56,6 +58,17 @@ mod tests {
         give(also);
         let again = take(LARGE);
         assert_eq!((again.as_ptr(), again.len()), (first, 0));
+    }
+
+    #[test]
+    fn pieces_that_fit_nothing_make_room_for_those_that_do() {
+        for _ in 0..KEPT {
+            give(Bytes::from(vec![0; LARGE]));
+        }
+        give(Bytes::from(vec![0; LARGE * 4]));
+        let fits = |spares: &mut Vec<BytesMut>| spares.iter_mut().any(|spare| spare.try_reclaim(LARGE * 4));
+        assert!(SPARES.with_borrow_mut(fits));
+        assert_eq!(SPARES.with_borrow(Vec::len), KEPT);
     }
 
     #[test]
