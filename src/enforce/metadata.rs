@@ -11,11 +11,12 @@
 //! otherwise without it, and the names that turn out missing and may be created are asked for again (threat 31).
 //! Versions before 4 have no flag, it always counts as set: they are asked upstream as version 4.
 
+use super::arguments::{Bounded, text};
 use super::describe_cluster::cluster_operations;
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::table;
-use crate::model::{Operation, Resource, ResourceName as _, TopicId, TopicName};
+use crate::model::{Category, Operation, Resource, ResourceName as _, TopicId, TopicName};
 use crate::policy::Permit;
 use crate::wire::schema::metadata::request::{self as req, metadata_request_topic as req_topic};
 use crate::wire::schema::metadata::response::{
@@ -182,10 +183,23 @@ fn may_create_all(names: &[&str], judge: &mut Judge<'_>) -> bool {
     // A topic of the proxy's own is never created here, whoever asks.
     let own = names.iter().any(|name| judge.is_own(TopicName(name)));
     if missing {
-        judge.cluster_first(Operation::Create).is_some() && !own
+        let create = judge.cluster_first(Operation::Create).is_some() && !own;
+        if create {
+            creates(names.iter().copied().filter(|name| !judge.cx.topology.has_topic(name)), judge);
+        }
+        create
     } else {
         judge.may(Operation::Create, Resource::CLUSTER) && !own
     }
+}
+
+/// Notes in the audit that this Metadata may create topics: a mutation, with the names (audit.md, categories).
+fn creates<'n>(names: impl Iterator<Item = &'n str>, judge: &mut Judge<'_>) {
+    let mut arguments = Bounded::default();
+    let topics = arguments.take(names, |name, _| text(name));
+    let arguments = arguments.object([("topics", topics)]);
+    judge.category(Category::TopicWrite);
+    judge.arguments(arguments);
 }
 
 /// Which of the broker's topics the client may see.
@@ -267,6 +281,9 @@ impl Finish {
                 Some(_) => {}
                 None => *topic = uncreatable(&name),
             }
+        }
+        if !names.is_empty() {
+            creates(names.iter().map(String::as_str), judge);
         }
         (permit, names)
     }

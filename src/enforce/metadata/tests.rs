@@ -280,6 +280,8 @@ fn threat_31_missing_names_with_create_are_asked_for_again_and_the_others_get_29
                 told.nodes(res::TOPICS).iter().map(|t| t.int(res_topic::TOPIC_AUTHORIZED_OPERATIONS)).collect();
             assert_eq!(bits, [256, 256 + 32, i64::from(i32::MIN)]);
         }
+        assert_eq!(bench.trail.category, Some(Category::TopicWrite), "a Metadata that creates is a mutation");
+        assert_eq!(bench.trail.arguments.as_deref(), Some(r#"{"topics":["a-new"]}"#));
         let decided = bench.decided();
         assert!(decided.contains(&"Create topic:a-new allowed".to_owned()), "{decided:?}");
         assert!(decided.contains(&"Create topic:a-no denied".to_owned()), "{decided:?}");
