@@ -138,7 +138,7 @@ pub enum SessionPlan {
     /// No session takes part.
     None,
     /// The broker may open a session with these topics.
-    Create(SessionTopics),
+    Create(Box<SessionTopics>),
     /// A session that the connection knows continues.
     Continue(i32),
 }
@@ -247,7 +247,7 @@ fn judge_full(
                     topics.add(&name, partitions_of(topic));
                 }
             }
-            plan.session = SessionPlan::Create(topics);
+            plan.session = SessionPlan::Create(Box::new(topics));
         }
         remember_names(judge, view, &mut plan.names);
         return Ok(Verdict::Forward(permit, Then::Fetch(plan)));

@@ -108,7 +108,7 @@ impl Machine {
             self.sessions.answered(id);
         }
         match plan {
-            SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => self.sessions.created(id, topics),
+            SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => self.sessions.created(id, *topics),
             SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.sessions.ended(id),
             SessionPlan::Create(_) | SessionPlan::Continue(_) | SessionPlan::None => {}
         }
