@@ -31,4 +31,6 @@ mod memory;
 mod refusals;
 mod reload;
 mod threats;
+mod tools;
+mod topology;
 mod transactions;

@@ -10,8 +10,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 def produce(c):
     config = {"bootstrap.servers": c["at"], "message.timeout.ms": 20000, **c.get("config", {})}
-    producer = Producer(config)
     out = {"ok": 0, "errors": {}}
+    if c.get("client_errors"):
+        out["client_errors"] = []
+        config["error_cb"] = lambda error: out["client_errors"].append(error.name())
+    producer = Producer(config)
 
     def done(error, message):
         if error is None:
