@@ -27,7 +27,7 @@ use crate::telemetry::{Metrics, MetricsError};
 use crate::yaml::Problem;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -130,6 +130,7 @@ impl App {
             users: users_in_force,
             failures: Failures::default(),
             checks: net::checks(),
+            latest: AtomicI64::new(0),
             sessions: AtomicU64::new(1),
         });
         let times = Times { frame: config.limits.frame_timeout, idle: config.limits.idle_timeout };

@@ -7,11 +7,12 @@ use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::trouble;
 use crate::config::Identity;
+use crate::model::Timestamp;
 use crate::session::{Limits, Now, World};
 use crate::telemetry::{ListenerMetrics, Metrics};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -46,15 +47,28 @@ pub struct Shared {
     pub failures: Failures,
     /// How many passwords are checked at once.
     pub checks: Semaphore,
+    /// The latest wall clock time that anybody was told, in milliseconds since 1970.
+    pub latest: AtomicI64,
     /// Numbers sessions.
     pub sessions: AtomicU64,
 }
 
 impl Shared {
+    /// The wall clock, but never earlier than it was told before: a right that ended does not come back with a clock that
+    /// is set back (threat 34).
+    fn never_back(&self, wall: Timestamp) -> Timestamp {
+        // A read first: the latest time is written by whoever meets it first, once a millisecond.
+        if wall.0 > self.latest.load(Ordering::Relaxed) {
+            self.latest.fetch_max(wall.0, Ordering::Relaxed);
+            return wall;
+        }
+        Timestamp(self.latest.load(Ordering::Relaxed))
+    }
+
     /// The time, on both clocks.
     pub fn now(&self) -> Now {
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { wall: trouble::now(), micros }
+        Now { wall: self.never_back(trouble::now()), micros }
     }
 }
 

@@ -116,7 +116,7 @@ impl Login {
         if let Err(reason) = table::row_of(header.key, header.version) {
             return Ok(close(reason, format!("{} version {}", header.key.name(), header.version)));
         }
-        let view = self.scan.read(header.key.request_def()?, header.version, &body)?;
+        let view = self.scan.read_request(header.key.request_def()?, header.version, &body)?;
         match (header.key, &self.stage) {
             (ApiKey::API_VERSIONS, Stage::Start) => {
                 self.software = software(view).or(self.software.take());

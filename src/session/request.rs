@@ -183,7 +183,7 @@ impl Machine {
     ) -> Result<(), WireError> {
         let mended = quirks::mended(header, body);
         let body = mended.as_ref().unwrap_or(body);
-        let view = self.scan.read(header.key.request_def()?, header.version, body)?;
+        let view = self.scan.read_request(header.key.request_def()?, header.version, body)?;
         if header.key == ApiKey::API_VERSIONS {
             self.software = software(view).or(self.software.take());
         }

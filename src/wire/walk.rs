@@ -11,6 +11,12 @@ use super::view::View;
 /// The most slots a scan makes unless told otherwise: structs plus fields of structs in one message.
 pub const MAX_SLOTS: usize = 4_000_000;
 
+/// The same for a request, where each string or number in an array counts, too, as much as [`ELEMENT_COST`] slots: an answer
+/// has a struct for each, which is hundreds of bytes made of one. A fetch of 100,000 partitions is below it.
+const MAX_REQUEST_SLOTS: usize = 1_000_000;
+/// See [`MAX_REQUEST_SLOTS`].
+const ELEMENT_COST: usize = 8;
+
 /// Slots kept from one message to the next; what a larger message took is given back.
 const KEPT_SLOTS: usize = 16_384;
 
@@ -52,6 +58,22 @@ impl Scan {
         self.read_up_to(def, version, body, MAX_SLOTS)
     }
 
+    /// [`Scan::read`] for a request, with a tighter bound on what a client can make of few bytes.
+    ///
+    /// # Errors
+    /// As [`Scan::read`].
+    pub fn read_request<'s, 'b>(
+        &'s mut self,
+        def: &'static MessageDef,
+        version: i16,
+        body: &'b [u8],
+    ) -> Result<View<'s, 'b>, WireError> {
+        let layout = def.layout(version).ok_or(WireError::NoSuchVersion { message: def.name, version })?;
+        let (view, end) = self.walk_from(layout, 0, body, Bound { slots: MAX_REQUEST_SLOTS, element: ELEMENT_COST })?;
+        nothing_left(body, end)?;
+        Ok(view)
+    }
+
     /// [`Scan::read`] with another bound than [`MAX_SLOTS`].
     ///
     /// # Errors
@@ -77,7 +99,7 @@ impl Scan {
         max_slots: usize,
     ) -> Result<(View<'s, 'b>, usize), WireError> {
         let layout = def.layout(version).ok_or(WireError::NoSuchVersion { message: def.name, version })?;
-        self.walk_from(layout, 0, body, max_slots)
+        self.walk_from(layout, 0, body, Bound { slots: max_slots, element: 0 })
     }
 
     /// Reads the end of a message, from the plain field at position `first` of the top level on.
@@ -87,7 +109,7 @@ impl Scan {
         first: usize,
         body: &'b [u8],
     ) -> Result<View<'s, 'b>, WireError> {
-        let (view, end) = self.walk_from(layout, first, body, MAX_SLOTS)?;
+        let (view, end) = self.walk_from(layout, first, body, Bound { slots: MAX_SLOTS, element: 0 })?;
         nothing_left(body, end)?;
         Ok(view)
     }
@@ -97,7 +119,7 @@ impl Scan {
         layout: &'static StructLayout,
         first: usize,
         body: &'b [u8],
-        max_slots: usize,
+        bound: Bound,
     ) -> Result<(View<'s, 'b>, usize), WireError> {
         if body.len() > MAX_LENGTH {
             return Err(WireError::PeerSentTrailingBytes { at: MAX_LENGTH, count: body.len() - MAX_LENGTH });
@@ -109,7 +131,8 @@ impl Scan {
         let mut walker = Walker {
             cursor: Cursor::new(body, 0),
             slots: &mut self.slots,
-            max_slots: max_slots.min(MAX_LENGTH),
+            bound: Bound { slots: bound.slots.min(MAX_LENGTH), ..bound },
+            spent: 0,
             unknown_tags: false,
         };
         let base = walker.reserve(1, layout)?;
@@ -127,10 +150,21 @@ fn nothing_left(body: &[u8], end: usize) -> Result<(), WireError> {
     }
 }
 
+/// What one message may hold.
+#[derive(Copy, Clone)]
+struct Bound {
+    /// Slots.
+    slots: usize,
+    /// How many slots a string or number in an array counts as.
+    element: usize,
+}
+
 struct Walker<'w, 'b> {
     cursor: Cursor<'b>,
     slots: &'w mut Vec<Slot>,
-    max_slots: usize,
+    bound: Bound,
+    /// What elements without slots have counted for.
+    spent: usize,
     unknown_tags: bool,
 }
 
@@ -140,11 +174,20 @@ impl Walker<'_, '_> {
     fn reserve(&mut self, count: usize, layout: &StructLayout) -> Result<usize, WireError> {
         let base = self.slots.len();
         let want = count.saturating_mul(layout.stride()).saturating_add(base);
-        if want > self.max_slots {
-            return Err(WireError::PeerSentTooManyValues { limit: self.max_slots });
+        if want.saturating_add(self.spent) > self.bound.slots {
+            return Err(WireError::PeerSentTooManyValues { limit: self.bound.slots });
         }
         self.slots.resize(want, ABSENT);
         Ok(base)
+    }
+
+    /// Counts elements that need no slots.
+    fn spend(&mut self, elements: usize) -> Result<(), WireError> {
+        self.spent = self.spent.saturating_add(elements.saturating_mul(self.bound.element));
+        if self.spent.saturating_add(self.slots.len()) > self.bound.slots {
+            return Err(WireError::PeerSentTooManyValues { limit: self.bound.slots });
+        }
+        Ok(())
     }
 
     /// A struct from its plain field `first` on; 0 unless only the end of a message is read.
@@ -214,6 +257,7 @@ impl Walker<'_, '_> {
         }
         match field.op {
             Op::Fixeds(size) => {
+                self.spend(count)?;
                 self.cursor.take(count * size)?;
             }
             Op::Structs(layout) => {
@@ -224,6 +268,7 @@ impl Walker<'_, '_> {
                 return Ok(Slot { at: base as u32, len: count as u32 });
             }
             _ => {
+                self.spend(count)?;
                 for _ in 0..count {
                     let at = self.cursor.at();
                     let length = self.cursor.string_length(field)?;

@@ -146,6 +146,23 @@ fn slots_have_a_bound_and_are_given_back() {
 }
 
 #[test]
+fn a_request_of_few_bytes_makes_no_large_tree() {
+    use crate::wire::schema::describe_groups::request::MESSAGE_DEF;
+    let groups = |count: u32| {
+        let mut body = count.to_be_bytes().to_vec();
+        body.resize(4 + 2 * count as usize, 0);
+        body
+    };
+    let mut scan = Scan::new();
+    let most = (MAX_REQUEST_SLOTS / ELEMENT_COST - 1) as u32;
+    assert!(scan.read_request(&MESSAGE_DEF, 0, &groups(most)).is_ok());
+    let limit = MAX_REQUEST_SLOTS;
+    let error = scan.read_request(&MESSAGE_DEF, 0, &groups(most + 1)).err();
+    assert_eq!(error, Some(WireError::PeerSentTooManyValues { limit }));
+    assert!(scan.read(&MESSAGE_DEF, 0, &groups(most + 1)).is_ok(), "answers have another bound");
+}
+
+#[test]
 fn overlong_varints_have_one_reading_up_to_32_bits() {
     let body = |count: &[u8]| [count, &[0, 0, 0][..]].concat();
     let def = &metadata::request::MESSAGE_DEF;
