@@ -59,8 +59,8 @@ impl Rule for FindCoordinator {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let view = request.view;
         let Some(kind) = Kind::of(view.i8(req::KEY_TYPE)) else {
-            // `CoordinatorType.forId` throws.
-            return Ok(Verdict::Answer(failed(view, ErrorCode::UNKNOWN_SERVER_ERROR)));
+            // As a live Kafka 4.3.1 does.
+            return Ok(Verdict::Answer(failed(view, ErrorCode::INVALID_REQUEST)));
         };
         if !view.has(req::COORDINATOR_KEYS) {
             return Ok(single(view, kind, judge));

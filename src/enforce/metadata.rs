@@ -12,6 +12,7 @@
 //! Versions before 4 have no flag, it always counts as set: they are asked upstream as version 4.
 
 use super::arguments::{Bounded, text};
+use super::asks::ClusterOrTopic;
 use super::describe_cluster::cluster_operations;
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
@@ -259,7 +260,8 @@ impl Finish {
 
     /// Decides who may create what is missing. Returns the names to create; the others get 29.
     fn missing(&self, answer: &mut Node, judge: &mut Judge<'_>) -> (Option<Permit>, Vec<String>) {
-        let (mut permit, mut names) = (None, Vec::new());
+        let mut names = Vec::new();
+        let mut demand: Option<ClusterOrTopic> = None;
         for topic in answer.nodes_mut(res::TOPICS) {
             let error = ErrorCode(topic.i16(res_topic::ERROR_CODE));
             let illegal = error == ErrorCode::INVALID_TOPIC_EXCEPTION;
@@ -267,24 +269,17 @@ impl Finish {
                 continue;
             }
             let name = topic.str(res_topic::NAME).to_owned();
-            let allowed = match judge.is_own(TopicName(&name)) {
-                true => judge.decide(Operation::Create, TopicName(&name)).permit(),
-                false => judge
-                    .cluster_first(Operation::Create)
-                    .or_else(|| judge.decide(Operation::Create, TopicName(&name)).permit()),
-            };
-            match allowed {
-                Some(allowed) if !illegal => {
-                    permit = Some(allowed);
-                    names.push(name);
-                }
-                Some(_) => {}
-                None => *topic = uncreatable(&name),
+            let demand = demand.get_or_insert_with(|| ClusterOrTopic::ask(judge, Operation::Create, Operation::Create));
+            match demand.allows(TopicName(&name), judge) {
+                true if illegal => {}
+                true => names.push(name),
+                false => *topic = uncreatable(&name),
             }
         }
         if !names.is_empty() {
             creates(names.iter().map(String::as_str), judge);
         }
+        let permit = demand.and_then(ClusterOrTopic::permit).filter(|_| !names.is_empty());
         (permit, names)
     }
 

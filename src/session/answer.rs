@@ -254,7 +254,7 @@ impl Machine {
                 correlation_id: slot.correlation_id,
                 client_id: self.client_id.as_deref(),
                 software: self.software.as_ref().map(|(name, version)| (&**name, &**version)),
-                category: row.category,
+                category: self.trail.category.unwrap_or(row.category),
                 polling: row.polling,
                 bytes: 0,
                 now: now.wall,

@@ -219,7 +219,7 @@ impl Machine {
                 correlation_id: header.correlation_id,
                 client_id: header.client_id,
                 software: self.software.as_ref().map(|(name, version)| (&**name, &**version)),
-                category: row.category,
+                category: self.trail.category.unwrap_or(row.category),
                 polling: row.polling,
                 bytes: frame.len(),
                 now: now.wall,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::enforce::{Broker, DurableToken, Recorder, RequestFacts, Routes, Topology, Trail};
-use crate::model::{CloseReason, Connection, Host, Principal, Subject, Timestamp, TopicId, Verified};
+use crate::model::{Category, CloseReason, Connection, Host, Principal, Subject, Timestamp, TopicId, Verified};
 use crate::policy::{OwnTopics, Settings, Snapshot};
 use crate::wire::schema::{create_topics, fetch, produce};
 use crate::wire::{ApiKey, ErrorCode, Node, message};
@@ -13,6 +13,7 @@ struct Book {
     full: bool,
     token: Option<u64>,
     lines: Vec<(ApiKey, String, bool)>,
+    category: Option<Category>,
 }
 
 impl Recorder for Book {
@@ -21,6 +22,7 @@ impl Recorder for Book {
     }
 
     fn record(&mut self, request: &RequestFacts<'_>, trail: &Trail) -> Option<DurableToken> {
+        self.category = Some(request.category);
         for record in trail.records() {
             for name in record.names.iter() {
                 self.lines.push((request.key, name.to_owned(), record.decision.is_allowed()));
@@ -701,4 +703,18 @@ fn a_client_is_not_read_while_the_broker_does_not_take_what_it_sent() {
     assert!(!stage.machine.wants_client());
     drained(&mut stage.machine.to_broker);
     assert!(stage.machine.wants_client());
+}
+
+#[test]
+fn the_category_of_the_very_request_goes_to_the_audit() {
+    use crate::wire::schema::offset_commit::request as req;
+    let mut stage =
+        Stage::new("acls:\n  - { allow: [Read], principals: [\"User:alice\"], resources: [\"group:g\"] }\n");
+    for (generation, category) in [(3, Category::GroupMember), (-1, Category::GroupWrite)] {
+        let request = Node::request(ApiKey::OFFSET_COMMIT)
+            .with(req::GROUP_ID, "g")
+            .with(req::GENERATION_ID_OR_MEMBER_EPOCH, generation);
+        stage.ask(ApiKey::OFFSET_COMMIT, 8, generation, &request);
+        assert_eq!(stage.book.category, Some(category), "generation {generation}");
+    }
 }

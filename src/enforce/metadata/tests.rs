@@ -286,6 +286,8 @@ fn threat_31_missing_names_with_create_are_asked_for_again_and_the_others_get_29
         assert!(decided.contains(&"Create topic:a-new allowed".to_owned()), "{decided:?}");
         assert!(decided.contains(&"Create topic:a-no denied".to_owned()), "{decided:?}");
         assert!(!decided.iter().any(|line| line.contains("Create topic:a1")), "{decided:?}");
+        // Once for the choice of the flag, where a name seemed missing, and once for all names that were.
+        assert_eq!(decided.iter().filter(|line| line.starts_with("Create cluster")).count(), 2, "{decided:?}");
     }
 }
 

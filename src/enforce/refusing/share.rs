@@ -3,7 +3,7 @@
 //! Source: Kafka 4.1 `KafkaApis.handleShareGroupHeartbeat`, `handleShareGroupDescribe`, `handleShareFetchRequest`,
 //! `handleShareAcknowledgeRequest`, `handleDescribeShareGroupOffsetsRequest`, `handleAlterShareGroupOffsetsRequest`,
 //! `handleDeleteShareGroupOffsetsRequest`: the group is asked for first, and its refusal is that of the whole answer, or
-//! of its entry. Only the three calls about offsets give a text.
+//! of its entry. Only the two calls that change offsets give a text.
 
 use super::{Demand, Refusing};
 use crate::model::Operation;
@@ -63,8 +63,7 @@ pub(in crate::enforce) static DESCRIBE_SHARE_GROUP_OFFSETS: Refusing = Refusing 
             let refused = answer
                 .child(res::GROUPS)
                 .with(group::GROUP_ID, entry.str(asked::GROUP_ID))
-                .with(group::ERROR_CODE, GROUP)
-                .with(group::ERROR_MESSAGE, GROUP.message());
+                .with(group::ERROR_CODE, GROUP);
             answer.push(res::GROUPS, refused);
         }
         answer

@@ -81,7 +81,7 @@ const FORMS: &[(ApiKey, &[i16], &str, &str)] = &[
     (ApiKey::STREAMS_GROUP_HEARTBEAT, &[0, 1], "Read group:GroupId", r#"StreamsGroupHeartbeatResponse { ErrorCode: 30 }"#),
     (ApiKey::STREAMS_GROUP_DESCRIBE, &[0, 1], "Describe group:one", r#"StreamsGroupDescribeResponse { Groups: [DescribedGroup { ErrorCode: 30, GroupId: "one" }, DescribedGroup { ErrorCode: 30, GroupId: "two" }] }"#),
     (ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE, &[0], "Read group:GroupId", r#"StreamsGroupTopologyDescriptionUpdateResponse { ErrorCode: 30 }"#),
-    (ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, &[0, 1], "Describe group:GroupId", r#"DescribeShareGroupOffsetsResponse { Groups: [DescribeShareGroupOffsetsResponseGroup { GroupId: "GroupId", ErrorCode: 30, ErrorMessage: "Group authorization failed." }] }"#),
+    (ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, &[0, 1], "Describe group:GroupId", r#"DescribeShareGroupOffsetsResponse { Groups: [DescribeShareGroupOffsetsResponseGroup { GroupId: "GroupId", ErrorCode: 30 }] }"#),
     (ApiKey::ALTER_SHARE_GROUP_OFFSETS, &[0], "Read group:GroupId", r#"AlterShareGroupOffsetsResponse { ErrorCode: 30, ErrorMessage: "Group authorization failed." }"#),
     (ApiKey::DELETE_SHARE_GROUP_OFFSETS, &[0], "Delete group:GroupId", r#"DeleteShareGroupOffsetsResponse { ErrorCode: 30, ErrorMessage: "Group authorization failed." }"#),
 ];
