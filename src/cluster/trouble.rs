@@ -22,8 +22,9 @@ struct Trouble {
     logged: bool,
 }
 
-/// A trouble that is over by then is not worth a line in the log: leaders move.
-const PASSING: i64 = 5_000;
+/// A trouble that is over by then is not worth a line in the log: a broker that died is given up after 9 s
+/// (`broker.session.timeout.ms`), then its leaders move.
+const PASSING: i64 = 15_000;
 
 impl Troubles {
     /// Something failed.
