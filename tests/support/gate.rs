@@ -255,8 +255,12 @@ async fn accept(
             state.connections += 1;
             state.connections
         };
-        let (flow, state) = (flow.clone(), Arc::clone(&state));
+        let (mut flow, state) = (flow.clone(), Arc::clone(&state));
         tokio::spawn(async move {
+            // One that was accepted at the moment connections began to be held is held with them.
+            if flow.wait_for(|f| f.accept).await.is_err() {
+                return;
+            }
             let Ok(broker) = TcpStream::connect(("127.0.0.1", bound)).await else { return };
             let _ = (client.set_nodelay(true), broker.set_nodelay(true));
             let shared = Arc::new(Mutex::new(HashMap::new()));
