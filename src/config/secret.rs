@@ -1,4 +1,4 @@
-//! Secrets: a place to read them from, never the value itself.
+//! Secrets: a place to read them from; none shows its value.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,13 +7,15 @@ use std::path::PathBuf;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub SecretSource);
 
-/// The two places for a secret.
+/// The places for a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// The contents of a file, without one line end at the end.
     File(PathBuf),
     /// The value of an environment variable.
     Env(String),
+    /// The value itself, from a file of another format; no configuration holds one.
+    Given(String),
 }
 
 /// The secret could not be read.
@@ -48,6 +50,7 @@ impl Secret {
                 text
             }
             SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?,
+            SecretSource::Given(value) => value.clone(),
         };
         if value.is_empty() { Err(SecretError::Empty(format!("{self:?}"))) } else { Ok(value) }
     }
@@ -58,6 +61,7 @@ impl fmt::Debug for Secret {
         match &self.0 {
             SecretSource::File(path) => write!(f, "`{}`", path.display()),
             SecretSource::Env(name) => write!(f, "environment variable `{name}`"),
+            SecretSource::Given(_) => f.write_str("what was given"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `kordon audit tail`: follows the audit topic, with the login of the proxy's own traffic or at given brokers.
 
 use super::super::{ConfigFile, Failure, online};
-use super::{records, text};
+use super::{login, records, text};
 use crate::cluster::link::Link;
 use crate::cluster::{AskError, Cluster};
 use crate::config::{self, HostPort};
@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -46,9 +47,12 @@ pub(super) struct Tail {
     /// Another topic than the configuration's.
     #[arg(long)]
     topic: Option<String>,
-    /// Brokers to read from without a login, in place of the configuration's; repeatable.
+    /// Brokers, or a proxy, to read from as any client, in place of the configuration's; repeatable.
     #[arg(long = "bootstrap-server", value_name = "HOST:PORT")]
     bootstrap: Vec<String>,
+    /// The login for them: a properties file, as Apache's tools take it.
+    #[arg(long = "command-config", value_name = "FILE", requires = "bootstrap")]
+    command_config: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -71,7 +75,8 @@ impl Tail {
         };
         let bootstrap = self.bootstrap.iter().map(parse).collect::<Result<_, _>>()?;
         let topic = self.topic.clone().unwrap_or_else(|| config::Audit::default().topic);
-        Ok((config::Cluster::plain("bootstrap-server", bootstrap), topic))
+        let sasl = self.command_config.as_deref().map(login::read).transpose()?.flatten();
+        Ok((config::Cluster { sasl, ..config::Cluster::plain("bootstrap-server", bootstrap) }, topic))
     }
 
     async fn follow(
