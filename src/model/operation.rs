@@ -90,6 +90,26 @@ impl Operation {
         }
     }
 
+    /// The name of Kafka's constant, as its tools print it: `DESCRIBE_CONFIGS`.
+    pub const fn kafka_name(self) -> &'static str {
+        match self {
+            Self::All => "ALL",
+            Self::Read => "READ",
+            Self::Write => "WRITE",
+            Self::Create => "CREATE",
+            Self::Delete => "DELETE",
+            Self::Alter => "ALTER",
+            Self::Describe => "DESCRIBE",
+            Self::ClusterAction => "CLUSTER_ACTION",
+            Self::DescribeConfigs => "DESCRIBE_CONFIGS",
+            Self::AlterConfigs => "ALTER_CONFIGS",
+            Self::IdempotentWrite => "IDEMPOTENT_WRITE",
+            Self::CreateTokens => "CREATE_TOKENS",
+            Self::DescribeTokens => "DESCRIBE_TOKENS",
+            Self::TwoPhaseCommit => "TWO_PHASE_COMMIT",
+        }
+    }
+
     /// The operation with this name, as Kafka's tools write it; case does not matter.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::EVERY.into_iter().find(|op| op.name().eq_ignore_ascii_case(name))

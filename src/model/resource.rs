@@ -73,6 +73,21 @@ pub enum PatternType {
     Prefixed = 4,
 }
 
+impl PatternType {
+    /// The code that Kafka's wire uses, 3 or 4.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The name of Kafka's constant, as its tools print it.
+    pub const fn kafka_name(self) -> &'static str {
+        match self {
+            Self::Literal => "LITERAL",
+            Self::Prefixed => "PREFIXED",
+        }
+    }
+}
+
 /// One resource that a request asks for: type and literal name.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Resource<'a> {

@@ -7,6 +7,7 @@
 //!
 //! Enforcement, `kordon explain` and the audit ask the same [`Snapshot::decide`].
 
+mod acl;
 mod any;
 mod compile;
 mod decision;
@@ -24,6 +25,7 @@ mod snapshot;
 mod who;
 mod words;
 
+pub use acl::{AclBinding, AclChange, AclChanged, AclFilter, AclSet, ChangeRefused, PatternFilter, Permission};
 pub use compile::Loaded;
 pub use decision::{Decision, Effect, Evidence, EvidenceKind, Miss, Permit};
 pub use diff::Changes;
