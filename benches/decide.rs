@@ -107,6 +107,7 @@ fn policy(count: usize) -> String {
 
 fn load(text: &str) -> Arc<Snapshot> {
     let own_topics = OwnTopics { state: None, audit: vec!["kordon.audit".to_owned()] };
-    let loaded = Snapshot::load(text.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW });
+    let loaded =
+        Snapshot::load(text.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW, ..Settings::default() });
     loaded.unwrap_or_else(|problems| panic!("{problems:?}")).snapshot
 }

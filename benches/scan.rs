@@ -71,7 +71,9 @@ fn main() {
 /// What the session needs to know of the world.
 fn world() -> World {
     let own_topics = OwnTopics { state: None, audit: vec!["kordon.audit".to_owned()] };
-    let loaded = Snapshot::load(POLICY.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW }).unwrap();
+    let loaded =
+        Snapshot::load(POLICY.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW, ..Settings::default() })
+            .unwrap();
     let versions = kordon::wire::apis().iter().map(|api| (api.key, api.versions)).collect();
     let broker = Broker { id: 1, host: "broker-1".into(), port: 9092, rack: None, versions };
     let names = (0..20).map(|i| (topic_id(i), topic(i).into())).collect();

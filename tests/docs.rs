@@ -288,7 +288,11 @@ fn config_problems(text: &str) -> String {
 
 fn load_policy(text: &str) -> Result<(), String> {
     let own_topics = OwnTopics { state: None, audit: vec!["kordon.audit".to_owned()] };
-    match Snapshot::load(text.as_bytes(), "policy.yaml", &Settings { own_topics, now: Timestamp(0) }) {
+    match Snapshot::load(
+        text.as_bytes(),
+        "policy.yaml",
+        &Settings { own_topics, now: Timestamp(0), ..Settings::default() },
+    ) {
         Ok(_) => Ok(()),
         Err(problems) => Err(problems.iter().map(|p| format!("{p}\n")).collect()),
     }

@@ -16,7 +16,7 @@ pub fn now() -> Timestamp {
 
 /// What compiling a policy takes from the configuration.
 pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
-    Settings { own_topics: OwnTopics { state: None, audit: config.audit.topics() }, now }
+    Settings { own_topics: OwnTopics { state: None, audit: config.audit.topics() }, now, ..Settings::default() }
 }
 
 /// Reads and compiles the policy.

@@ -143,7 +143,7 @@ impl PolicyKeeper {
 }
 
 fn load(bytes: &[u8], file: &Path, own_topics: &OwnTopics, now: Timestamp) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let settings = Settings { own_topics: own_topics.clone(), now };
+    let settings = Settings { own_topics: own_topics.clone(), now, ..Settings::default() };
     let loaded = Snapshot::load(bytes, &file.display().to_string(), &settings)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

@@ -55,7 +55,7 @@ impl World {
         };
         let metrics = Arc::new(Metrics::new().unwrap());
         let (audit, events) = Audit::new(&config, Origin::new("c", "p", T0, 7), Arc::clone(&metrics));
-        let mut settings = Settings { own_topics: Default::default(), now: T0 };
+        let mut settings = Settings { own_topics: Default::default(), now: T0, ..Settings::default() };
         settings.own_topics.audit = vec!["kordon.audit".into()];
         let snapshot = Snapshot::load(POLICY.as_bytes(), "policy.yaml", &settings).unwrap().snapshot;
         Self { audit, events, metrics, snapshot, seq: 0 }

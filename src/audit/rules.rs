@@ -220,7 +220,7 @@ mod tests {
 
     /// A policy with these groups.
     fn policy(groups: &str) -> Arc<Snapshot> {
-        let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0) };
+        let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0), ..Settings::default() };
         let text = format!("version: 1\ngroups: {groups}\n");
         Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap().snapshot
     }

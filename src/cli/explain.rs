@@ -64,7 +64,7 @@ impl Explain {
         let loaded = match &self.policy {
             // Without a configuration the proxy's own topics are not known, so none is protected.
             Some(file) => {
-                let settings = Settings { own_topics: OwnTopics::default(), now };
+                let settings = Settings { own_topics: OwnTopics::default(), now, ..Settings::default() };
                 Snapshot::load(&files::read(file)?, &file.display().to_string(), &settings)?
             }
             None => files::load_policy(&self.config.load()?, now)?,

@@ -194,7 +194,7 @@ mod tests {
         let text = std::fs::read(layout.policy()).unwrap();
         assert!(String::from_utf8_lossy(&text).contains(GRANT));
         let own_topics = OwnTopics { state: None, audit: config.audit.topics() };
-        let settings = Settings { own_topics, now: Timestamp(0) };
+        let settings = Settings { own_topics, now: Timestamp(0), ..Settings::default() };
         let loaded = Snapshot::load(&text, "policy.yaml", &settings).unwrap();
         assert_eq!(loaded.warnings.len(), 0);
         // Nobody's edits are overwritten.

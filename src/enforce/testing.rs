@@ -47,7 +47,7 @@ impl Bench {
     pub(super) fn policy(body: &str) -> Self {
         let text = format!("version: 1\ndefault: deny\nsuper_users: [\"User:root\"]\n{body}end: true\n");
         let own_topics = OwnTopics { state: Some(STATE.into()), audit: vec![AUDIT.into()] };
-        let settings = Settings { own_topics, now: Timestamp(0) };
+        let settings = Settings { own_topics, now: Timestamp(0), ..Settings::default() };
         let loaded = match Snapshot::load(text.as_bytes(), "policy.yaml", &settings) {
             Ok(loaded) => loaded,
             Err(problems) => panic!("{problems:#?}\n{text}"),

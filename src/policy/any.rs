@@ -74,7 +74,7 @@ impl Snapshot {
         }
         let operations = Bits::kafka(operation).union(Bits::kafka(Operation::All));
         let mut walk = Walk::default();
-        for index in [&self.quarantines, &self.index] {
+        for index in [&*self.quarantines, &self.index] {
             index.visit_all(identities.as_slice(), kind, |pattern, entries| {
                 for entry in entries.iter().filter(|e| e.written.meets(operations) && self.holds(e.rule, facts)) {
                     match (entry.deny, pattern.how) {

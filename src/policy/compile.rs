@@ -1,5 +1,6 @@
 //! [`Document`] → [`Snapshot`].
 
+use super::acl::{AclBinding, AclSet, Permission};
 use super::decision::{Effect, Evidence, EvidenceKind};
 use super::diff::Inventory;
 use super::document::{At, Document, Gives, Otherwise, RuleDef, Word};
@@ -7,11 +8,12 @@ use super::hosts::Hosts;
 use super::index::{Builder, Entry, Identity};
 use super::parse;
 use super::pattern::Target;
-use super::rights::{Bits, Rights};
+use super::rights::{Bits, Right, Rights};
 use super::roles::{Role, RoleRule, Roles, short};
 use super::snapshot::{Fixed, Limits, Rule, Settings, Snapshot, Source};
+use super::source::PolicySource;
 use super::who::{Directory, Standing};
-use crate::model::{Operation, ResourceType, Revision, Timestamp};
+use crate::model::{CLUSTER_NAME, Operation, ResourceType, Timestamp};
 use crate::wire::ApiKey;
 use crate::yaml::{self, Place, Problem, Report, did_you_mean};
 use ahash::{HashMap, HashMapExt as _};
@@ -23,8 +25,10 @@ use std::sync::Arc;
 /// A policy that loaded.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The policy.
+    /// The policy of the file alone.
     pub snapshot: Arc<Snapshot>,
+    /// The file, for snapshots that know the protocol's ACLs too.
+    pub source: Arc<PolicySource>,
     /// What is suspicious and yet has one meaning, in the order of the file.
     pub warnings: Vec<Problem>,
 }
@@ -58,32 +62,45 @@ impl Snapshot {
             connect: HashMap::new(),
             edges: BTreeSet::new(),
             inventory: Inventory::default(),
+            shown: Vec::new(),
         };
         compiler.people(&document);
         compiler.gate(&document, &roles);
         compiler.rules(&document, &roles);
-        let Compiler { directory, index, quarantines, rules, connect, edges, inventory, .. } = compiler;
+        let Compiler { directory, index, quarantines, rules, connect, edges, inventory, mut shown, .. } = compiler;
         let problems = report.into_problems();
         if !problems.is_empty() {
             return Err(problems);
         }
-        let snapshot = Self {
-            revision: Revision::new(&sha256_hex(bytes), None),
+        shown.sort();
+        shown.dedup_by(|a, b| a.0 == b.0);
+        let source = PolicySource {
+            hash: sha256_hex(bytes),
             otherwise: document.otherwise,
             gate: document.gate == Some(true),
             directory,
-            index: index.build(),
-            quarantines: quarantines.build(),
+            index,
+            quarantines: Arc::new(quarantines.build()),
             rules,
-            connect,
+            connect: Arc::new(connect),
             own: settings.own_topics.clone(),
+            own_principals: settings.own_principals.iter().map(|p| Arc::from(p.as_str())).collect(),
             whole: document.whole,
             edges: edges.into_iter().collect(),
-            fixed: Fixed::new(),
-            inventory,
+            fixed: Arc::new(Fixed::new()),
+            inventory: Arc::new(inventory),
+            mode: settings.protocol_acls,
+            shown: shown.into(),
         };
-        Ok(Loaded { snapshot: Arc::new(snapshot), warnings: warnings.into_problems() })
+        let snapshot = source.snapshot(&AclSet::default(), settings.now);
+        Ok(Loaded { snapshot, source: Arc::new(source), warnings: warnings.into_problems() })
     }
+}
+
+/// The rights on ACLs among these.
+fn acl_rights(rights: &Rights) -> Bits {
+    let all = Bits::of(Right::AclsRead).union(Bits::of(Right::AclsWrite));
+    rights.on(ResourceType::Cluster).intersection(all)
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
@@ -108,6 +125,8 @@ struct Compiler<'c> {
     connect: HashMap<Identity, Vec<u32>>,
     edges: BTreeSet<Timestamp>,
     inventory: Inventory,
+    /// The ACLs that Kafka's model can express, with file and line.
+    shown: Vec<(AclBinding, Arc<str>)>,
 }
 
 impl Compiler<'_> {
@@ -193,6 +212,7 @@ impl Compiler<'_> {
             Gives::Deny(words) => self.words(acl, Source::Acl, Effect::Deny, words),
             Gives::Roles(_) => return,
         }
+        self.show(acl);
         // Counts from load to removal, whatever its bounds, hosts or APIs: one that runs out never opens (threat 10).
         for target in &acl.resources {
             for pattern in ResourceType::EVERY.into_iter().filter_map(|kind| target.value.on(kind)) {
@@ -264,11 +284,14 @@ impl Compiler<'_> {
         }
         let mut given = false;
         if !role.rights.is_empty() {
-            let reach: Vec<bool> = targets.iter().map(|t| role.rights.kinds().any(|k| t.names(k))).collect();
+            let on_acls = !acl_rights(&role.rights).is_empty();
+            let gives = |t: &Target| on_acls || role.rights.kinds().any(|k| t.names(k));
+            let reach: Vec<bool> = targets.iter().map(gives).collect();
             given |= reach.contains(&true);
             used.iter_mut().zip(&reach).for_each(|(u, r)| *u |= *r);
             let rule = self.rule(def, source, &evidence, def.apis.clone());
             self.entries(def, rule, Effect::Allow, source, &role.rights, targets);
+            self.acl_reach(def, rule, acl_rights(&role.rights), targets);
         }
         for role_rule in &role.rules {
             given |= self.role_rule(def, source, &evidence, role_rule, targets, used);
@@ -348,6 +371,56 @@ impl Compiler<'_> {
                     let identity = self.directory.number(&p.value);
                     let builder = if quarantine { &mut self.quarantines } else { &mut self.index };
                     builder.add(identity, &pattern, entry);
+                }
+            }
+        }
+    }
+
+    /// A role that sees or edits ACLs, given on some resources: the ACLs whose pattern lies within them. Given on the
+    /// cluster, it is the right that Kafka asks for there, and reaches every ACL.
+    fn acl_reach(&mut self, def: &RuleDef, rule: u32, written: Bits, targets: &[Target]) {
+        if written.is_empty() {
+            return;
+        }
+        let entry = Entry { rule, deny: false, bits: written, written };
+        for target in targets {
+            let Target::One(pattern) = target else { continue };
+            if pattern.kind == ResourceType::Cluster {
+                continue;
+            }
+            for p in &def.principals {
+                let identity = self.directory.number(&p.value);
+                self.index.add(identity, pattern, entry);
+            }
+        }
+    }
+
+    /// Notes what of an entry of `acls` Kafka's tools can be shown: Kafka's operations, for hosts that are text, without
+    /// bounds that Kafka's model does not have.
+    fn show(&mut self, acl: &RuleDef) {
+        let (words, permission) = match &acl.gives {
+            Gives::Allow(words) => (words, Permission::Allow),
+            Gives::Deny(words) => (words, Permission::Deny),
+            Gives::Roles(_) => return,
+        };
+        let bounded = acl.not_before.is_some() || acl.not_after.is_some();
+        if bounded || !acl.except.is_empty() || acl.apis.is_some() {
+            return;
+        }
+        let place: Arc<str> = format!("{}:{}", self.base, acl.at.line).into();
+        let rights = words.iter().fold(Rights::default(), |all, w| all.and(&w.value.rights));
+        for kind in rights.kinds() {
+            let operations = Operation::EVERY.into_iter().filter(|op| rights.on(kind).meets(Bits::kafka(*op)));
+            for pattern in acl.resources.iter().filter_map(|r| r.value.on(kind)) {
+                for operation in operations.clone() {
+                    for (p, host) in acl.principals.iter().flat_map(|p| acl.hosts.plain().map(move |h| (p, h))) {
+                        let every_cluster = kind == ResourceType::Cluster && pattern.is_every();
+                        let name = if every_cluster { CLUSTER_NAME } else { &pattern.name };
+                        let (name, principal, host) = (name.to_owned(), p.value.to_string(), host.to_owned());
+                        let shown =
+                            AclBinding { kind, pattern: pattern.how, name, principal, host, operation, permission };
+                        self.shown.push((shown, Arc::clone(&place)));
+                    }
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Snapshot {
         let wanted = Wanted::new(q.resource.kind, q.operation, q.api, q.use_);
         let facts = Facts { identities: &identities, host: q.host, api: Some(q.api), now: q.now };
         let mut considered: Vec<(u32, Considered)> = Vec::new();
-        for index in [&self.quarantines, &self.index] {
+        for index in [&*self.quarantines, &self.index] {
             index.visit(identities.as_slice(), q.resource.kind, q.resource.name, |pattern, identity, entries| {
                 for entry in entries {
                     considered.extend(self.consider(index, pattern, identity, entry, wanted, facts));

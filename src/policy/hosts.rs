@@ -51,6 +51,16 @@ impl Hosts {
         })
     }
 
+    /// The hosts as an ACL of Kafka has them; networks are left out.
+    pub(super) fn plain(&self) -> impl Iterator<Item = &str> {
+        let every = self.listed.is_none().then_some("*");
+        let listed = self.listed.as_deref().unwrap_or_default().iter().filter_map(|pattern| match pattern {
+            HostPattern::Text(text) => Some(text.as_str()),
+            HostPattern::Network(_) => None,
+        });
+        every.into_iter().chain(listed)
+    }
+
     /// The hosts as the file writes them.
     pub(super) fn texts(&self) -> Vec<String> {
         let listed = self.listed.as_deref().unwrap_or_default();

@@ -29,7 +29,7 @@ pub(super) struct Entry {
 }
 
 /// Entries by identity and pattern.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     names: [Names; 6],
     patterns: Vec<Pattern>,
@@ -53,7 +53,7 @@ struct Speech {
 }
 
 /// The patterns of one type of resource.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Names {
     literal: HashMap<Box<str>, PatternId>,
     prefix: HashMap<Box<str>, PatternId>,
@@ -177,7 +177,7 @@ fn part<'p, T>(all: &'p [T], range: &Range<u32>) -> &'p [T] {
 }
 
 /// Gathers entries for an [`Index`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Builder {
     index: Index,
     numbers: HashMap<Pattern, PatternId>,

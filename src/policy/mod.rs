@@ -22,6 +22,7 @@ mod reason;
 mod rights;
 mod roles;
 mod snapshot;
+mod source;
 mod who;
 mod words;
 
@@ -34,7 +35,8 @@ pub use hosts::Hosts;
 pub use pattern::Pattern;
 pub use reason::ReasonCode;
 pub use rights::{Right, Use};
-pub use snapshot::{OwnTopics, Protection, Query, Settings, Snapshot};
+pub use snapshot::{OwnTopics, Protection, ProtocolAcls, Query, Settings, Snapshot};
+pub use source::PolicySource;
 
 #[cfg(test)]
 mod tests;

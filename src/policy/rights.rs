@@ -214,6 +214,11 @@ impl Bits {
         Self(self.0 | other.0)
     }
 
+    /// Those that are in both sets.
+    pub(super) const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Those that are not in the other set.
     pub(super) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

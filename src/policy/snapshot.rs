@@ -1,5 +1,6 @@
 //! The compiled policy, and the decision.
 
+use super::acl::{AclBinding, AclSet};
 use super::decision::{Decision, Evidence, EvidenceKind, Miss};
 use super::diff::Inventory;
 use super::document::Otherwise;
@@ -48,6 +49,44 @@ pub struct Settings {
     pub own_topics: OwnTopics,
     /// The time of the load, for warnings about what has ended.
     pub now: Timestamp,
+    /// Where ACLs live that Kafka's tools make.
+    pub protocol_acls: ProtocolAcls,
+    /// Under which principals (`User:kordon`) the proxy speaks to brokers.
+    pub own_principals: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            own_topics: OwnTopics::default(),
+            now: Timestamp(0),
+            protocol_acls: ProtocolAcls::default(),
+            own_principals: Vec::new(),
+        }
+    }
+}
+
+/// Where ACLs live that Kafka's tools make through the proxy (`policy.protocol_acls`).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub enum ProtocolAcls {
+    /// Nowhere: the tools are answered as by a broker without an authorizer.
+    #[default]
+    Disabled,
+    /// In the proxy's state topic.
+    State,
+    /// In the cluster's own authorizer.
+    Cluster,
+}
+
+impl ProtocolAcls {
+    /// The word in the configuration, and before an ACL in audit events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::State => "state",
+            Self::Cluster => "cluster",
+        }
+    }
 }
 
 /// Whether a topic is one of the proxy's own.
@@ -65,23 +104,30 @@ pub enum Protection {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) revision: Revision,
+    pub(super) since: Timestamp,
     pub(super) otherwise: Otherwise,
     pub(super) gate: bool,
     pub(super) directory: Directory,
     /// ACLs, bindings and grants that allow.
     pub(super) index: Index,
     /// Grants that deny.
-    pub(super) quarantines: Index,
+    pub(super) quarantines: Arc<Index>,
     pub(super) rules: Vec<Rule>,
     /// Rules that hold clusters.connect, by whom they name.
-    pub(super) connect: HashMap<Identity, Vec<u32>>,
+    pub(super) connect: Arc<HashMap<Identity, Vec<u32>>>,
     pub(super) own: OwnTopics,
+    /// Under which principals the proxy speaks to brokers.
+    pub(super) own_principals: Arc<[Arc<str>]>,
     /// Instants at which a rule begins or ends to hold, ascending.
-    pub(super) edges: Vec<Timestamp>,
-    pub(super) fixed: Fixed,
-    pub(super) inventory: Inventory,
+    pub(super) edges: Arc<[Timestamp]>,
+    pub(super) fixed: Arc<Fixed>,
+    pub(super) inventory: Arc<Inventory>,
     /// Whether the file ends with `end: true`.
     pub(super) whole: bool,
+    pub(super) mode: ProtocolAcls,
+    /// The file's ACLs that Kafka's model can express, sorted, with file and line.
+    pub(super) shown: Arc<[(AclBinding, Arc<str>)]>,
+    pub(super) protocol: AclSet,
 }
 
 /// Where a rule stands; the order is that in which allows are told as the cause.
@@ -93,7 +139,7 @@ pub(super) enum Source {
 }
 
 /// When, from where, and for which APIs an entry of the file holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) source: Source,
     pub(super) not_before: Timestamp,
@@ -104,7 +150,7 @@ pub(super) struct Rule {
     pub(super) evidence: Arc<Evidence>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) hosts: Hosts,
     /// Sorted.

@@ -6,7 +6,7 @@ use ahash::HashMap;
 use std::sync::Arc;
 
 /// The numbers of all principals that rules name, and who is in which static group.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
     /// By principal.
     people: HashMap<Box<str>, Person>,
@@ -17,7 +17,7 @@ pub(super) struct Directory {
     names: Vec<Arc<str>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Person {
     own: Option<Identity>,
     /// Of the static groups that it is a member of.

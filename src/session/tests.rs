@@ -46,7 +46,7 @@ const OPEN: &str =
 
 fn snapshot(rules: &str) -> Arc<Snapshot> {
     let text = format!("version: 1\ndefault: deny\n{rules}end: true\n");
-    let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0) };
+    let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0), ..Settings::default() };
     Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap_or_else(|p| panic!("{p:#?}")).snapshot
 }
 

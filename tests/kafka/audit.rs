@@ -59,7 +59,7 @@ impl Bench {
         let _inside = runtime.enter();
         let own = Own::start(&config.cluster);
         let service = Service::start(config, &own, &Arc::new(Metrics::new().unwrap()));
-        let settings = Settings { own_topics: Default::default(), now: Timestamp(0) };
+        let settings = Settings { own_topics: Default::default(), now: Timestamp(0), ..Settings::default() };
         let loaded = Snapshot::load(b"version: 1\n", "policy.yaml", &settings).unwrap();
         let connection = Connection {
             session_id: "s-1".into(),

@@ -43,7 +43,8 @@ fn sample(def: &'static StructDef) -> Node {
 
 /// What the rule answers to `User:kordon` under a policy without a single allow; none where it does not answer itself.
 fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
-    let settings = Settings { own_topics: OwnTopics { state: None, audit: Vec::new() }, now: Timestamp(0) };
+    let settings =
+        Settings { own_topics: OwnTopics { state: None, audit: Vec::new() }, now: Timestamp(0), ..Settings::default() };
     let policy = b"version: 1\ndefault: deny\nend: true\n";
     let snapshot = Snapshot::load(policy, "policy.yaml", &settings).unwrap().snapshot;
     let subject = Subject { principal: Principal::user(SASL_USER), groups: [].into(), may_be_super: false };

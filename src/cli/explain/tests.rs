@@ -154,7 +154,7 @@ proptest! {
             .flat_map(|k| Operation::supported_by(k).iter().map(move |o| (k, o))).collect::<Vec<_>>()),
     ) {
         let now: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
-        let settings = Settings { own_topics: OwnTopics::default(), now };
+        let settings = Settings { own_topics: OwnTopics::default(), now, ..Settings::default() };
         let snapshot = Snapshot::load(POLICY.as_bytes(), "policy.yaml", &settings).unwrap().snapshot;
         let host: IpAddr = if inside { "10.1.2.3" } else { "192.0.2.1" }.parse().unwrap();
         let groups: Vec<Arc<str>> = if guest { vec!["guests".into()] } else { vec![] };

@@ -5,11 +5,12 @@ mod explain;
 mod file;
 mod kafka;
 mod laws;
+mod protocol;
 mod roles;
 mod steps;
 mod threats;
 
-use super::{Decision, OwnTopics, Query, Settings, Snapshot, Use};
+use super::{Decision, OwnTopics, ProtocolAcls, Query, Settings, Snapshot, Use};
 use crate::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
 use crate::wire::ApiKey;
 use crate::yaml::Problem;
@@ -22,6 +23,8 @@ pub(super) fn settings() -> Settings {
     Settings {
         own_topics: OwnTopics { state: Some("kordon.state".to_owned()), audit: vec!["kordon.audit".to_owned()] },
         now: NOON,
+        protocol_acls: ProtocolAcls::State,
+        ..Settings::default()
     }
 }
 

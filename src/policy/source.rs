@@ -1,0 +1,135 @@
+//! The policy file, understood, and the snapshots that it makes together with the ACLs of the protocol.
+
+use super::acl::{AclBinding, AclSet, Permission};
+use super::decision::{Effect, Evidence, EvidenceKind};
+use super::diff::Inventory;
+use super::document::Otherwise;
+use super::hosts::Hosts;
+use super::index::{Builder, Entry, Identity, Index};
+use super::pattern::Pattern;
+use super::rights::Bits;
+use super::snapshot::{Fixed, Limits, OwnTopics, ProtocolAcls, Rule, Snapshot, Source};
+use super::who::Directory;
+use crate::model::{Principal, Revision, Timestamp};
+use ahash::{HashMap, HashMapExt as _};
+use std::sync::Arc;
+
+/// A policy file that loaded: with the ACLs of the protocol, which change without it, it makes snapshots.
+#[derive(Debug)]
+pub struct PolicySource {
+    /// SHA-256 of the file, in hexadecimal.
+    pub(super) hash: String,
+    pub(super) otherwise: Otherwise,
+    pub(super) gate: bool,
+    pub(super) directory: Directory,
+    pub(super) index: Builder,
+    pub(super) quarantines: Arc<Index>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) connect: Arc<HashMap<Identity, Vec<u32>>>,
+    pub(super) own: OwnTopics,
+    pub(super) own_principals: Arc<[Arc<str>]>,
+    pub(super) edges: Arc<[Timestamp]>,
+    pub(super) fixed: Arc<Fixed>,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) whole: bool,
+    pub(super) mode: ProtocolAcls,
+    pub(super) shown: Arc<[(AclBinding, Arc<str>)]>,
+}
+
+impl PolicySource {
+    /// The policy of the file and of these ACLs, for use from `now` on.
+    pub fn snapshot(&self, acls: &AclSet, now: Timestamp) -> Arc<Snapshot> {
+        let mut directory = self.directory.clone();
+        let mut index = self.index.clone();
+        let mut rules = self.rules.clone();
+        rules.reserve(acls.len());
+        let mut numbers: HashMap<&str, Option<Identity>> = HashMap::new();
+        for acl in acls.iter() {
+            let pattern = Pattern { kind: acl.kind, how: acl.pattern, name: acl.name.clone() };
+            // Whoever it names, it closes the name where the default is `allow_if_no_acl` (threat 10).
+            index.note_acl(&pattern);
+            let identity = *numbers.entry(&acl.principal).or_insert_with(|| {
+                // A text without a colon names nobody. Kafka refuses to store it.
+                acl.principal.parse::<Principal>().ok().map(|principal| directory.number(&principal))
+            });
+            let Some(identity) = identity else { continue };
+            let written = Bits::kafka(acl.operation);
+            let deny = acl.permission == Permission::Deny;
+            let bits = if deny { written.held_back_by_deny() } else { written.implied_by_allow() };
+            let rule = u32::try_from(rules.len()).unwrap_or(u32::MAX);
+            index.add(identity, &pattern, Entry { rule, deny, bits, written });
+            rules.push(self.rule(acl));
+        }
+        let offset = acls.offset().and_then(|offset| u64::try_from(offset).ok());
+        Arc::new(Snapshot {
+            revision: Revision::new(&self.hash, offset),
+            since: now,
+            otherwise: self.otherwise,
+            gate: self.gate,
+            directory,
+            index: index.build(),
+            quarantines: Arc::clone(&self.quarantines),
+            rules,
+            connect: Arc::clone(&self.connect),
+            own: self.own.clone(),
+            own_principals: Arc::clone(&self.own_principals),
+            edges: Arc::clone(&self.edges),
+            fixed: Arc::clone(&self.fixed),
+            inventory: Arc::clone(&self.inventory),
+            whole: self.whole,
+            mode: self.mode,
+            shown: Arc::clone(&self.shown),
+            protocol: acls.clone(),
+        })
+    }
+
+    fn rule(&self, acl: &AclBinding) -> Rule {
+        let effect = match acl.permission {
+            Permission::Allow => Effect::Allow,
+            Permission::Deny => Effect::Deny,
+        };
+        let id = format!("{}:{acl}", self.mode.as_str()).into();
+        let (role, not_before, expires, note) = (None, None, None, None);
+        let hosts = Hosts::of_protocol_acl(&acl.host);
+        Rule {
+            source: Source::Acl,
+            not_before: Timestamp(i64::MIN),
+            not_after: Timestamp(i64::MAX),
+            revoked: false,
+            limits: (!hosts.is_any()).then(|| Box::new(Limits { hosts, except: Vec::new(), apis: None })),
+            evidence: Arc::new(Evidence { kind: EvidenceKind::Acl, id, effect, role, not_before, expires, note }),
+        }
+    }
+}
+
+impl Snapshot {
+    /// When it was compiled.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Where the protocol's ACLs live.
+    pub fn protocol_acls_mode(&self) -> ProtocolAcls {
+        self.mode
+    }
+
+    /// The ACLs made over the protocol that this snapshot was compiled with.
+    pub fn protocol_acls(&self) -> &AclSet {
+        &self.protocol
+    }
+
+    /// What Kafka's tools are shown: the file's ACLs that Kafka's model can express, each with file and line, and then
+    /// those made over the protocol. Both lists are sorted.
+    pub fn shown_acls(&self) -> impl Iterator<Item = (&AclBinding, Option<&str>)> {
+        let file = self.shown.iter().map(|(acl, place)| (acl, Some(&**place)));
+        file.chain(self.protocol.iter().map(|acl| (acl, None)))
+    }
+
+    /// Whether an ACL speaks of the proxy itself, or of whoever comes past it: `User:*`, `User:ANONYMOUS`, the principals
+    /// under which the proxy speaks to brokers. Where ACLs are the cluster's own, only super users write those (threat 21).
+    pub fn speaks_of_the_proxy(&self, principal: &str) -> bool {
+        principal == "User:*"
+            || principal == "User:ANONYMOUS"
+            || self.own_principals.iter().any(|own| **own == *principal)
+    }
+}
