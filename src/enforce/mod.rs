@@ -55,5 +55,5 @@ pub use api_versions::local_answer;
 pub use judge::{Context, Judge};
 pub use record::{Category, DurableToken, Names, Record, Recorder, RequestFacts, Trail};
 pub use routes::Routes;
-pub use rule::{Complete, Completed, Request, Rule, Then, Verdict};
+pub use rule::{Changing, Complete, Completed, Request, Rule, Then, Verdict};
 pub use topology::{Broker, Topology};

@@ -3,7 +3,7 @@
 use super::fetch::FetchPlan;
 use super::judge::Judge;
 use crate::model::{CloseReason, TopicId};
-use crate::policy::Permit;
+use crate::policy::{AclChange, AclChanged, ChangeRefused, Permit};
 use crate::wire::header::RequestHeader;
 use crate::wire::{ApiKey, Node, View, WireError};
 
@@ -60,6 +60,15 @@ pub enum Verdict {
         /// What is done with the answer; it makes the client's answer of it.
         then: Then,
     },
+    /// The ACLs change; the answer is made when the change is in force. Nothing behind it is judged before that.
+    Change {
+        /// Proof that the change was decided.
+        permit: Permit,
+        /// What is asked for.
+        change: AclChange,
+        /// Makes the client's answer.
+        then: Box<dyn Changing>,
+    },
     /// It is answered here.
     Answer(Node),
     /// It asks for nothing and wants no answer: nothing happens.
@@ -98,6 +107,12 @@ pub trait Complete: Send {
 
     /// Makes the client's answer of the broker's, by the snapshot in force now.
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed;
+}
+
+/// Makes the answer to a change.
+pub trait Changing: Send {
+    /// The client's answer, once it is known what came of the change.
+    fn answer(self: Box<Self>, outcome: Result<AclChanged, ChangeRefused>) -> Node;
 }
 
 /// What comes of a broker's answer.

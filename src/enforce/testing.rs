@@ -219,6 +219,7 @@ pub(super) fn kind(verdict: &Verdict) -> &'static str {
         Verdict::Forward(..) => "forward",
         Verdict::Rewrite(..) => "rewrite",
         Verdict::Ask { .. } => "ask",
+        Verdict::Change { .. } => "change",
         Verdict::Answer(_) => "answer",
         Verdict::Silence => "silence",
         Verdict::Probe(_) => "probe",

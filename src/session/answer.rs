@@ -136,7 +136,10 @@ impl Machine {
                 })?;
                 Ok(true)
             }
-            Turn::Broker(Then::Stream | Then::Nothing | Then::Close(_)) | Turn::Ready(_) | Turn::Close(_) => {
+            Turn::Broker(Then::Stream | Then::Nothing | Then::Close(_))
+            | Turn::Ready(_)
+            | Turn::Close(_)
+            | Turn::Change(_) => {
                 let Some(slot) = self.inflight.pop_broker() else { return Ok(false) };
                 self.pass(SIZE_LEN + size, &slot);
                 Ok(true)

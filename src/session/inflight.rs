@@ -1,6 +1,6 @@
 //! Requests that wait for their answer, in the order the client sent them.
 
-use crate::enforce::Then;
+use crate::enforce::{Changing, Then};
 use crate::model::{CloseReason, Timestamp};
 use crate::wire::ApiKey;
 use bytes::Bytes;
@@ -14,13 +14,15 @@ pub(super) enum Turn {
     Close(CloseReason),
     /// The broker answers.
     Broker(Then),
+    /// A change of ACLs is on its way; there is one at most, at the end of the queue.
+    Change(Box<dyn Changing>),
 }
 
 impl Turn {
     fn ready_bytes(&self) -> usize {
         match self {
             Self::Ready(chunks) => chunks.iter().map(Bytes::len).sum(),
-            Self::Close(_) | Self::Broker(_) => 0,
+            Self::Close(_) | Self::Broker(_) | Self::Change(_) => 0,
         }
     }
 }
@@ -81,7 +83,16 @@ impl Inflight {
                 self.ready_bytes = self.ready_bytes.saturating_sub(slot.turn.ready_bytes());
                 Some(slot)
             }
-            Turn::Broker(_) => None,
+            Turn::Broker(_) | Turn::Change(_) => None,
+        }
+    }
+
+    /// Takes the change at the end of the queue, to be put back with its answer.
+    pub(super) fn pop_change(&mut self) -> Option<(Slot, Box<dyn Changing>)> {
+        let slot = self.slots.pop_back_if(|slot| matches!(slot.turn, Turn::Change(_)))?;
+        match slot.turn {
+            Turn::Change(then) => Some((Slot { turn: Turn::Ready(Vec::new()), ..slot }, then)),
+            Turn::Ready(_) | Turn::Close(_) | Turn::Broker(_) => None,
         }
     }
 

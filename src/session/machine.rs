@@ -7,7 +7,7 @@ use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
 use crate::enforce::fetch::FetchSessions;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
-use crate::policy::Snapshot;
+use crate::policy::{AclChange, AclChanged, ChangeRefused, Snapshot};
 use crate::wire::{Scan, WireError};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -65,6 +65,9 @@ pub enum Input {
     LookedUp(Arc<Topology>),
     /// The events of this token are durable.
     Durable(DurableToken),
+    /// What came of [`Outputs::change`]. If it happened, the world in which it is in force was told before
+    /// ([`Input::World`]): what follows is judged by it.
+    Changed(Result<AclChanged, ChangeRefused>),
     /// A new policy, or a new view of the cluster.
     World(World),
     /// Time has passed.
@@ -76,6 +79,8 @@ pub enum Input {
 pub struct Outputs {
     /// Ask the cluster for these topic ids, then say [`Input::LookedUp`].
     pub lookups: Vec<TopicId>,
+    /// Make this change of the ACLs, then say [`Input::Changed`]. There is no other before that is said.
+    pub change: Option<AclChange>,
     /// Say [`Input::Room`] when the audit has room.
     pub wants_room: bool,
     /// Answered requests, for metrics.
@@ -128,6 +133,8 @@ pub(super) enum Wait {
     Durable(DurableToken, Box<super::request::Judged>),
     /// A request that may ask the broker again is under way.
     Alone,
+    /// A change of ACLs is under way.
+    Change,
 }
 
 /// One client connection.
@@ -237,6 +244,7 @@ impl Machine {
                 }
             }
             Input::Durable(token) => self.durable(token, now, out),
+            Input::Changed(outcome) => self.changed(outcome),
             Input::World(world) => {
                 if !Arc::ptr_eq(&world.snapshot, &self.world.snapshot) {
                     self.generation += 1;

@@ -9,6 +9,7 @@ use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
 use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
 use crate::model::{CloseReason, Timestamp};
+use crate::policy::{AclChange, AclChanged, ChangeRefused};
 use crate::wire::frame::{FrameError, request_size};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::{ApiKey, ErrorCode, Node, Rope, WireError, message};
@@ -22,6 +23,7 @@ const LENGTH: usize = 4;
 pub(super) struct Judged {
     to_broker: Vec<Bytes>,
     slots: Vec<Slot>,
+    change: Option<AclChange>,
     /// The request itself and what it was judged by: judged again if that moves while its events become durable.
     frame: Bytes,
     generation: u64,
@@ -258,6 +260,7 @@ impl Machine {
         let judged = |to_broker: Vec<Bytes>, slots: Vec<Slot>| Judged {
             to_broker,
             slots,
+            change: None,
             frame: frame.clone(),
             generation: self.generation,
             edge: self.edge,
@@ -274,6 +277,10 @@ impl Machine {
             Verdict::Rewrite(_permit, body, then) => (request(own, &body).into_chunks().collect(), own, then),
             Verdict::Ask { permit: _, key, version, body, then } => {
                 (request((key, version), &body).into_chunks().collect(), (key, version), then)
+            }
+            Verdict::Change { permit: _, change, then } => {
+                let change = Some(change);
+                return Ok(Judged { change, ..judged(Vec::new(), vec![slot(own, Turn::Change(then))]) });
             }
             Verdict::Answer(node) => {
                 let answer = message::response_frame(header.key, header.version, header.correlation_id, &node);
@@ -301,11 +308,28 @@ impl Machine {
             match &slot.turn {
                 Turn::Close(_) => self.last_words = true,
                 Turn::Broker(Then::Alone(_)) => self.wait = Wait::Alone,
+                Turn::Change(_) => self.wait = Wait::Change,
                 Turn::Broker(_) | Turn::Ready(_) => {}
             }
             self.inflight.push(slot);
         }
+        if judged.change.is_some() {
+            out.change = judged.change;
+        }
         self.flush_local(now, out);
+    }
+
+    /// It is known what came of a change: its answer takes its place in the queue.
+    pub(super) fn changed(&mut self, outcome: Result<AclChanged, ChangeRefused>) {
+        if !matches!(self.wait, Wait::Change) {
+            return;
+        }
+        self.wait = Wait::Nothing;
+        if let Some((slot, then)) = self.inflight.pop_change() {
+            let answer = then.answer(outcome);
+            let rope = message::response_frame(slot.key, slot.version, slot.correlation_id, &answer);
+            self.inflight.push(Slot { turn: Turn::Ready(rope.into_chunks().collect()), ..slot });
+        }
     }
 
     /// Closes after the answers that are due.
@@ -369,7 +393,7 @@ impl Machine {
                     out.finished.push(Finished { key: slot.key, micros, forwarded: false });
                 }
                 Turn::Close(reason) => self.close(reason),
-                Turn::Broker(_) => {}
+                Turn::Broker(_) | Turn::Change(_) => {}
             }
         }
     }
