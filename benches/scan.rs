@@ -18,7 +18,7 @@
 mod count;
 
 use count::{Cost, measure};
-use kordon::enforce::fetch::FetchSessions;
+use kordon::enforce::memory::Memory;
 use kordon::enforce::{
     Broker, Context, DurableToken, Judge, Recorder, Request, RequestFacts, Routes, Topology, Trail, Verdict, table,
 };
@@ -110,7 +110,7 @@ fn parts(frame: &[u8]) -> [Cost; 3] {
         now: NOW,
     };
     let (mut scan, mut trail, mut sessions, mut unmapped) =
-        (Scan::new(), Trail::default(), FetchSessions::default(), Vec::new());
+        (Scan::new(), Trail::default(), Memory::default(), Vec::new());
     let reading = measure(200_000, || {
         black_box(request_header(black_box(&frame)).unwrap());
     });

@@ -1,12 +1,13 @@
-//! ConsumerGroupHeartbeat (API 68), version 0: joining, staying in and leaving a group of the new protocol (KIP-848).
+//! ConsumerGroupHeartbeat (API 68): joining, staying in and leaving a group of the new protocol (KIP-848).
 //!
-//! Source: Kafka 4.1 `KafkaApis.handleConsumerGroupHeartbeat`. READ on the group, or the heartbeat fails with 30; if it
+//! Source: Kafka 4.3 `KafkaApis.handleConsumerGroupHeartbeat`. READ on the group, or the heartbeat fails with 30; if it
 //! names topics, DESCRIBE on every one of them, or the whole heartbeat fails with 29: nothing is joined in part. No error
-//! has a message here.
+//! has a message here. What a member is assigned is looked at in every answer ([`assignments`](super::assignments)).
 //!
 //! Version 1 adds a regular expression that the broker resolves with the proxy's principal, and without an authorizer
-//! with nobody's: it would show topics to members who may not see them (threat 22). So the row ends at version 0.
+//! with nobody's: it would show topics to members who may not see them (threat 22). It is not forwarded.
 
+use super::assignments::{self, Assigned};
 use super::judge::Judge;
 use super::rule::{Request, Rule, Then, Verdict};
 use crate::model::{GroupId, Operation, TopicName};
@@ -27,9 +28,25 @@ impl Rule for ConsumerGroupHeartbeat {
             // Every name is asked for, also behind a denied one: the audit names them all.
             denied |= !judge.decide(Operation::Describe, TopicName(name)).is_allowed();
         }
-        Ok(if denied { refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED) } else { Verdict::Forward(permit, Then::Stream) })
+        if denied {
+            return Ok(refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+        }
+        if !view.str(req::SUBSCRIBED_TOPIC_REGEX).is_empty() {
+            return Ok(Verdict::Answer(
+                Node::response(ApiKey::CONSUMER_GROUP_HEARTBEAT)
+                    .with(res::ERROR_CODE, ErrorCode::INVALID_REGULAR_EXPRESSION)
+                    .with(res::ERROR_MESSAGE, NO_REGEX),
+            ));
+        }
+        Ok(match assignments::look_up(judge) {
+            Some(probe) => probe,
+            None => Verdict::Forward(permit, Then::Complete(Box::new(Assigned(&assignments::CONSUMER)))),
+        })
     }
 }
+
+const NO_REGEX: &str = "subscriptions by a pattern that the broker resolves are not served here: subscribe by names, or \
+                        by a pattern that the client resolves";
 
 fn refuse(error: ErrorCode) -> Verdict {
     Verdict::Answer(Node::response(ApiKey::CONSUMER_GROUP_HEARTBEAT).with(res::ERROR_CODE, error))

@@ -84,7 +84,7 @@ const ANSWERS: &[(&str, Shown)] = &[
     ("DescribeTransactions TransactionStates.TransactionalId", Echo),
     ("DescribeTransactions TransactionStates.Topics.Topic", Filtered),
     ("ListTransactions TransactionStates.TransactionalId", Filtered),
-    ("ConsumerGroupHeartbeat Assignment.TopicPartitions.TopicId", AsInKafka("of topics that the member subscribed to")),
+    ("ConsumerGroupHeartbeat Assignment.TopicPartitions.TopicId", Filtered),
     ("ConsumerGroupDescribe Groups.GroupId", Echo),
     ("ConsumerGroupDescribe Groups.Members.ClientHost", AsInKafka("the address of a member, here the proxy's")),
     (
@@ -156,7 +156,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("ConsumerGroupHeartbeat MemberId", "member of the group"),
     ("ConsumerGroupHeartbeat InstanceId", "member of the group"),
     ("ConsumerGroupHeartbeat RackId", "where the client is"),
-    ("ConsumerGroupHeartbeat SubscribedTopicRegex", "version 1, which is not served (threat 22)"),
+    ("ConsumerGroupHeartbeat SubscribedTopicRegex", "TOPICS by a pattern: refused (threat 22)"),
     ("ConsumerGroupHeartbeat ServerAssignor", "assignor"),
 ];
 

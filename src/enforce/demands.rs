@@ -233,7 +233,10 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ApiKey::CONSUMER_GROUP_HEARTBEAT,
         &[
             group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED"),
-            topic(Describe, "on every topic subscribed to; the request fails with TOPIC_AUTHORIZATION_FAILED"),
+            topic(
+                Describe,
+                "on every topic subscribed to or assigned; the request fails with TOPIC_AUTHORIZATION_FAILED",
+            ),
         ],
     ),
     (

@@ -1,6 +1,8 @@
 //! Where a rule asks for decisions. Every decision is written to the trail as it is made.
 
+use super::assignments::Unnamed;
 use super::fetch::FetchSessions;
+use super::memory::Memory;
 use super::record::{Category, Trail};
 use super::routes::Routes;
 use super::topology::Topology;
@@ -34,6 +36,8 @@ pub struct Judge<'a> {
     pub cx: Context<'a>,
     /// The fetch sessions that this connection has seen created.
     pub sessions: &'a mut FetchSessions,
+    /// Topic ids of assignments that nothing is known of yet.
+    pub(super) unnamed: &'a mut Unnamed,
     api: ApiKey,
     trail: &'a mut Trail,
     looked_up: bool,
@@ -46,12 +50,13 @@ impl<'a> Judge<'a> {
     pub fn new(
         cx: Context<'a>,
         api: ApiKey,
-        sessions: &'a mut FetchSessions,
+        memory: &'a mut Memory,
         trail: &'a mut Trail,
         unmapped: &'a mut Vec<i32>,
         looked_up: bool,
     ) -> Self {
-        Self { cx, sessions, api, trail, looked_up, unmapped }
+        let Memory { fetch: sessions, unnamed } = memory;
+        Self { cx, sessions, unnamed, api, trail, looked_up, unmapped }
     }
 
     /// Decides one operation on one named resource, and records it.

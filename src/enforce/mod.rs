@@ -8,6 +8,7 @@ mod alter_configs;
 pub mod api_versions;
 mod arguments;
 mod asks;
+mod assignments;
 pub mod configs;
 mod consumer_group_heartbeat;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod init_producer_id;
 pub mod judge;
 mod list_offsets;
 mod membership;
+pub mod memory;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;

@@ -136,10 +136,7 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::UNREGISTER_BROKER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_BROKER),
     row(ApiKey::DESCRIBE_TRANSACTIONS, 0, 0, Category::Read, &DescribeTransactions),
     row(ApiKey::LIST_TRANSACTIONS, 0, 2, Category::Read, &ListTransactions),
-    narrower(
-        polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 0, Category::GroupMember, &ConsumerGroupHeartbeat)),
-        "version 1 subscribes by a regular expression that the broker resolves with the proxy's rights",
-    ),
+    polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &ConsumerGroupHeartbeat)),
     row(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Category::Read, &CONSUMER_GROUP_DESCRIBE),
     refused(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &cluster::GET_TELEMETRY_SUBSCRIPTIONS),
     refused(ApiKey::PUSH_TELEMETRY, 0, 0, Category::ClusterWrite, &cluster::PUSH_TELEMETRY),

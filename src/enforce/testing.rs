@@ -1,7 +1,7 @@
 //! A bench for the tests of rules: a policy, a small cluster, and requests as raw frames.
 
-use super::fetch::FetchSessions;
 use super::judge::{Context, Judge};
+use super::memory::Memory;
 use super::record::Trail;
 use super::routes::Routes;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
@@ -25,7 +25,7 @@ pub(super) struct Bench {
     pub(super) connection: Connection,
     pub(super) topology: Topology,
     routes: Routes,
-    sessions: FetchSessions,
+    memory: Memory,
     pub(super) trail: Trail,
     pub(super) unmapped: Vec<i32>,
     pub(super) looked_up: bool,
@@ -78,7 +78,7 @@ impl Bench {
             },
             topology,
             routes: Routes::new([(1, ("proxy.example".into(), 19_001))]),
-            sessions: FetchSessions::default(),
+            memory: Memory::default(),
             trail: Trail::default(),
             unmapped: Vec::new(),
             looked_up: false,
@@ -154,7 +154,7 @@ impl Bench {
             routes: &self.routes,
             now: Timestamp(1),
         };
-        Judge::new(cx, key, &mut self.sessions, &mut self.trail, &mut self.unmapped, self.looked_up)
+        Judge::new(cx, key, &mut self.memory, &mut self.trail, &mut self.unmapped, self.looked_up)
     }
 
     /// What was decided, as `Operation type:name allowed|denied`, probes marked with `?`.

@@ -245,7 +245,7 @@ impl Machine {
             routes: &self.world.routes,
             now: now.wall,
         };
-        let result = judge(&mut Judge::new(cx, slot.key, &mut self.sessions, &mut self.trail, &mut out.unmapped, true));
+        let result = judge(&mut Judge::new(cx, slot.key, &mut self.memory, &mut self.trail, &mut out.unmapped, true));
         if !self.trail.is_empty()
             && let Ok(row) = table::row_of(slot.key, slot.version)
         {

@@ -54,7 +54,7 @@ impl Machine {
             let still = self.with_judge(&slot, now, recorder, out, |judge| plan.still_allowed(judge));
             if !still {
                 if let SessionPlan::Continue(id) = plan.session {
-                    self.sessions.ended(id);
+                    self.memory.fetch.ended(id);
                 }
                 let answer = self
                     .with_judge(&slot, now, recorder, out, |judge| plan.withheld(version, judge))
@@ -105,11 +105,13 @@ impl Machine {
         let error = ErrorCode(i16::from_be_bytes([e0, e1]));
         let id = i32::from_be_bytes([s0, s1, s2, s3]);
         if let SessionPlan::Continue(id) = plan {
-            self.sessions.answered(id);
+            self.memory.fetch.answered(id);
         }
         match plan {
-            SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => self.sessions.created(id, *topics),
-            SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.sessions.ended(id),
+            SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => {
+                self.memory.fetch.created(id, *topics)
+            }
+            SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.memory.fetch.ended(id),
             SessionPlan::Create(_) | SessionPlan::Continue(_) | SessionPlan::None => {}
         }
     }

@@ -4,7 +4,7 @@ use super::answer::Answering;
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
 use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
-use crate::enforce::fetch::FetchSessions;
+use crate::enforce::memory::Memory;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Snapshot};
@@ -165,7 +165,7 @@ pub struct Machine {
     pub(super) limits: Limits,
     pub(super) scan: Scan,
     pub(super) trail: Trail,
-    pub(super) sessions: FetchSessions,
+    pub(super) memory: Memory,
     pub(super) inflight: Inflight,
     pub(super) answering: Answering,
     pub(super) wait: Wait,
@@ -200,7 +200,7 @@ impl Machine {
             limits,
             scan: Scan::new(),
             trail: Trail::default(),
-            sessions: FetchSessions::default(),
+            memory: Memory::default(),
             inflight: Inflight::default(),
             answering: Answering::Idle,
             wait: Wait::Nothing,

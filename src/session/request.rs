@@ -200,7 +200,7 @@ impl Machine {
             routes: &self.world.routes,
             now: now.wall,
         };
-        let mut judge = Judge::new(cx, header.key, &mut self.sessions, &mut self.trail, &mut out.unmapped, looked_up);
+        let mut judge = Judge::new(cx, header.key, &mut self.memory, &mut self.trail, &mut out.unmapped, looked_up);
         let verdict = row.rule.judge(&request, &mut judge)?;
         if let Verdict::Probe(ids) = verdict {
             out.lookups = ids;

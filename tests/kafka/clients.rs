@@ -101,12 +101,16 @@ fn librdkafka_and_kafkajs_produce_and_consume() {
         .expect("a gzip batch");
     kafkajs(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["d"], "idempotent": true }))
         .expect("a batch");
-    // Its consumer protocol wants ConsumerGroupHeartbeat version 1, which is not served.
-    let group = unique("group");
-    let read = librdkafka(&json!({ "op": "consume", "at": at, "topics": [topic], "group": group, "count": 4 }));
-    let read = read.expect("an outcome");
-    assert_eq!((texts(&read["values"]), &read["errors"]), (four(), &json!({})), "librdkafka");
-    assert_eq!(committed(cluster, &group), 4, "librdkafka");
+    for protocol in ["classic", "consumer"] {
+        let group = unique("group");
+        let read = librdkafka(&json!({
+            "op": "consume", "at": at, "topics": [topic], "group": group, "count": 4,
+            "config": { "group.protocol": protocol },
+        }));
+        let read = read.expect("an outcome");
+        assert_eq!((texts(&read["values"]), &read["errors"]), (four(), &json!({})), "librdkafka, {protocol}");
+        assert_eq!(committed(cluster, &group), 4, "librdkafka, {protocol}");
+    }
     let group = unique("group");
     let read = kafkajs(&json!({ "op": "consume", "at": at, "topics": [topic], "group": group, "count": 4 }));
     assert_eq!(texts(&read.expect("an outcome")["values"]), four(), "kafkajs");

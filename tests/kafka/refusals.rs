@@ -1,7 +1,7 @@
 //! Refusals compared with those of a broker that authorizes: the same requests, from a user without any right, to Kafka
 //! with its `StandardAuthorizer` and to the rules under an empty policy.
 
-use kordon::enforce::fetch::FetchSessions;
+use kordon::enforce::memory::Memory;
 use kordon::enforce::table::{Row, TABLE};
 use kordon::enforce::{Context, Judge, Request, Routes, Topology, Trail, Verdict};
 use kordon::model::{Connection, Host, Principal, Subject, Timestamp, TopicId};
@@ -70,8 +70,8 @@ fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
     let body = frame.slice(header.len..);
     let mut scan = Scan::new();
     let view = scan.read(api(row.key).unwrap().request, version, &body).unwrap();
-    let (mut sessions, mut trail, mut unmapped) = (FetchSessions::default(), Trail::default(), Vec::new());
-    let mut judge = Judge::new(cx, row.key, &mut sessions, &mut trail, &mut unmapped, true);
+    let (mut memory, mut trail, mut unmapped) = (Memory::default(), Trail::default(), Vec::new());
+    let mut judge = Judge::new(cx, row.key, &mut memory, &mut trail, &mut unmapped, true);
     match row.rule.judge(&Request { header: &header, view, body: &body }, &mut judge).unwrap() {
         Verdict::Answer(node) => {
             let frame = response_frame(row.key, version, 1, &node).into_bytes().slice(4..);

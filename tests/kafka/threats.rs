@@ -104,19 +104,25 @@ fn threat_22_a_regular_expression_of_a_group_member_shows_no_hidden_topic() {
         let settings = [("group.id", unique("group")), ("group.protocol", protocol.to_owned())];
         let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let consumer = Java::newest().consumer(kordon.at("alice"), &settings);
-        // a pattern that the client resolves; the broker's own is not advertised
+        // a pattern that the client resolves
         consumer.ask("subscribe", json!({ "pattern": ".*" })).expect("a subscription");
         let records = consumer.poll(1, Duration::from_secs(20)).expect("records");
         assert!(records.iter().any(|r| r["topic"] == public), "{protocol}: {records:?}");
         let assigned = consumer.ask("assignment", json!({})).expect("an assignment").to_string();
         assert!(!assigned.contains("secret"), "{protocol}: {assigned}");
     }
+    // one that the broker would resolve
+    use kordon::wire::schema::consumer_group_heartbeat::{request as req, response as res};
     let mut raw = Raw::connect(kordon.at("alice"));
-    use kordon::wire::schema::api_versions::response::{API_KEYS, api_version};
-    let versions = raw.ask(ApiKey::API_VERSIONS, 0, &Node::request(ApiKey::API_VERSIONS));
-    let heartbeat =
-        versions.nodes(API_KEYS).iter().find(|k| k.i16(api_version::API_KEY) == ApiKey::CONSUMER_GROUP_HEARTBEAT.0);
-    assert_eq!(heartbeat.map(|k| k.i16(api_version::MAX_VERSION)), Some(0));
+    let tap = kordon.tap();
+    let heartbeat = Node::request(ApiKey::CONSUMER_GROUP_HEARTBEAT)
+        .with(req::GROUP_ID, unique("group").as_str())
+        .with(req::MEMBER_ID, "AAAAAAAAAAAAAAAAAAAAAQ")
+        .with(req::REBALANCE_TIMEOUT_MS, 60_000)
+        .with(req::SUBSCRIBED_TOPIC_REGEX, ".*");
+    let told = raw.ask(ApiKey::CONSUMER_GROUP_HEARTBEAT, 1, &heartbeat);
+    assert_eq!(ErrorCode(told.i16(res::ERROR_CODE)), ErrorCode::INVALID_REGULAR_EXPRESSION);
+    assert!(tap.requests(ApiKey::CONSUMER_GROUP_HEARTBEAT).is_empty(), "it did not go on");
 }
 
 #[test]

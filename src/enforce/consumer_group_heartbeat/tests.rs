@@ -1,5 +1,5 @@
 use super::*;
-use crate::enforce::testing::{AUDIT, Bench, answer, forwarded};
+use crate::enforce::testing::{AUDIT, Bench, answer, finished, forwarded, id, kind};
 use crate::wire::Value;
 
 const KEY: ApiKey = ApiKey::CONSUMER_GROUP_HEARTBEAT;
@@ -51,10 +51,89 @@ fn threat_04_nobody_subscribes_to_the_proxys_own_topics_by_a_wildcard() {
     assert_eq!(refusal(&mut Bench::acls(&[]).user("root"), &request(Some(&[AUDIT]))), 29);
 }
 
+fn assigned(ids: &[u8]) -> Node {
+    use res::{assignment, topic_partitions as topic};
+    let answer = Node::response(KEY).with(res::MEMBER_ID, "m1").with(res::MEMBER_EPOCH, 3i32);
+    let mut assignment = answer.child(res::ASSIGNMENT);
+    for number in ids {
+        let node = assignment
+            .child(assignment::TOPIC_PARTITIONS)
+            .with(topic::TOPIC_ID, id(*number))
+            .with(topic::PARTITIONS, Value::Ints(vec![0, 1]));
+        assignment.push(assignment::TOPIC_PARTITIONS, node);
+    }
+    answer.with(res::ASSIGNMENT, assignment)
+}
+
+/// What the member gets for an answer of the broker.
+fn told(bench: &mut Bench, version: i16, broker: &Node) -> Node {
+    let then = forwarded(bench.judge(&ConsumerGroupHeartbeat, KEY, version, &request(None)));
+    finished(bench.complete(then, KEY, version, broker), KEY, version)
+}
+
 #[test]
-fn threat_22_a_version_with_a_regular_expression_is_not_served() {
-    let row = crate::enforce::table::find(KEY).unwrap();
-    assert_eq!((row.versions.min, row.versions.max), (0, 0));
-    assert!(row.narrower.contains("regular expression"));
-    assert!(crate::enforce::table::row_of(KEY, 1).is_err());
+fn threat_22_a_member_never_gets_a_topic_it_may_not_describe() {
+    for version in 0..=1 {
+        let mut bench = Bench::acls(&[READ_G, DESCRIBE_A]).topics(&["a1", "x", AUDIT]);
+        assert_eq!(told(&mut bench, version, &assigned(&[1])), assigned(&[1]), "version {version}");
+        for hidden in [&[2][..], &[1, 2], &[3]] {
+            let refused = told(&mut bench, version, &assigned(hidden));
+            assert_eq!(refused, Node::response(KEY).with(res::ERROR_CODE, 29i16), "version {version}");
+        }
+    }
+}
+
+#[test]
+fn an_assignment_of_a_topic_that_is_not_known_yet_waits_until_it_was_looked_up() {
+    let mut bench = Bench::acls(&[READ_G, DESCRIBE_A]).topics(&["a1"]);
+    // An answer is finished when nothing can be asked any more: there the id has no name.
+    assert_eq!(told(&mut bench, 1, &assigned(&[1, 2])), Node::response(KEY).with(res::ERROR_CODE, 14i16));
+    match bench.judge(&ConsumerGroupHeartbeat, KEY, 1, &request(None)) {
+        Verdict::Probe(ids) => assert_eq!(ids, [id(2)]),
+        other => panic!("{}", kind(&other)),
+    }
+    bench.looked_up = true;
+    let mut bench = bench.topics(&["a1", "a2"]);
+    assert_eq!(told(&mut bench, 1, &assigned(&[1, 2])), assigned(&[1, 2]));
+}
+
+#[test]
+fn an_answer_without_an_assignment_goes_through_as_it_arrives() {
+    let mut bench = Bench::acls(&[READ_G]);
+    let then = forwarded(bench.judge(&ConsumerGroupHeartbeat, KEY, 1, &request(None)));
+    let Then::Complete(complete) = then else { panic!("not looked at") };
+    for (answer, wanted) in [
+        (Node::response(KEY), false),
+        (Node::response(KEY).with(res::ERROR_CODE, 25i16), false),
+        (assigned(&[]), false),
+        (assigned(&[1]), true),
+    ] {
+        let mut out = crate::wire::Rope::new();
+        let def = crate::wire::api(KEY).unwrap().response;
+        crate::wire::encode(def, 1, &answer, &mut out);
+        let body = out.into_bytes();
+        assert_eq!(complete.wants(crate::wire::Scan::new().read(def, 1, &body).unwrap()), wanted, "{answer:?}");
+    }
+}
+
+#[test]
+fn threat_22_a_regular_expression_never_reaches_the_broker() {
+    let all = r#"{ allow: [All], principals: ["User:alice"], resources: ["*"] }"#;
+    for names in [None, Some(&["a1"][..])] {
+        let request = request(names).with(req::SUBSCRIBED_TOPIC_REGEX, "a.*");
+        let refused = answer(Bench::acls(&[all]).judge(&ConsumerGroupHeartbeat, KEY, 1, &request), KEY, 1);
+        assert_eq!(refused.int(res::ERROR_CODE), 128);
+        assert!(refused.str(res::ERROR_MESSAGE).contains("subscribe by names"));
+    }
+    // None, and one that was taken back.
+    for none in [Value::Null, Value::from("")] {
+        let request = request(Some(&["a1"])).with(req::SUBSCRIBED_TOPIC_REGEX, none);
+        forwarded(Bench::acls(&[all]).judge(&ConsumerGroupHeartbeat, KEY, 1, &request));
+    }
+    // Who may not read the group learns nothing about patterns.
+    let request = request(None).with(req::SUBSCRIBED_TOPIC_REGEX, "a.*");
+    assert_eq!(
+        answer(Bench::acls(&[]).judge(&ConsumerGroupHeartbeat, KEY, 1, &request), KEY, 1).int(res::ERROR_CODE),
+        30
+    );
 }

@@ -1,0 +1,13 @@
+//! What a connection remembers from one request to the next, so that later ones can be judged.
+
+use super::assignments::Unnamed;
+use super::fetch::FetchSessions;
+
+/// Everything that rules remember of one connection; empty until the first request of such a kind. Every part is bounded.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The fetch sessions that this connection saw created.
+    pub fetch: FetchSessions,
+    /// Topic ids of assignments that nothing is known of yet.
+    pub unnamed: Unnamed,
+}
