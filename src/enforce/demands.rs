@@ -191,6 +191,15 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ],
     ),
     (
+        ApiKey::DESCRIBE_ACLS,
+        &[cluster(
+            Describe,
+            "CLUSTER_AUTHORIZATION_FAILED; AclsRead stands in, and given on some resources shows the ACLs within them",
+        )],
+    ),
+    (ApiKey::CREATE_ACLS, ACLS),
+    (ApiKey::DELETE_ACLS, ACLS),
+    (
         ApiKey::DESCRIBE_CONFIGS,
         &[
             topic(DescribeConfigs, "the topic fails with TOPIC_AUTHORIZATION_FAILED"),
@@ -252,6 +261,12 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
     ),
 ];
 
+const ACLS: &[Demand] = &[cluster(
+    Alter,
+    "each result fails with CLUSTER_AUTHORIZATION_FAILED; AclsWrite stands in, and given on some resources reaches the ACLs \
+     within them",
+)];
+
 const CONFIGS: &[Demand] = &[
     topic(AlterConfigs, "the topic fails with TOPIC_AUTHORIZATION_FAILED"),
     group(AlterConfigs, "the group fails with GROUP_AUTHORIZATION_FAILED"),
@@ -310,8 +325,16 @@ mod tests {
             }
         }
         // Those ask by a type or a flag that the sample leaves at 0, or with the answer; their own tests show it.
-        let with_more =
-            ["DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs", "DescribeCluster", "ListTransactions"];
+        let with_more = [
+            "DescribeAcls",
+            "CreateAcls",
+            "DeleteAcls",
+            "DescribeConfigs",
+            "AlterConfigs",
+            "IncrementalAlterConfigs",
+            "DescribeCluster",
+            "ListTransactions",
+        ];
         assert_eq!(silent, with_more);
     }
 

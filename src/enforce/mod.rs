@@ -3,6 +3,7 @@
 //! [`table`] is the only list of APIs. A row names its [`rule::Rule`]; a rule asks a [`judge::Judge`] for decisions and
 //! gives a [`rule::Verdict`].
 
+mod acls;
 mod add_partitions_to_txn;
 mod alter_configs;
 pub mod api_versions;

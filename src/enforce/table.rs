@@ -3,6 +3,7 @@
 //! ApiVersions, the permission table, tests and `kordon apis` are derived from it. A key or version that is not here is
 //! not advertised, and refused.
 
+use super::acls::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::add_partitions_to_txn::AddPartitionsToTxn;
 use super::alter_configs;
 use super::api_versions::ApiVersions;
@@ -29,7 +30,7 @@ use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
 use super::record::Category;
-use super::refusing::{Refusing, acls, cluster, credentials, replicas, share, share_state, streams};
+use super::refusing::{Refusing, cluster, credentials, replicas, share, share_state, streams};
 use super::rule::Rule;
 use super::sasl::{SaslAuthenticate, SaslHandshake};
 use super::transaction_describe::{DescribeTransactions, ListTransactions};
@@ -88,9 +89,9 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::END_TXN, 0, 5, Category::DataWrite, &EndTxn),
     refused(ApiKey::WRITE_TXN_MARKERS, 1, 2, Category::ClusterWrite, &replicas::WRITE_TXN_MARKERS),
     row(ApiKey::TXN_OFFSET_COMMIT, 0, 6, Category::GroupMember, &TxnOffsetCommit),
-    refused(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &acls::DESCRIBE_ACLS),
-    refused(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &acls::CREATE_ACLS),
-    refused(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &acls::DELETE_ACLS),
+    row(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &DescribeAcls),
+    row(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &CreateAcls),
+    row(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &DeleteAcls),
     row(ApiKey::DESCRIBE_CONFIGS, 1, 4, Category::Read, &DescribeConfigs),
     row(ApiKey::ALTER_CONFIGS, 0, 2, Category::ConfigWrite, &alter_configs::LEGACY),
     refused(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &replicas::ALTER_REPLICA_LOG_DIRS),

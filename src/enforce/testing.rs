@@ -7,7 +7,7 @@ use super::routes::Routes;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::topology::{Broker, Topology};
 use crate::model::{Connection, Host, Principal, Subject, Timestamp, TopicId};
-use crate::policy::{OwnTopics, Settings, Snapshot};
+use crate::policy::{AclBinding, AclSet, OwnTopics, ProtocolAcls, Settings, Snapshot};
 use crate::wire::header::request_header;
 use crate::wire::{ApiKey, Node, Rope, Scan, Versions, api, message};
 use bytes::Bytes;
@@ -45,9 +45,19 @@ impl Bench {
 
     /// A bench with this policy, which `version`, `default`, super user and end are added to.
     pub(super) fn policy(body: &str) -> Self {
+        Self::protocol(ProtocolAcls::State, body, &[])
+    }
+
+    /// As [`Bench::policy`], with ACLs that were made over the protocol.
+    pub(super) fn protocol(mode: ProtocolAcls, body: &str, acls: &[&str]) -> Self {
         let text = format!("version: 1\ndefault: deny\nsuper_users: [\"User:root\"]\n{body}end: true\n");
         let own_topics = OwnTopics { state: Some(STATE.into()), audit: vec![AUDIT.into()] };
-        let settings = Settings { own_topics, now: Timestamp(0), ..Settings::default() };
+        let settings = Settings {
+            own_topics,
+            now: Timestamp(0),
+            protocol_acls: mode,
+            own_principals: vec!["User:kordon".to_owned()],
+        };
         let loaded = match Snapshot::load(text.as_bytes(), "policy.yaml", &settings) {
             Ok(loaded) => loaded,
             Err(problems) => panic!("{problems:#?}\n{text}"),
@@ -66,7 +76,9 @@ impl Bench {
             ..Topology::default()
         };
         Self {
-            snapshot: loaded.snapshot,
+            snapshot: loaded
+                .source
+                .snapshot(&AclSet::new(acls.iter().map(|a| AclBinding::read(a)), None), Timestamp(0)),
             subject: Self::subject("alice"),
             connection: Connection {
                 session_id: "s-1".into(),
@@ -92,6 +104,12 @@ impl Bench {
     /// The same as another user.
     pub(super) fn user(mut self, user: &str) -> Self {
         self.subject = Self::subject(user);
+        self
+    }
+
+    /// The same as a member of a group.
+    pub(super) fn in_group(mut self, group: &str) -> Self {
+        self.subject.groups = [group.into()].into();
         self
     }
 

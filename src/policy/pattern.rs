@@ -44,6 +44,11 @@ impl Pattern {
         }
     }
 
+    /// Whether every name that the other matches is one of these.
+    pub fn contains(&self, other: &Self) -> bool {
+        self.both(other).as_ref() == Some(other)
+    }
+
     /// The names that both match, as one pattern; `None` if there are none. Two patterns never overlap in another way.
     pub fn both(&self, other: &Self) -> Option<Self> {
         if self.kind != other.kind {
@@ -283,6 +288,9 @@ mod tests {
         assert_eq!(meet("topic:tx_*", "topic:tx_trade*").as_deref(), Some("topic:tx_trade*"));
         assert_eq!(meet("topic:tx_trade1", "topic:tx_*").as_deref(), Some("topic:tx_trade1"));
         assert_eq!(meet("topic:*", "topic:tx_*").as_deref(), Some("topic:tx_*"));
+        assert!(one("topic:tx_*").contains(&one("topic:tx_*")) && !one("topic:tx_*").contains(&one("topic:*")));
+        assert!(one("topic:*").contains(&one("topic:tx_*")) && one("topic:tx_*").contains(&one("topic:tx_a")));
+        assert!(!Pattern::prefixed(ResourceType::Topic, "*").contains(&one("topic:*")), "a prefix `*` is no wildcard");
         assert_eq!(meet("topic:a*", "topic:b*"), None);
         assert_eq!(meet("topic:a", "topic:ab*"), None);
         assert_eq!(meet("topic:*", "group:*"), None);

@@ -1,11 +1,13 @@
 use super::*;
 use crate::enforce::{Broker, DurableToken, Recorder, RequestFacts, Routes, Topology, Trail};
 use crate::model::{Category, CloseReason, Connection, Host, Principal, Subject, Timestamp, TopicId, Verified};
-use crate::policy::{OwnTopics, Settings, Snapshot};
+use crate::policy::{OwnTopics, ProtocolAcls, Settings, Snapshot};
 use crate::wire::schema::{create_topics, fetch, produce};
 use crate::wire::{ApiKey, ErrorCode, Node, message};
 use bytes::Bytes;
 use std::sync::Arc;
+
+mod changes;
 
 /// Writes down what was decided; has room or not; asks for durability or not.
 #[derive(Default)]
@@ -46,7 +48,8 @@ const OPEN: &str =
 
 fn snapshot(rules: &str) -> Arc<Snapshot> {
     let text = format!("version: 1\ndefault: deny\n{rules}end: true\n");
-    let settings = Settings { own_topics: OwnTopics::default(), now: Timestamp(0), ..Settings::default() };
+    let settings =
+        Settings { own_topics: OwnTopics::default(), protocol_acls: ProtocolAcls::State, ..Settings::default() };
     Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap_or_else(|p| panic!("{p:#?}")).snapshot
 }
 

@@ -32,7 +32,6 @@ macro_rules! whole {
     };
 }
 
-pub(super) mod acls;
 pub(super) mod cluster;
 pub(super) mod credentials;
 pub(super) mod replicas;

@@ -40,9 +40,6 @@ fn value(name: &'static str, kind: &Kind) -> Value {
 #[rustfmt::skip]
 const FORMS: &[(ApiKey, &[i16], &str, &str)] = &[
     (ApiKey::WRITE_TXN_MARKERS, &[1, 2], "ClusterAction cluster:kafka-cluster", r#"WriteTxnMarkersResponse { Markers: [WritableTxnMarkerResult { ProducerId: 7, Topics: [WritableTxnMarkerTopicResult { Name: "Name", Partitions: [WritableTxnMarkerPartitionResult { ErrorCode: 31 }, WritableTxnMarkerPartitionResult { PartitionIndex: 4, ErrorCode: 31 }] }] }] }"#),
-    (ApiKey::DESCRIBE_ACLS, &[1, 3], "Describe cluster:kafka-cluster", r#"DescribeAclsResponse { ErrorCode: 31, ErrorMessage: "Cluster authorization failed." }"#),
-    (ApiKey::CREATE_ACLS, &[1, 3], "Alter cluster:kafka-cluster", r#"CreateAclsResponse { Results: [AclCreationResult { ErrorCode: 31, ErrorMessage: "Cluster authorization failed." }] }"#),
-    (ApiKey::DELETE_ACLS, &[1, 3], "Alter cluster:kafka-cluster", r#"DeleteAclsResponse { FilterResults: [DeleteAclsFilterResult { ErrorCode: 31, ErrorMessage: "Cluster authorization failed." }] }"#),
     (ApiKey::ALTER_REPLICA_LOG_DIRS, &[1, 2], "Alter cluster:kafka-cluster", r#"AlterReplicaLogDirsResponse { Results: [AlterReplicaLogDirTopicResult { TopicName: "Name", Partitions: [AlterReplicaLogDirPartitionResult { ErrorCode: 31 }, AlterReplicaLogDirPartitionResult { PartitionIndex: 4, ErrorCode: 31 }] }] }"#),
     (ApiKey::DESCRIBE_LOG_DIRS, &[1, 2], "Describe cluster:kafka-cluster", r#"DescribeLogDirsResponse"#),
     (ApiKey::DESCRIBE_LOG_DIRS, &[3, 5], "Describe cluster:kafka-cluster", r#"DescribeLogDirsResponse { ErrorCode: 31 }"#),

@@ -68,3 +68,23 @@ impl fmt::Display for AclBinding {
         write!(f, "{kind}:{pattern}:{name} {principal} {permission} {operation} {host}")
     }
 }
+
+#[cfg(test)]
+impl AclBinding {
+    /// Reads an ACL as it is displayed, without spaces in its parts.
+    pub(crate) fn read(line: &str) -> Self {
+        let [resource, principal, permission, operation, host] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let [kind, pattern, name] = resource.splitn(3, ':').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        Self {
+            kind: ResourceType::EVERY.into_iter().find(|k| k.policy_word() == kind).unwrap(),
+            pattern: if pattern == "LITERAL" { PatternType::Literal } else { PatternType::Prefixed },
+            name: name.to_owned(),
+            principal: principal.to_owned(),
+            host: host.to_owned(),
+            operation: Operation::EVERY.into_iter().find(|o| o.kafka_name() == operation).unwrap(),
+            permission: if permission == "ALLOW" { Permission::Allow } else { Permission::Deny },
+        }
+    }
+}

@@ -86,6 +86,24 @@ impl AclFilter {
         }
     }
 
+    /// The only ACL that can match, where every field says which.
+    pub fn only(&self) -> Option<AclBinding> {
+        let pattern = match self.pattern {
+            PatternFilter::Literal => PatternType::Literal,
+            PatternFilter::Prefixed => PatternType::Prefixed,
+            PatternFilter::Any | PatternFilter::Match => return None,
+        };
+        Some(AclBinding {
+            kind: self.kind?,
+            pattern,
+            name: self.name.clone()?,
+            principal: self.principal.clone()?,
+            host: self.host.clone()?,
+            operation: self.operation?,
+            permission: self.permission?,
+        })
+    }
+
     /// Whether an ACL matches (`AclBindingFilter.matches`).
     pub fn matches(&self, acl: &AclBinding) -> bool {
         self.kind.is_none_or(|kind| kind == acl.kind)

@@ -56,15 +56,23 @@ impl AclSet {
         self.iter().filter(|acl| filter.matches(acl))
     }
 
+    /// As [`AclSet::matching`], without a look at every ACL where the filter can match one only.
+    fn found(&self, filter: &AclFilter) -> Vec<AclBinding> {
+        match filter.only() {
+            Some(acl) => self.contains(&acl).then_some(acl).into_iter().collect(),
+            None => self.matching(filter).cloned().collect(),
+        }
+    }
+
     /// The set after a change, and what the client is told. What two filters match is told twice and removed once.
     #[must_use]
     pub fn changed(&self, change: &AclChange, offset: Option<i64>) -> (Self, AclChanged) {
         match change {
             AclChange::Create(more) => (self.with(more, offset), AclChanged::Created),
             AclChange::Delete(filters) => {
-                let told = filters.iter().map(|f| self.matching(f).cloned().collect()).collect();
-                let left = self.acls.iter().filter(|acl| !filters.iter().any(|f| f.matches(acl)));
-                (Self { acls: left.cloned().collect(), offset }, AclChanged::Deleted(told))
+                let told: Vec<Vec<AclBinding>> = filters.iter().map(|f| self.found(f)).collect();
+                let gone: Vec<AclBinding> = told.iter().flatten().cloned().collect();
+                (self.without(&gone, offset), AclChanged::Deleted(told))
             }
         }
     }

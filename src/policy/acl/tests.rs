@@ -196,6 +196,7 @@ proptest! {
     fn filters_match_as_kafkas_classes_do(filter in filters(), acl in bindings()) {
         prop_assert_eq!(filter.matches(&acl), naive(&filter, &acl));
         prop_assert!(AclFilter::exactly(&acl).matches(&acl));
+        prop_assert_eq!(AclFilter::exactly(&acl).only(), Some(acl));
     }
 
     #[test]

@@ -7,25 +7,8 @@ use crate::wire::ApiKey;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// `topic:LITERAL:orders User:alice ALLOW READ *`, as an ACL is displayed.
-fn acl(line: &str) -> AclBinding {
-    let [resource, principal, permission, operation, host] = line.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("{line}")
-    };
-    let [kind, pattern, name] = resource.splitn(3, ':').collect::<Vec<_>>()[..] else { panic!("{line}") };
-    AclBinding {
-        kind: ResourceType::EVERY.into_iter().find(|k| k.policy_word() == kind).unwrap(),
-        pattern: if pattern == "LITERAL" { PatternType::Literal } else { PatternType::Prefixed },
-        name: name.to_owned(),
-        principal: principal.to_owned(),
-        host: host.to_owned(),
-        operation: Operation::EVERY.into_iter().find(|o| o.kafka_name() == operation).unwrap(),
-        permission: if permission == "ALLOW" { Permission::Allow } else { Permission::Deny },
-    }
-}
-
 fn with(file: &str, lines: &[&str]) -> Arc<Snapshot> {
-    loaded(file).source.snapshot(&AclSet::new(lines.iter().map(|l| acl(l)), Some(17)), NOON)
+    loaded(file).source.snapshot(&AclSet::new(lines.iter().map(|l| AclBinding::read(l)), Some(17)), NOON)
 }
 
 fn only(lines: &[&str]) -> Arc<Snapshot> {
