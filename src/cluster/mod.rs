@@ -12,7 +12,7 @@ pub mod topic;
 pub mod trouble;
 
 use crate::config;
-use crate::enforce::topology::Topology;
+use crate::enforce::topology::{OwnTraffic, Topology};
 use crate::model::TopicId;
 use crate::wire::schema::metadata::response::{self, metadata_response_partition, metadata_response_topic};
 use crate::wire::{ApiKey, ErrorCode, Node};
@@ -82,7 +82,8 @@ impl Cluster {
     pub fn start(config: &config::Cluster) -> Self {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
-        let (publish, topology) = watch::channel(Arc::default());
+        let (publish, topology) =
+            watch::channel(Arc::new(Topology { own: own_traffic(config), ..Topology::default() }));
         let (tell, trouble) = watch::channel(Some("the cluster was not reached yet".into()));
         let follower = metadata::Follower::new(
             metadata::Settings {
@@ -195,6 +196,14 @@ impl Links {
         }
         Err(last)
     }
+}
+
+/// As whom the brokers see the proxy: where it does not log in, as Kafka's `KafkaPrincipal.ANONYMOUS`.
+fn own_traffic(config: &config::Cluster) -> OwnTraffic {
+    let user = |login: Option<&config::UpstreamSasl>| login.map_or("ANONYMOUS", |login| &login.username).into();
+    let mut users = vec![user(config.sasl.as_ref()), user(config.own_sasl())];
+    users.dedup();
+    OwnTraffic { users, client_id: dial::CLIENT_ID.into() }
 }
 
 fn leaders_of(answer: &Node, topic: &str) -> Result<Vec<Option<i32>>, AskError> {

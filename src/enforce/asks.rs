@@ -73,4 +73,10 @@ impl Judge<'_> {
     pub(super) fn told_id(&mut self, node: i32) -> i32 {
         if node >= 0 && self.address(node).is_some() { node } else { -1 }
     }
+
+    /// Whether a listing of the whole cluster may show a topic. None of the proxy's own, to nobody (threat 4); with
+    /// `limited`, where the cluster is described by `ClusterRead`, only what DESCRIBE on the topic shows (threat 36).
+    pub(super) fn lists(&mut self, limited: bool, topic: TopicName<'_>) -> bool {
+        if limited { self.probe(Operation::Describe, topic).is_some() } else { !self.is_own(topic) }
+    }
 }

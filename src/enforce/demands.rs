@@ -2,7 +2,8 @@
 //! compares what they ask with what stands here.
 
 use crate::model::Operation::{
-    self, Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs, IdempotentWrite, Read, Write,
+    self, Alter, AlterConfigs, ClusterAction, Create, CreateTokens, Delete, Describe, DescribeConfigs, DescribeTokens,
+    IdempotentWrite, Read, Write,
 };
 use crate::model::ResourceType;
 use crate::wire::ApiKey;
@@ -179,6 +180,16 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
     ),
     (ApiKey::END_TXN, &[transaction(Write, "the request fails with TRANSACTIONAL_ID_AUTHORIZATION_FAILED")]),
     (
+        ApiKey::WRITE_TXN_MARKERS,
+        &[
+            cluster(Alter, "or ClusterAction"),
+            cluster(
+                ClusterAction,
+                "asked where Alter is not held; every partition fails with CLUSTER_AUTHORIZATION_FAILED",
+            ),
+        ],
+    ),
+    (
         ApiKey::TXN_OFFSET_COMMIT,
         &[
             transaction(Write, "every partition fails with TRANSACTIONAL_ID_AUTHORIZATION_FAILED"),
@@ -211,9 +222,58 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ],
     ),
     (ApiKey::ALTER_CONFIGS, CONFIGS),
+    (
+        ApiKey::ALTER_REPLICA_LOG_DIRS,
+        &[cluster(Alter, "every partition fails with CLUSTER_AUTHORIZATION_FAILED; ReplicasAlter stands in")],
+    ),
+    (
+        ApiKey::DESCRIBE_LOG_DIRS,
+        &[cluster(
+            Describe,
+            "no directory is shown, with CLUSTER_AUTHORIZATION_FAILED from version 3 on; ClusterRead stands in, and shows \
+             topics on which Describe is held",
+        )],
+    ),
     (ApiKey::CREATE_PARTITIONS, &[topic(Alter, "the topic fails with TOPIC_AUTHORIZATION_FAILED")]),
+    (
+        ApiKey::CREATE_DELEGATION_TOKEN,
+        &[on(
+            ResourceType::User,
+            CreateTokens,
+            "for another owner; DELEGATION_TOKEN_AUTHORIZATION_FAILED. Tokens are off: with it, and for oneself, \
+             DELEGATION_TOKEN_AUTH_DISABLED",
+        )],
+    ),
+    (ApiKey::RENEW_DELEGATION_TOKEN, NO_TOKENS),
+    (ApiKey::EXPIRE_DELEGATION_TOKEN, NO_TOKENS),
+    (
+        ApiKey::DESCRIBE_DELEGATION_TOKEN,
+        &[on(ResourceType::User, DescribeTokens, "tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody")],
+    ),
     (ApiKey::DELETE_GROUPS, &[group(Delete, "the group fails with GROUP_AUTHORIZATION_FAILED")]),
+    (
+        ApiKey::ELECT_LEADERS,
+        &[cluster(
+            Alter,
+            "the request and every partition fail with CLUSTER_AUTHORIZATION_FAILED; LeadersElect stands in",
+        )],
+    ),
     (ApiKey::INCREMENTAL_ALTER_CONFIGS, CONFIGS),
+    (
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+        &[cluster(
+            Alter,
+            "the request and every partition fail with CLUSTER_AUTHORIZATION_FAILED; ReplicasAlter stands in",
+        )],
+    ),
+    (
+        ApiKey::LIST_PARTITION_REASSIGNMENTS,
+        &[cluster(
+            Describe,
+            "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in, and shows topics on which \
+             Describe is held",
+        )],
+    ),
     (
         ApiKey::OFFSET_DELETE,
         &[
@@ -223,6 +283,35 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ],
     ),
     (
+        ApiKey::DESCRIBE_CLIENT_QUOTAS,
+        &[cluster(DescribeConfigs, "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in")],
+    ),
+    (
+        ApiKey::ALTER_CLIENT_QUOTAS,
+        &[cluster(
+            AlterConfigs,
+            "every entry fails with CLUSTER_AUTHORIZATION_FAILED, as one does for everybody that the proxy's own traffic \
+             falls under; QuotasWrite stands in",
+        )],
+    ),
+    (
+        ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS,
+        &[cluster(Describe, "the request fails with CLUSTER_AUTHORIZATION_FAILED; CredentialsRead stands in")],
+    ),
+    (
+        ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
+        &[cluster(
+            Alter,
+            "every user fails with CLUSTER_AUTHORIZATION_FAILED, as the proxy's own do for everybody; CredentialsWrite \
+             stands in",
+        )],
+    ),
+    (
+        ApiKey::DESCRIBE_QUORUM,
+        &[cluster(Describe, "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in")],
+    ),
+    (ApiKey::UPDATE_FEATURES, WHOLE),
+    (
         ApiKey::DESCRIBE_CLUSTER,
         &[cluster(
             Describe,
@@ -230,6 +319,10 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         )],
     ),
     (ApiKey::DESCRIBE_PRODUCERS, &[topic(Read, "its partitions fail with TOPIC_AUTHORIZATION_FAILED")]),
+    (
+        ApiKey::UNREGISTER_BROKER,
+        &[cluster(Alter, "the request fails with CLUSTER_AUTHORIZATION_FAILED; BrokersUnregister stands in")],
+    ),
     (
         ApiKey::DESCRIBE_TRANSACTIONS,
         &[
@@ -256,9 +349,21 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ],
     ),
     (
+        ApiKey::LIST_CONFIG_RESOURCES,
+        &[cluster(
+            DescribeConfigs,
+            "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in, and shows topics and groups on \
+             which Describe is held",
+        )],
+    ),
+    (
         ApiKey::DESCRIBE_TOPIC_PARTITIONS,
         &[topic(Describe, "a named topic fails with TOPIC_AUTHORIZATION_FAILED, a listing leaves it out")],
     ),
+    (ApiKey::ADD_RAFT_VOTER, WHOLE),
+    (ApiKey::REMOVE_RAFT_VOTER, WHOLE),
+    (ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE, MEMBER),
+    (ApiKey::UNREGISTER_CONTROLLER, WHOLE),
 ];
 
 const ACLS: &[Demand] = &[cluster(
@@ -266,6 +371,10 @@ const ACLS: &[Demand] = &[cluster(
     "each result fails with CLUSTER_AUTHORIZATION_FAILED; AclsWrite stands in, and given on some resources reaches the ACLs \
      within them",
 )];
+const WHOLE: &[Demand] = &[cluster(Alter, "the request fails with CLUSTER_AUTHORIZATION_FAILED")];
+
+const NO_TOKENS: &[Demand] =
+    &[on(ResourceType::User, CreateTokens, "tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody")];
 
 const CONFIGS: &[Demand] = &[
     topic(AlterConfigs, "the topic fails with TOPIC_AUTHORIZATION_FAILED"),
@@ -346,6 +455,9 @@ mod tests {
             assert!(!demands.is_empty(), "{}", key.name());
         }
         let open: Vec<&str> = open_rows().filter(|r| of(r.key).is_empty()).map(|r| r.key.name()).collect();
-        assert_eq!(open, ["SaslHandshake", "ApiVersions", "SaslAuthenticate"]);
+        assert_eq!(
+            open,
+            ["SaslHandshake", "ApiVersions", "SaslAuthenticate", "GetTelemetrySubscriptions", "PushTelemetry"]
+        );
     }
 }

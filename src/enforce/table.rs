@@ -7,34 +7,48 @@ use super::acls::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::add_partitions_to_txn::AddPartitionsToTxn;
 use super::alter_configs;
 use super::api_versions::ApiVersions;
+use super::by_cluster;
 use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::create_partitions::CreatePartitions;
 use super::create_topics::CreateTopics;
+use super::delegation_tokens::{
+    CreateDelegationToken, DescribeDelegationToken, ExpireDelegationToken, RenewDelegationToken,
+};
 use super::delete_records::DeleteRecords;
 use super::delete_topics::DeleteTopics;
 use super::describe_cluster::DescribeCluster;
 use super::describe_configs::DescribeConfigs;
 use super::describe_producers::DescribeProducers;
+use super::describe_quorum::DescribeQuorum;
 use super::describe_topic_partitions::DescribeTopicPartitions;
+use super::elect_leaders::ElectLeaders;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
 use super::group_delete::{DeleteGroups, OffsetDelete};
 use super::group_describe::{CONSUMER_GROUP_DESCRIBE, DESCRIBE_GROUPS};
 use super::group_list::ListGroups;
 use super::init_producer_id::InitProducerId;
+use super::list_config_resources::ListConfigResources;
 use super::list_offsets::ListOffsets;
+use super::log_dirs::{AlterReplicaLogDirs, DescribeLogDirs};
 use super::membership::{Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::metadata::Metadata;
 use super::offset_commit::OffsetCommit;
 use super::offset_fetch::OffsetFetch;
 use super::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::produce::Produce;
+use super::quotas::{AlterClientQuotas, DescribeClientQuotas};
+use super::reassignments::{AlterPartitionReassignments, ListPartitionReassignments};
 use super::record::Category;
-use super::refusing::{Refusing, cluster, credentials, replicas, share, share_state, streams};
+use super::refusing::{Refusing, share, share_state, streams};
 use super::rule::Rule;
 use super::sasl::{SaslAuthenticate, SaslHandshake};
+use super::scram_credentials::{AlterUserScramCredentials, DescribeUserScramCredentials};
+use super::telemetry::Telemetry;
+use super::topology_description::StreamsGroupTopologyDescriptionUpdate;
 use super::transaction_describe::{DescribeTransactions, ListTransactions};
 use super::transactions::{AddOffsetsToTxn, EndTxn, TxnOffsetCommit};
+use super::write_txn_markers::WriteTxnMarkers;
 use crate::model::CloseReason;
 use crate::policy::Permit;
 use crate::wire::schema::api_versions::response::{self as res, api_version};
@@ -53,6 +67,8 @@ pub struct Row {
     pub polling: bool,
     /// Whether ApiVersions tells clients of it.
     pub advertised: bool,
+    /// Whether it is refused to everybody.
+    pub refused: bool,
     /// Why versions that Kafka has are missing, or why it is not advertised; empty where nothing is.
     pub narrower: &'static str,
     /// The rule.
@@ -87,68 +103,53 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::ADD_PARTITIONS_TO_TXN, 0, 5, Category::DataWrite, &AddPartitionsToTxn),
     row(ApiKey::ADD_OFFSETS_TO_TXN, 0, 4, Category::DataWrite, &AddOffsetsToTxn),
     row(ApiKey::END_TXN, 0, 5, Category::DataWrite, &EndTxn),
-    refused(ApiKey::WRITE_TXN_MARKERS, 1, 2, Category::ClusterWrite, &replicas::WRITE_TXN_MARKERS),
+    row(ApiKey::WRITE_TXN_MARKERS, 1, 2, Category::ClusterWrite, &WriteTxnMarkers),
     row(ApiKey::TXN_OFFSET_COMMIT, 0, 6, Category::GroupMember, &TxnOffsetCommit),
     row(ApiKey::DESCRIBE_ACLS, 1, 3, Category::Read, &DescribeAcls),
     row(ApiKey::CREATE_ACLS, 1, 3, Category::AclWrite, &CreateAcls),
     row(ApiKey::DELETE_ACLS, 1, 3, Category::AclWrite, &DeleteAcls),
     row(ApiKey::DESCRIBE_CONFIGS, 1, 4, Category::Read, &DescribeConfigs),
     row(ApiKey::ALTER_CONFIGS, 0, 2, Category::ConfigWrite, &alter_configs::LEGACY),
-    refused(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &replicas::ALTER_REPLICA_LOG_DIRS),
-    refused(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Category::Read, &replicas::DESCRIBE_LOG_DIRS),
+    row(ApiKey::ALTER_REPLICA_LOG_DIRS, 1, 2, Category::ClusterWrite, &AlterReplicaLogDirs),
+    row(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Category::Read, &DescribeLogDirs),
     row(ApiKey::SASL_AUTHENTICATE, 0, 2, Category::Read, &SaslAuthenticate),
     row(ApiKey::CREATE_PARTITIONS, 0, 3, Category::TopicWrite, &CreatePartitions),
-    refused(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &credentials::CREATE_DELEGATION_TOKEN),
-    refused(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::RENEW_DELEGATION_TOKEN),
-    refused(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &credentials::EXPIRE_DELEGATION_TOKEN),
-    refused(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &credentials::DESCRIBE_DELEGATION_TOKEN),
+    row(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &CreateDelegationToken),
+    row(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &RenewDelegationToken),
+    row(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &ExpireDelegationToken),
+    row(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &DescribeDelegationToken),
     row(ApiKey::DELETE_GROUPS, 0, 3, Category::GroupWrite, &DeleteGroups),
-    refused(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &replicas::ELECT_LEADERS),
+    row(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &ElectLeaders),
     row(ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1, Category::ConfigWrite, &alter_configs::INCREMENTAL),
-    refused(
-        ApiKey::ALTER_PARTITION_REASSIGNMENTS,
-        0,
-        1,
-        Category::ClusterWrite,
-        &replicas::ALTER_PARTITION_REASSIGNMENTS,
-    ),
-    refused(ApiKey::LIST_PARTITION_REASSIGNMENTS, 0, 0, Category::Read, &replicas::LIST_PARTITION_REASSIGNMENTS),
+    row(ApiKey::ALTER_PARTITION_REASSIGNMENTS, 0, 1, Category::ClusterWrite, &AlterPartitionReassignments),
+    row(ApiKey::LIST_PARTITION_REASSIGNMENTS, 0, 0, Category::Read, &ListPartitionReassignments),
     row(ApiKey::OFFSET_DELETE, 0, 0, Category::GroupWrite, &OffsetDelete),
-    refused(ApiKey::DESCRIBE_CLIENT_QUOTAS, 0, 1, Category::Read, &credentials::DESCRIBE_CLIENT_QUOTAS),
-    refused(ApiKey::ALTER_CLIENT_QUOTAS, 0, 1, Category::ConfigWrite, &credentials::ALTER_CLIENT_QUOTAS),
-    refused(
-        ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS,
-        0,
-        0,
-        Category::Read,
-        &credentials::DESCRIBE_USER_SCRAM_CREDENTIALS,
-    ),
-    refused(
-        ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
-        0,
-        0,
-        Category::CredentialWrite,
-        &credentials::ALTER_USER_SCRAM_CREDENTIALS,
-    ),
-    refused(ApiKey::DESCRIBE_QUORUM, 0, 2, Category::Read, &cluster::DESCRIBE_QUORUM),
-    refused(ApiKey::UPDATE_FEATURES, 0, 2, Category::ClusterWrite, &cluster::UPDATE_FEATURES),
+    row(ApiKey::DESCRIBE_CLIENT_QUOTAS, 0, 1, Category::Read, &DescribeClientQuotas),
+    row(ApiKey::ALTER_CLIENT_QUOTAS, 0, 1, Category::ConfigWrite, &AlterClientQuotas),
+    row(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS, 0, 0, Category::Read, &DescribeUserScramCredentials),
+    row(ApiKey::ALTER_USER_SCRAM_CREDENTIALS, 0, 0, Category::CredentialWrite, &AlterUserScramCredentials),
+    row(ApiKey::DESCRIBE_QUORUM, 0, 2, Category::Read, &DescribeQuorum),
+    row(ApiKey::UPDATE_FEATURES, 0, 2, Category::ClusterWrite, &by_cluster::UPDATE_FEATURES),
     row(ApiKey::DESCRIBE_CLUSTER, 0, 2, Category::Read, &DescribeCluster),
     row(ApiKey::DESCRIBE_PRODUCERS, 0, 0, Category::Read, &DescribeProducers),
-    refused(ApiKey::UNREGISTER_BROKER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_BROKER),
+    row(ApiKey::UNREGISTER_BROKER, 0, 0, Category::ClusterWrite, &by_cluster::UNREGISTER_BROKER),
     row(ApiKey::DESCRIBE_TRANSACTIONS, 0, 0, Category::Read, &DescribeTransactions),
     row(ApiKey::LIST_TRANSACTIONS, 0, 2, Category::Read, &ListTransactions),
     polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &ConsumerGroupHeartbeat)),
     row(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Category::Read, &CONSUMER_GROUP_DESCRIBE),
-    refused(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &cluster::GET_TELEMETRY_SUBSCRIPTIONS),
-    refused(ApiKey::PUSH_TELEMETRY, 0, 0, Category::ClusterWrite, &cluster::PUSH_TELEMETRY),
-    refused(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &cluster::LIST_CONFIG_RESOURCES),
+    unadvertised(
+        row(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &Telemetry(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS)),
+        TELEMETRY,
+    ),
+    unadvertised(row(ApiKey::PUSH_TELEMETRY, 0, 0, Category::Read, &Telemetry(ApiKey::PUSH_TELEMETRY)), TELEMETRY),
+    row(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &ListConfigResources),
     row(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Category::Read, &DescribeTopicPartitions),
     refused(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &share::SHARE_GROUP_HEARTBEAT),
     refused(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &share::SHARE_GROUP_DESCRIBE),
     refused(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &share::SHARE_FETCH),
     refused(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::DataRead, &share::SHARE_ACKNOWLEDGE),
-    refused(ApiKey::ADD_RAFT_VOTER, 0, 1, Category::ClusterWrite, &cluster::ADD_RAFT_VOTER),
-    refused(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Category::ClusterWrite, &cluster::REMOVE_RAFT_VOTER),
+    row(ApiKey::ADD_RAFT_VOTER, 0, 1, Category::ClusterWrite, &by_cluster::ADD_RAFT_VOTER),
+    row(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Category::ClusterWrite, &by_cluster::REMOVE_RAFT_VOTER),
     refused(
         ApiKey::INITIALIZE_SHARE_GROUP_STATE,
         0,
@@ -165,19 +166,19 @@ pub static TABLE: &[Row] = &[
     refused(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 0, 1, Category::Read, &share::DESCRIBE_SHARE_GROUP_OFFSETS),
     refused(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::ALTER_SHARE_GROUP_OFFSETS),
     refused(ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::DELETE_SHARE_GROUP_OFFSETS),
-    refused(
+    row(
         ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
         0,
         0,
-        Category::GroupWrite,
-        &streams::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
+        Category::GroupMember,
+        &StreamsGroupTopologyDescriptionUpdate,
     ),
-    refused(ApiKey::UNREGISTER_CONTROLLER, 0, 0, Category::ClusterWrite, &cluster::UNREGISTER_CONTROLLER),
+    row(ApiKey::UNREGISTER_CONTROLLER, 0, 0, Category::ClusterWrite, &by_cluster::UNREGISTER_CONTROLLER),
 ];
 
 const fn row(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static dyn Rule) -> Row {
     let versions = Versions { min, max };
-    Row { key, versions, category, polling: false, advertised: true, narrower: "", rule }
+    Row { key, versions, category, polling: false, advertised: true, refused: false, narrower: "", rule }
 }
 
 const fn polling(row: Row) -> Row {
@@ -189,12 +190,19 @@ const fn narrower(row: Row, why: &'static str) -> Row {
     Row { narrower: why, ..row }
 }
 
+/// Served to those who ask, but ApiVersions does not tell of it.
+const fn unadvertised(row: Row, why: &'static str) -> Row {
+    Row { advertised: false, narrower: why, ..row }
+}
+
 /// Served by an answer that refuses it: nobody is told of it.
 const fn refused(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static Refusing) -> Row {
-    Row { advertised: false, narrower: REFUSED, ..row(key, min, max, category, rule) }
+    Row { advertised: false, refused: true, narrower: REFUSED, ..row(key, min, max, category, rule) }
 }
 
 const REFUSED: &str = "refused to everybody, in the form in which a broker refuses it";
+
+const TELEMETRY: &str = "answered as the broker answers it, but not told of: no client is invited to push metrics";
 
 /// Keys below this have a place in the index.
 const KEYS: usize = 128;

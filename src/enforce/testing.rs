@@ -5,7 +5,7 @@ use super::memory::Memory;
 use super::record::Trail;
 use super::routes::Routes;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
-use super::topology::{Broker, Topology};
+use super::topology::{Broker, OwnTraffic, Topology};
 use crate::model::{Connection, Host, Principal, Subject, Timestamp, TopicId};
 use crate::policy::{AclBinding, AclSet, OwnTopics, ProtocolAcls, Settings, Snapshot};
 use crate::wire::header::request_header;
@@ -73,6 +73,7 @@ impl Bench {
         let topology = Topology {
             cluster_id: Some("cluster-1".into()),
             brokers: [(1, broker(1)), (2, broker(2))].into(),
+            own: OwnTraffic { users: vec!["kordon-upstream".into()], client_id: "kordon".into() },
             ..Topology::default()
         };
         Self {

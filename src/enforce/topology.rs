@@ -43,6 +43,22 @@ pub struct Features {
     pub epoch: Option<i64>,
 }
 
+/// As whom brokers see the proxy. What changes for these changes for every client (threat 18).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnTraffic {
+    /// Its users: those it logs in as, or `ANONYMOUS`.
+    pub users: Vec<Arc<str>>,
+    /// The client id of its own requests.
+    pub client_id: Arc<str>,
+}
+
+impl OwnTraffic {
+    /// Whether this is one of its users.
+    pub fn has_user(&self, name: &str) -> bool {
+        self.users.iter().any(|own| **own == *name)
+    }
+}
+
 /// One immutable view of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
@@ -61,6 +77,8 @@ pub struct Topology {
     /// Whether the brokers are known not to create topics by themselves (`auto.create.topics.enable=false`); Kafka's
     /// default, and what is assumed, is that they do.
     pub auto_create_off: bool,
+    /// As whom brokers see the proxy.
+    pub own: OwnTraffic,
 }
 
 impl Topology {

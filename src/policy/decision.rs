@@ -194,6 +194,12 @@ impl Decision {
         self.right
     }
 
+    /// Whether it was [`Right::ClusterRead`] that let a listing of the whole cluster through: that shows the names which the
+    /// holder may describe, and no others (threat 36).
+    pub fn is_limited_to_names(&self) -> bool {
+        self.right == Some(Right::ClusterRead)
+    }
+
     /// Whether an equal question gets this answer until the snapshot changes or [`super::Snapshot::next_edge`] passes.
     /// True without conditions, which this version does not serve.
     pub fn cacheable(&self) -> bool {

@@ -524,7 +524,7 @@ const AUDIT_READERS: [ApiKey; 9] = [
 /// Operators may do all but read and write topics (also as a follower), act as brokers, and touch ACLs and credentials
 /// (threat 5). Security configs of brokers: the decision carries `BrokerConfigsWrite`, which is the safe set only.
 fn operator_may(q: &Query<'_>) -> bool {
-    const NEVER: [ApiKey; 9] = [
+    const NEVER: [ApiKey; 10] = [
         ApiKey::DESCRIBE_ACLS,
         ApiKey::CREATE_ACLS,
         ApiKey::DELETE_ACLS,
@@ -534,6 +534,8 @@ fn operator_may(q: &Query<'_>) -> bool {
         ApiKey::RENEW_DELEGATION_TOKEN,
         ApiKey::EXPIRE_DELEGATION_TOKEN,
         ApiKey::DESCRIBE_DELEGATION_TOKEN,
+        // A voter of the quorum reads its log, with every credential and ACL.
+        ApiKey::ADD_RAFT_VOTER,
     ];
     let data = matches!(q.operation, Operation::Read | Operation::Write | Operation::All);
     match q.resource.kind {

@@ -5,10 +5,11 @@
 //! UNSUPPORTED_API. Source of the forms: Kafka 4.1, `getErrorResponse` of each request, and kafka-authorization.md §1.
 
 use super::judge::Judge;
+use super::partitions::Partitions;
 use super::rule::{Request, Rule, Verdict};
 use crate::model::{GroupId, Operation, Resource, ResourceName};
 use crate::policy::{Decision, ReasonCode};
-use crate::wire::{ErrorCode, Field, Node, View, WireError};
+use crate::wire::{Field, Node, View, WireError};
 
 /// An API whose refusal is one error of the whole answer, with or without the error's own text.
 macro_rules! whole {
@@ -32,9 +33,6 @@ macro_rules! whole {
     };
 }
 
-pub(super) mod cluster;
-pub(super) mod credentials;
-pub(super) mod replicas;
 pub(super) mod share;
 pub(super) mod share_state;
 pub(super) mod streams;
@@ -81,57 +79,6 @@ impl Demand {
             Self::GroupOfEach(operation, array, field) => {
                 view.items(array).for_each(|entry| group(operation, entry.str(field), judge));
             }
-        }
-    }
-}
-
-/// The error of a failed check of the cluster.
-const CLUSTER: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-
-/// How topics and partitions of a request become those of its refusal.
-struct Partitions {
-    /// Topics of the request.
-    topics: Field,
-    /// Name or id of a topic.
-    name: Field,
-    /// Its partitions: structs, or numbers.
-    partitions: Field,
-    /// The number of a partition, where they are structs.
-    index: Option<Field>,
-    /// Topics of the answer.
-    answer_topics: Field,
-    /// Name or id of a topic.
-    answer_name: Field,
-    /// Its partitions.
-    answer_partitions: Field,
-    /// The number of a partition.
-    answer_index: Field,
-    /// The error of a partition, where it has one.
-    answer_error: Option<Field>,
-    /// The text of a partition's error, where it has one.
-    answer_message: Option<Field>,
-}
-
-impl Partitions {
-    /// Adds every partition of `request` to `answer`, refused.
-    fn refuse(&self, request: &Node, answer: &mut Node) {
-        for topic in request.nodes(self.topics) {
-            let mut refused = answer.child(self.answer_topics).with(self.answer_name, topic.value(self.name).clone());
-            let indexes: Vec<i64> = match self.index {
-                Some(index) => topic.nodes(self.partitions).iter().map(|p| p.int(index)).collect(),
-                None => topic.ints(self.partitions).to_vec(),
-            };
-            for index in indexes {
-                let mut partition = refused.child(self.answer_partitions).with(self.answer_index, index);
-                if let Some(error) = self.answer_error {
-                    partition.set(error, CLUSTER);
-                }
-                if let Some(message) = self.answer_message {
-                    partition.set(message, CLUSTER.message());
-                }
-                refused.push(self.answer_partitions, partition);
-            }
-            answer.push(self.answer_topics, refused);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Streams groups (KIP-1071): heartbeat (API 88), describe (89), the description of a topology (93).
+//! Streams groups (KIP-1071): heartbeat (API 88), describe (89).
 //!
 //! Source: Kafka 4.1 `KafkaApis.handleStreamsGroupHeartbeat`, `handleStreamsGroupDescribe`: the group is asked for first.
 //! A forwarded heartbeat would create topics with the proxy's rights (threat 6), and resolve regular expressions with them
@@ -6,7 +6,7 @@
 
 use super::{Demand, Refusing};
 use crate::model::Operation;
-use crate::wire::schema::{streams_group_describe, streams_group_heartbeat, streams_group_topology_description_update};
+use crate::wire::schema::{streams_group_describe, streams_group_heartbeat};
 use crate::wire::{ApiKey, ErrorCode, Node};
 
 const GROUP: ErrorCode = ErrorCode::GROUP_AUTHORIZATION_FAILED;
@@ -15,12 +15,6 @@ whole!(
     STREAMS_GROUP_HEARTBEAT,
     streams_group_heartbeat,
     Demand::Group(Operation::Read, streams_group_heartbeat::request::GROUP_ID),
-    GROUP
-);
-whole!(
-    STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
-    streams_group_topology_description_update,
-    Demand::Group(Operation::Read, streams_group_topology_description_update::request::GROUP_ID),
     GROUP
 );
 

@@ -1,0 +1,140 @@
+//! Delegation tokens: CreateDelegationToken (API 38), RenewDelegationToken (39), ExpireDelegationToken (40),
+//! DescribeDelegationToken (41).
+//!
+//! A token made through the proxy would belong to the proxy's own principal, with its rights: so tokens are off, for
+//! everybody, super users included, and nothing is forwarded (threat 2). The answers are those of a broker without
+//! `delegation.token.secret.key`, in Kafka's order of tests (4.1 `KafkaApis.handleCreateTokenRequest` and its siblings):
+//! 64 where the client's connection could not make tokens; 65 for a token of another owner without CREATE_TOKENS on him;
+//! 67 for a renewer that is no user; then 61.
+
+use super::judge::Judge;
+use super::rule::{Request, Rule, Verdict};
+use crate::model::{Operation, Principal, Resource, ResourceType};
+use crate::policy::{Decision, ReasonCode, Use};
+use crate::wire::schema::create_delegation_token::request::{self as create_req, creatable_renewers as renewer};
+use crate::wire::schema::{
+    create_delegation_token, describe_delegation_token, expire_delegation_token, renew_delegation_token,
+};
+use crate::wire::{ApiKey, ErrorCode, Node, WireError};
+
+/// `DelegationTokenManager.ErrorTimestamp`: in refusals by the broker itself. One by the controller has zeros.
+const NO_TIME: i64 = -1;
+/// `KafkaPrincipal.USER_TYPE`.
+const USER: &str = "User";
+
+/// The rule of CreateDelegationToken.
+pub(super) struct CreateDelegationToken;
+
+impl Rule for CreateDelegationToken {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        use create_delegation_token::response as res;
+        let view = request.view;
+        judge.arguments("{}".to_owned());
+        let caller = judge.cx.subject.principal.clone();
+        let owner = match view.opt_str(create_req::OWNER_PRINCIPAL_NAME).filter(|name| !name.is_empty()) {
+            Some(name) => Principal::new(view.str(create_req::OWNER_PRINCIPAL_TYPE), name),
+            None => caller.clone(),
+        };
+        let error = if !connection_may(judge) {
+            off(Operation::CreateTokens, &owner, judge);
+            ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
+        } else if owner != caller && !may_create_for(&owner, judge) {
+            ErrorCode::DELEGATION_TOKEN_AUTHORIZATION_FAILED
+        } else {
+            off(Operation::CreateTokens, &owner, judge);
+            match view.items(create_req::RENEWERS).any(|other| other.str(renewer::PRINCIPAL_TYPE) != USER) {
+                true => ErrorCode::INVALID_PRINCIPAL_TYPE,
+                false => ErrorCode::DELEGATION_TOKEN_AUTH_DISABLED,
+            }
+        };
+        let time = time_of(error);
+        Ok(Verdict::Answer(
+            Node::response(ApiKey::CREATE_DELEGATION_TOKEN)
+                .with(res::ERROR_CODE, error)
+                .with(res::PRINCIPAL_TYPE, owner.kind())
+                .with(res::PRINCIPAL_NAME, owner.name())
+                .with(res::TOKEN_REQUESTER_PRINCIPAL_TYPE, caller.kind())
+                .with(res::TOKEN_REQUESTER_PRINCIPAL_NAME, caller.name())
+                .with(res::ISSUE_TIMESTAMP_MS, time)
+                .with(res::EXPIRY_TIMESTAMP_MS, time)
+                .with(res::MAX_TIMESTAMP_MS, time),
+        ))
+    }
+}
+
+/// The rule of RenewDelegationToken.
+pub(super) struct RenewDelegationToken;
+
+impl Rule for RenewDelegationToken {
+    fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        use renew_delegation_token::response as res;
+        let error = of_own(Operation::CreateTokens, judge);
+        Ok(Verdict::Answer(
+            Node::response(ApiKey::RENEW_DELEGATION_TOKEN)
+                .with(res::ERROR_CODE, error)
+                .with(res::EXPIRY_TIMESTAMP_MS, time_of(error)),
+        ))
+    }
+}
+
+/// The rule of ExpireDelegationToken.
+pub(super) struct ExpireDelegationToken;
+
+impl Rule for ExpireDelegationToken {
+    fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        use expire_delegation_token::response as res;
+        let error = of_own(Operation::CreateTokens, judge);
+        Ok(Verdict::Answer(
+            Node::response(ApiKey::EXPIRE_DELEGATION_TOKEN)
+                .with(res::ERROR_CODE, error)
+                .with(res::EXPIRY_TIMESTAMP_MS, time_of(error)),
+        ))
+    }
+}
+
+/// The rule of DescribeDelegationToken.
+pub(super) struct DescribeDelegationToken;
+
+impl Rule for DescribeDelegationToken {
+    fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        let error = of_own(Operation::DescribeTokens, judge);
+        let answer = Node::response(ApiKey::DESCRIBE_DELEGATION_TOKEN);
+        Ok(Verdict::Answer(answer.with(describe_delegation_token::response::ERROR_CODE, error)))
+    }
+}
+
+/// The error where Kafka asks nobody: whose token it is would be found out after this.
+fn of_own(operation: Operation, judge: &mut Judge<'_>) -> ErrorCode {
+    judge.arguments("{}".to_owned());
+    let caller = judge.cx.subject.principal.clone();
+    off(operation, &caller, judge);
+    match connection_may(judge) {
+        true => ErrorCode::DELEGATION_TOKEN_AUTH_DISABLED,
+        false => ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
+    }
+}
+
+/// `KafkaApis.allowTokenRequests`: not over PLAINTEXT, and over TLS only with a certificate.
+fn connection_may(judge: &Judge<'_>) -> bool {
+    let how = &*judge.cx.connection.mechanism;
+    let anonymous = judge.cx.subject.principal == Principal::user("ANONYMOUS");
+    how.starts_with("SASL_") || (how.starts_with("SSL") && !anonymous)
+}
+
+fn may_create_for(owner: &Principal, judge: &mut Judge<'_>) -> bool {
+    let user = Resource::new(ResourceType::User, owner.as_str());
+    judge.decide_resource(Use::Normal, Operation::CreateTokens, user).is_allowed()
+}
+
+/// Records that tokens are off for everybody.
+fn off(operation: Operation, owner: &Principal, judge: &mut Judge<'_>) {
+    let refusal = Decision::refused(ReasonCode::UnsupportedApi, judge.cx.now);
+    judge.note(operation, Resource::new(ResourceType::User, owner.as_str()), &refusal);
+}
+
+fn time_of(error: ErrorCode) -> i64 {
+    if error == ErrorCode::DELEGATION_TOKEN_AUTH_DISABLED { 0 } else { NO_TIME }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! DescribeClientQuotas (API 48), AlterClientQuotas (API 49).
+//!
+//! Source: Kafka 4.1 `KafkaApis.handleDescribeClientQuotasRequest`: DESCRIBE_CONFIGS on the cluster, or the whole answer
+//! fails with 31, no text, entries null. `ControllerApis.handleAlterClientQuotas`: ALTER_CONFIGS on the cluster, or every
+//! entry fails with 31 and its default text, the entity echoed.
+//!
+//! A quota can mute the proxy's own connections, and with them audit, policy state and every client (threat 18): so
+//! nobody sets, through the proxy, a quota that its own traffic falls under. That is one of its users at the brokers, of the
+//! client id of its own requests, of the default of either, or of an IP address: to the brokers all who come through the
+//! proxy have its address, and which that is a network in between decides. Those entries fail with 31; the others are served.
+
+use super::arguments::{Bounded, text};
+use super::judge::Judge;
+use super::rows::interleave;
+use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::scrub::{Scrub, scrub};
+use crate::model::{Operation, Resource};
+use crate::policy::{Decision, ReasonCode};
+use crate::wire::schema::alter_client_quotas::request::{self as req, entity_data, entry_data, op_data};
+use crate::wire::schema::alter_client_quotas::response::{
+    self as res, entity_data as res_entity, entry_data as res_entry,
+};
+use crate::wire::schema::describe_client_quotas::response as list;
+use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
+use serde_json::{Value as Json, json};
+use std::collections::HashSet;
+
+const DENIED: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+
+/// The rule of DescribeClientQuotas.
+pub(super) struct DescribeClientQuotas;
+
+impl Rule for DescribeClientQuotas {
+    fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        Ok(match judge.cluster(Operation::DescribeConfigs).permit() {
+            Some(permit) => Verdict::Forward(permit, Scrub::then()),
+            None => Verdict::Answer(
+                Node::response(ApiKey::DESCRIBE_CLIENT_QUOTAS)
+                    .with(list::ERROR_CODE, DENIED)
+                    .with(list::ERROR_MESSAGE, Value::Null)
+                    .with(list::ENTRIES, Value::Null),
+            ),
+        })
+    }
+}
+
+/// The rule of AlterClientQuotas.
+pub(super) struct AlterClientQuotas;
+
+impl Rule for AlterClientQuotas {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        let view = request.view;
+        judge.arguments(arguments(view));
+        let mut node = request.decode();
+        let permit = judge.cluster(Operation::AlterConfigs).permit();
+        let mut refused: Vec<(usize, Node)> = Vec::new();
+        for (place, (entry, asked)) in view.items(req::ENTRIES).zip(node.nodes(req::ENTRIES)).enumerate() {
+            if permit.is_none() || reaches_proxy(entry, judge) {
+                refused.push((place, row(asked)));
+            }
+        }
+        let Some(permit) = permit.filter(|_| refused.len() < view.items(req::ENTRIES).len() || refused.is_empty())
+        else {
+            let rows: Vec<Node> = refused.into_iter().map(|(_, row)| row).collect();
+            return Ok(Verdict::Answer(Node::response(ApiKey::ALTER_CLIENT_QUOTAS).with(res::ENTRIES, rows)));
+        };
+        if refused.is_empty() {
+            return Ok(Verdict::Forward(permit, Scrub::then()));
+        }
+        let places: HashSet<usize> = refused.iter().map(|(place, _)| *place).collect();
+        let mut place = 0..;
+        node.nodes_mut(req::ENTRIES).retain(|_| place.next().is_some_and(|place| !places.contains(&place)));
+        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused }))))
+    }
+}
+
+/// Whether the proxy's own traffic could fall under a quota of this entity; it is then recorded as refused.
+fn reaches_proxy(entry: View<'_, '_>, judge: &mut Judge<'_>) -> bool {
+    let (mut user, mut client, mut address) = (None, None, false);
+    for part in entry.items(entry_data::ENTITY) {
+        let name = part.opt_str(entity_data::ENTITY_NAME);
+        match part.str(entity_data::ENTITY_TYPE) {
+            "user" => user = Some(name),
+            "client-id" => client = Some(name),
+            "ip" => address = true,
+            // Brokers refuse any other.
+            _ => {}
+        }
+    }
+    let own = &judge.cx.topology.own;
+    let reaches = match (user, client) {
+        // A quota of a user goes before one of his client id: whatever the client id, it is the proxy's user.
+        (Some(user), _) => user.is_none_or(|name| own.has_user(name)),
+        (None, Some(client)) => client.is_none_or(|id| *own.client_id == *id),
+        (None, None) => false,
+    };
+    if reaches || address {
+        let refusal = Decision::refused(ReasonCode::Protected, judge.cx.now);
+        judge.note(Operation::AlterConfigs, Resource::CLUSTER, &refusal);
+    }
+    reaches || address
+}
+
+fn row(asked: &Node) -> Node {
+    let mut row = Node::new(&res_entry::THIS)
+        .with(res_entry::ERROR_CODE, DENIED)
+        .with(res_entry::ERROR_MESSAGE, DENIED.message());
+    for part in asked.nodes(entry_data::ENTITY) {
+        let echoed = Node::new(&res_entity::THIS)
+            .with(res_entity::ENTITY_TYPE, part.value(entity_data::ENTITY_TYPE).clone())
+            .with(res_entity::ENTITY_NAME, part.value(entity_data::ENTITY_NAME).clone());
+        row.push(res_entry::ENTITY, echoed);
+    }
+    row
+}
+
+fn arguments(view: View<'_, '_>) -> String {
+    let mut bounded = Bounded::default();
+    let entries = bounded.take(view.items(req::ENTRIES), |entry, bounded| {
+        let entity = bounded.take(entry.items(entry_data::ENTITY), |part, _| {
+            // Null is the default of all.
+            json!({
+                "type": text(part.str(entity_data::ENTITY_TYPE)),
+                "name": part.opt_str(entity_data::ENTITY_NAME).map(text),
+            })
+        });
+        let ops = bounded.take(entry.items(entry_data::OPS), |op, _| {
+            let value = if op.bool(op_data::REMOVE) { Json::Null } else { op.f64(op_data::VALUE).into() };
+            json!({ "key": text(op.str(op_data::KEY)), "value": value })
+        });
+        json!({ "entity": entity, "ops": ops })
+    });
+    bounded.object([("entries", entries), ("validateOnly", view.bool(req::VALIDATE_ONLY).into())])
+}
+
+/// Puts the refused entries back in their places.
+struct Merge {
+    refused: Vec<(usize, Node)>,
+}
+
+impl Complete for Merge {
+    fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+        interleave(answer.nodes_mut(res::ENTRIES), self.refused);
+        scrub(&mut answer);
+        Completed::Answer(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use super::*;
+use crate::enforce::testing::{Bench, answer, finished, forwarded, kind, rewritten};
+
+const KEY: ApiKey = ApiKey::ALTER_CLIENT_QUOTAS;
+const WRITER: &str = r#"{ allow: [QuotasWrite], principals: ["User:alice"], resources: ["cluster"] }"#;
+
+type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
+
+fn request(entities: &[Entity<'_>]) -> Node {
+    let of = |entity: &Entity<'_>| {
+        let part = |(kind, name): &(&str, Option<&str>)| {
+            Node::new(&entity_data::THIS).with(entity_data::ENTITY_TYPE, *kind).with(entity_data::ENTITY_NAME, *name)
+        };
+        let op = Node::new(&op_data::THIS).with(op_data::KEY, "producer_byte_rate").with(op_data::VALUE, 1.5);
+        Node::new(&entry_data::THIS)
+            .with(entry_data::ENTITY, entity.iter().map(part).collect::<Vec<_>>())
+            .with(entry_data::OPS, vec![op])
+    };
+    Node::request(KEY).with(req::ENTRIES, entities.iter().map(of).collect::<Vec<_>>())
+}
+
+fn rows(answer: &Node) -> Vec<(i64, Option<String>)> {
+    let of = |row: &Node| {
+        let part = &row.nodes(res_entry::ENTITY)[0];
+        (row.int(res_entry::ERROR_CODE), part.opt_str(res_entity::ENTITY_NAME).map(str::to_owned))
+    };
+    answer.nodes(res::ENTRIES).iter().map(of).collect()
+}
+
+#[test]
+fn whoever_may_write_quotas_sets_those_of_others() {
+    let alice: Entity<'_> = &[("user", Some("alice")), ("client-id", None)];
+    for version in [0, 1] {
+        let mut bench = Bench::acls(&[WRITER]);
+        let asked = request(&[alice, &[("client-id", Some("app"))], &[("user", Some("bob"))]]);
+        forwarded(bench.judge(&AlterClientQuotas, KEY, version, &asked));
+        assert_eq!(bench.decided(), ["AlterConfigs cluster:kafka-cluster allowed"]);
+    }
+    let mut bench = Bench::acls(&[WRITER]);
+    forwarded(bench.judge(&AlterClientQuotas, KEY, 1, &request(&[alice])));
+    assert_eq!(
+        bench.trail.arguments.as_deref(),
+        Some(concat!(
+            r#"{"entries":[{"entity":[{"name":"alice","type":"user"},{"name":null,"type":"client-id"}],"#,
+            r#""ops":[{"key":"producer_byte_rate","value":1.5}]}],"validateOnly":false}"#
+        ))
+    );
+}
+
+#[test]
+fn threat_18_nobody_sets_a_quota_that_the_proxys_own_traffic_falls_under() {
+    let reaching: [Entity<'_>; 9] = [
+        &[("user", Some("kordon-upstream"))],
+        &[("user", Some("kordon-upstream")), ("client-id", Some("app"))],
+        &[("client-id", Some("app")), ("user", Some("kordon-upstream"))],
+        &[("user", None)],
+        &[("user", None), ("client-id", Some("kordon"))],
+        &[("client-id", None)],
+        &[("client-id", Some("kordon"))],
+        &[("ip", None)],
+        &[("ip", Some("10.0.0.7"))],
+    ];
+    for user in ["alice", "root"] {
+        for entity in reaching {
+            let mut bench = Bench::acls(&[WRITER]).user(user);
+            let refused = answer(bench.judge(&AlterClientQuotas, KEY, 1, &request(&[entity])), KEY, 1);
+            assert_eq!(rows(&refused)[0].0, 31, "{entity:?}");
+            let last = bench.trail.records().last().unwrap();
+            assert_eq!((last.decision.code(), last.probe), (ReasonCode::Protected, false), "{entity:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_entry_stands_at_its_place_among_those_that_are_served() {
+    let mut bench = Bench::acls(&[WRITER]);
+    let (alice, own, bob): (Entity<'_>, Entity<'_>, Entity<'_>) =
+        (&[("user", Some("alice"))], &[("user", None)], &[("user", Some("bob"))]);
+    let (sent, then) = rewritten(bench.judge(&AlterClientQuotas, KEY, 1, &request(&[alice, own, bob])));
+    assert_eq!(sent, request(&[alice, bob]));
+    let served = |name: &str| {
+        let part =
+            Node::new(&res_entity::THIS).with(res_entity::ENTITY_TYPE, "user").with(res_entity::ENTITY_NAME, name);
+        Node::new(&res_entry::THIS).with(res_entry::ENTITY, vec![part])
+    };
+    let told = Node::response(KEY).with(res::ENTRIES, vec![served("alice"), served("bob")]);
+    let all = rows(&finished(bench.complete(then, KEY, 1, &told), KEY, 1));
+    assert_eq!(all, [(0, Some("alice".to_owned())), (31, None), (0, Some("bob".to_owned()))]);
+}
+
+#[test]
+fn quotas_are_shown_by_cluster_read_and_changed_only_by_quotas_write() {
+    let key = ApiKey::DESCRIBE_CLIENT_QUOTAS;
+    let read = r#"{ allow: [ClusterRead], principals: ["User:alice"], resources: ["cluster"] }"#;
+    for version in [0, 1] {
+        forwarded(Bench::acls(&[read]).judge(&DescribeClientQuotas, key, version, &Node::request(key)));
+    }
+    let asked = request(&[&[("user", Some("bob"))]]);
+    assert_eq!(kind(&Bench::acls(&[read]).judge(&AlterClientQuotas, KEY, 1, &asked)), "answer");
+}

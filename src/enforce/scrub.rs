@@ -1,0 +1,125 @@
+//! Texts of errors that a broker wrote, without what they tell about it.
+//!
+//! Where a check of the cluster fails at the broker its text is a dump of the request object, with the addresses of the
+//! proxy's connection and the broker's listener (kafka-authorization 1.0.4, 2.2); controllers name endpoints in theirs.
+//! Clients learn only addresses of the proxy (threat 7), so such a text gives way to the error's own.
+
+use super::judge::Judge;
+use super::rule::{Complete, Completed, Then};
+use crate::wire::schema::{Field, Kind, StructDef};
+use crate::wire::{ErrorCode, Node, View};
+
+/// What Kafka writes into a dump of a request.
+const DUMP: &str = "Request(processor=";
+
+/// An answer whose texts are looked at.
+pub(super) struct Scrub;
+
+impl Scrub {
+    /// What is done with an answer that holds nothing but texts to look at.
+    pub(super) fn then() -> Then {
+        Then::Complete(Box::new(Self))
+    }
+}
+
+impl Complete for Scrub {
+    fn wants(&self, answer: View<'_, '_>) -> bool {
+        any_text(answer)
+    }
+
+    fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+        scrub(&mut answer);
+        Completed::Answer(answer)
+    }
+}
+
+/// Puts the default text of its error in place of every text that tells an address.
+pub(super) fn scrub(answer: &mut Node) {
+    let def = answer.def();
+    for (field, inner) in nested(def) {
+        match inner {
+            Nested::One => answer.strct_mut(field).into_iter().for_each(scrub),
+            // An array that is null stays null.
+            Nested::Many if answer.is_null(field) => {}
+            Nested::Many => answer.nodes_mut(field).iter_mut().for_each(scrub),
+        }
+    }
+    let Some(text) = def.find("ErrorMessage") else { return };
+    if answer.opt_str(text).is_some_and(tells) {
+        let error = def.find("ErrorCode").map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |code| ErrorCode(answer.i16(code)));
+        answer.set(text, error.message());
+    }
+}
+
+enum Nested {
+    One,
+    Many,
+}
+
+fn nested(def: &'static StructDef) -> impl Iterator<Item = (Field, Nested)> {
+    def.fields().filter_map(|(field, spec)| match &spec.kind {
+        Kind::Struct(_) => Some((field, Nested::One)),
+        Kind::Array(Kind::Struct(_)) => Some((field, Nested::Many)),
+        _ => None,
+    })
+}
+
+/// Whether there is a text that tells something.
+fn any_text(view: View<'_, '_>) -> bool {
+    let own = view.def().find("ErrorMessage").filter(|field| view.has(*field));
+    own.and_then(|field| view.opt_str(field)).is_some_and(tells)
+        || nested(view.def()).any(|(field, inner)| match inner {
+            Nested::One => view.strct(field).is_some_and(any_text),
+            Nested::Many => view.items(field).any(any_text),
+        })
+}
+
+/// Whether a text tells an address: a dump, or a word that ends in a colon and a port.
+fn tells(text: &str) -> bool {
+    let of_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']');
+    let is_address = |word: &str| {
+        let word = word.trim_end_matches(['.', ':']);
+        word.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && (3..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    text.contains(DUMP) || text.split(|c| !of_word(c)).any(is_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enforce::testing::{Bench, finished};
+    use crate::wire::ApiKey;
+    use crate::wire::schema::alter_partition_reassignments::response::{
+        self as res, reassignable_partition_response as partition, reassignable_topic_response as topic,
+    };
+
+    const CLUSTER: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+
+    #[test]
+    fn threat_07_a_text_that_tells_an_address_gives_way_to_the_errors_own_however_deep_it_stands() {
+        let dump = "Request Request(processor=1, connectionId=10.1.2.3:9092-10.0.0.9:40000-7) needs ALTER permission.";
+        let of = |text: &str| {
+            let row =
+                Node::new(&partition::THIS).with(partition::ERROR_CODE, CLUSTER).with(partition::ERROR_MESSAGE, text);
+            Node::response(ApiKey::ALTER_PARTITION_REASSIGNMENTS)
+                .with(res::ERROR_MESSAGE, text)
+                .with(res::RESPONSES, vec![Node::new(&topic::THIS).with(topic::PARTITIONS, vec![row])])
+        };
+        let mut bench = Bench::acls(&[]);
+        let mut told = |text: &str| {
+            let key = ApiKey::ALTER_PARTITION_REASSIGNMENTS;
+            let answer = finished(bench.complete(Scrub::then(), key, 1, &of(text)), key, 1);
+            let row = answer.nodes(res::RESPONSES)[0].nodes(topic::PARTITIONS)[0].clone();
+            (answer.str(res::ERROR_MESSAGE).to_owned(), row.str(partition::ERROR_MESSAGE).to_owned())
+        };
+        for text in [dump, "no endpoint CONTROLLER://controller-1.internal:9093", "leader is (id=1, /10.1.2.3:9093)."] {
+            assert_eq!(told(text), (ErrorCode::NONE.message().to_owned(), CLUSTER.message().to_owned()), "{text}");
+        }
+        let harmless = "Replica list of topic-1:3 was read at 12:30: a broker is gone.";
+        assert_eq!(told(harmless).1, harmless);
+        let harmless = "The replication factor is changed from 3 to 1, topic a:b";
+        assert_eq!(told(harmless).1, harmless);
+    }
+}
