@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acls;
 mod addresses;
 mod allow_deny;
 mod audit;

@@ -98,6 +98,17 @@ impl Cluster {
         SINGLE.get_or_init(|| Cluster::start(Options { nodes: 1, ..Options::default() }))
     }
 
+    /// The broker that tests of ACLs share, which authorizes, as clusters do that have no proxy; whoever does not log in
+    /// is its super user. One broker: what ACLs say does not depend on their number.
+    pub fn authorizing() -> &'static Cluster {
+        static AUTHORIZING: OnceLock<Cluster> = OnceLock::new();
+        AUTHORIZING.get_or_init(|| {
+            let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
+            let properties = vec![("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS".to_owned())];
+            Cluster::start(Options { nodes: 1, properties, ..Options::default() })
+        })
+    }
+
     /// Starts a cluster of its own and waits until every broker takes clients.
     pub fn start(options: Options) -> Cluster {
         let begin = Instant::now();
