@@ -13,9 +13,11 @@
 //!   │ all allowed: the same bytes go on     │ some denied: decode, cut, remember what to add
 //!   ▼                                       ▼
 //! in-flight FIFO ─▶ broker ─▶ response: streamed, or filtered, merged, addresses rewritten    session
-//!   └─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
+//!   ├─▶ audit event for every decision ─▶ producer ─▶ audit topic            audit, cluster
+//!   └─▶ change of ACLs ─▶ state topic ─▶ follower ─▶ policy in force         access, cluster
 //! ```
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod audit;

@@ -91,7 +91,7 @@ fn with_bogus_keys() -> String {
          listeners:\n\
          - {{ {b}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
          - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ map: {{ 1: {{ {b} }} }} }} }}\n\
-         policy: {{ {b} }}\n\
+         policy: {{ {b} }}\nstate: {{ {b} }}\n\
          audit: {{ {b}, rules: [{{ {b} }}] }}\n\
          metrics: {{ {b} }}\nlog: {{ {b} }}\nshutdown: {{ {b} }}\n\
          limits: {{ {b}, upstream_ahead: {{ {b} }}, failed_logins: {{ {b} }} }}\n"
@@ -162,6 +162,7 @@ const IN_WORDS: &[&str] = &[
     "listeners[].brokers.map.N.advertise",
     "listeners[].sasl.without_tls",
     "cluster.own.sasl",
+    "state.genesis",
     "audit.rules",
     "audit.rules[].principals",
     "audit.rules[].resources",

@@ -96,7 +96,7 @@ impl Hop {
         let config = format!(
             "version: 1\ninstance: {name}\ncluster: {{ name: bench, bootstrap: [\"{}\"] }}\nlisteners:\n  \
              - name: bench\n    bind: \"127.0.0.1:{first}\"\n    brokers: {{ ports: {{ start: {}, ids: {node} }} }}\n    \
-             identity: fixed\n    principal: \"User:bench\"\npolicy: {{ file: policy.yaml }}\n\
+             identity: fixed\n    principal: \"User:bench\"\npolicy: {{ file: policy.yaml, protocol_acls: disabled }}\n\
              audit: {{ topic: {audit} }}\nmetrics: {{ bind: \"127.0.0.1:{admin}\" }}\n",
             upstream.address,
             i32::from(first) + 1 - node,

@@ -1,9 +1,9 @@
 //! The files that the configuration names, read and compiled.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::identity::users::Users;
 use crate::model::Timestamp;
-use crate::policy::{Loaded, OwnTopics, Settings, Snapshot};
+use crate::policy::{Loaded, OwnTopics, ProtocolAcls, Settings, Snapshot};
 use crate::yaml::Problem;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +16,17 @@ pub fn now() -> Timestamp {
 
 /// What compiling a policy takes from the configuration.
 pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
-    Settings { own_topics: OwnTopics { state: None, audit: config.audit.topics() }, now, ..Settings::default() }
+    let protocol_acls = match config.policy.protocol_acls {
+        config::ProtocolAcls::State => ProtocolAcls::State,
+        config::ProtocolAcls::Cluster => ProtocolAcls::Cluster,
+        config::ProtocolAcls::Disabled => ProtocolAcls::Disabled,
+    };
+    // Protected even where it is not followed: what is in it may be in force again tomorrow (threat 20).
+    let own_topics = OwnTopics { state: Some(config.state.topic.clone()), audit: config.audit.topics() };
+    let logins = config.cluster.sasl.iter().chain(config.cluster.own_sasl());
+    let mut own_principals: Vec<String> = logins.map(|login| format!("User:{}", login.username)).collect();
+    own_principals.dedup();
+    Settings { own_topics, now, protocol_acls, own_principals }
 }
 
 /// Reads and compiles the policy.
@@ -24,8 +34,15 @@ pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
 /// # Errors
 /// The file cannot be read, or its faults.
 pub fn load_policy(config: &Config, now: Timestamp) -> Result<Loaded, Vec<Problem>> {
-    let file = &config.policy.file;
-    Snapshot::load(&read(file)?, &file.display().to_string(), &policy_settings(config, now))
+    policy_of(&read(&config.policy.file)?, config, now)
+}
+
+/// Compiles the policy in the bytes of a file.
+///
+/// # Errors
+/// The faults of the file.
+pub fn policy_of(bytes: &[u8], config: &Config, now: Timestamp) -> Result<Loaded, Vec<Problem>> {
+    Snapshot::load(bytes, &config.policy.file.display().to_string(), &policy_settings(config, now))
 }
 
 /// Reads the users file; no users without one.

@@ -8,21 +8,21 @@ pub mod files;
 mod policy;
 mod reload;
 pub mod watch;
+mod worlds;
 
 use files::now;
-pub use policy::{Look, PolicyKeeper};
+pub use policy::{Look, PolicyKeeper, Swap};
 use watch::{FileWatch, WatchError};
+pub use worlds::Worlds;
 
+use crate::access::Access;
 use crate::admin::{self, Health};
 use crate::audit::{Service, Status as AuditStatus};
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;
 use crate::config::Config;
-use crate::enforce::{Routes, Topology};
 use crate::net::{self, BindError, Failures, Shared, Times};
-use crate::policy::{OwnTopics, Snapshot};
-use crate::session::World;
 use crate::telemetry::{Metrics, MetricsError};
 use crate::yaml::Problem;
 use std::io;
@@ -76,7 +76,7 @@ pub struct App {
 /// What `/readyz` tells.
 struct Status {
     policy: Arc<PolicyKeeper>,
-    parts: OnceLock<(Cluster, AuditStatus)>,
+    parts: OnceLock<(Cluster, Access, AuditStatus)>,
     stopping: channel::Receiver<bool>,
     metrics: Arc<Metrics>,
 }
@@ -88,9 +88,7 @@ impl App {
     /// A policy that does not load, a port that cannot be bound.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new()?);
-        let own_topics = OwnTopics { state: None, audit: config.audit.topics() };
-        let policy = PolicyKeeper::open(&config.policy.file, own_topics, Arc::clone(&metrics), now())
-            .map_err(AppError::Policy)?;
+        let policy = PolicyKeeper::open(&config, Arc::clone(&metrics), now()).map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
         let (users, users_in_force) = channel::channel(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
         let (stop, stopping) = channel::channel(false);
@@ -112,13 +110,18 @@ impl App {
         let cluster = Cluster::start(&config.cluster);
         let service = Service::start(&config, &cluster, &metrics);
         let audit = service.audit();
+        reload::tell_first(&audit, &policy);
+        let acls = Arc::new(reload::Acls { policy: Arc::clone(&policy), audit: audit.clone() });
+        let access = Access::start(&config, &cluster, &metrics, acls, &mut followers);
         // Nobody else fills it.
-        let _ = status.parts.set((cluster.clone(), service.status()));
+        let _ = status.parts.set((cluster.clone(), access.clone(), service.status()));
         let addresses = bound.iter().filter_map(|b| Some((b.name().to_owned(), b.address().ok()?))).collect();
         let shared = Arc::new(Shared {
             cluster: cluster.clone(),
             dialler: Dialler::for_clients(&config.cluster),
             audit: audit.clone(),
+            access,
+            instance: config.instance.as_str().into(),
             metrics: Arc::clone(&metrics),
             drain: stopping,
             started: Instant::now(),
@@ -136,12 +139,13 @@ impl App {
         let times = Times { frame: config.limits.frame_timeout, idle: config.limits.idle_timeout };
         let mut clients = JoinSet::new();
         for listener in bound {
-            let worlds = worlds(&policy, &cluster, listener.routes(), &mut followers);
+            let worlds = policy.worlds().open(listener.routes());
             let (shared, limits) = (Arc::clone(&shared), config.limits.clone());
             clients.spawn(async move { listener.serve(shared, worlds, &limits, times).await });
         }
+        let (worlds, followed) = (Arc::clone(policy.worlds()), cluster.clone());
+        followers.spawn(async move { worlds.follow(followed).await });
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
-        reload::tell_first(&audit, &policy);
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone()));
         if let Some(file) = config.users.clone() {
@@ -239,8 +243,9 @@ impl Health for Status {
         }
         match self.parts.get() {
             None => obstacles.push("starting".to_owned()),
-            Some((cluster, audit)) => {
+            Some((cluster, access, audit)) => {
                 obstacles.extend(cluster.trouble().map(|t| format!("cluster: {t}")));
+                obstacles.extend(access.obstacle());
                 let health = audit.health();
                 if health.red {
                     obstacles.push(format!("audit: {}", health.words()));
@@ -273,35 +278,6 @@ async fn serve_pages(
         }
     });
     Ok(bound)
-}
-
-/// What a listener's connections are judged by: changes with the policy and with the cluster.
-fn worlds(
-    policy: &PolicyKeeper,
-    cluster: &Cluster,
-    routes: &Arc<Routes>,
-    followers: &mut JoinSet<()>,
-) -> channel::Receiver<World> {
-    let (mut snapshots, mut topologies) = (policy.follow(), cluster.follow());
-    let world = |snapshots: &mut channel::Receiver<Arc<Snapshot>>,
-                 topologies: &mut channel::Receiver<Arc<Topology>>| {
-        let (snapshot, topology) = (snapshots.borrow_and_update().clone(), topologies.borrow_and_update().clone());
-        World { snapshot, topology, routes: Arc::clone(routes) }
-    };
-    let (sender, receiver) = channel::channel(world(&mut snapshots, &mut topologies));
-    let routes = Arc::clone(routes);
-    followers.spawn(async move {
-        loop {
-            tokio::select! {
-                changed = snapshots.changed() => if changed.is_err() { return },
-                changed = topologies.changed() => if changed.is_err() { return },
-            }
-            let snapshot = snapshots.borrow_and_update().clone();
-            let topology = topologies.borrow_and_update().clone();
-            sender.send_replace(World { snapshot, topology, routes: Arc::clone(&routes) });
-        }
-    });
-    receiver
 }
 
 /// The soft limit of open files, from the kernel's table; a cautious number where it cannot be read.

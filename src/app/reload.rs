@@ -1,14 +1,17 @@
 //! Takes over a changed policy file while clients stay connected, and tells the audit what changed.
 
 use super::files::{now, users_of};
-use super::policy::{Look, PolicyKeeper};
+use super::policy::{Look, PolicyKeeper, Swap};
 use super::watch::{Contents, FileWatch};
+use crate::access::{InForce, Made};
 use crate::audit::Audit;
 use crate::audit::event::PolicyInfo;
 use crate::identity::users::Users;
-use crate::policy::Changes;
+use crate::policy::{AclSet, Changes};
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,7 +22,14 @@ const MOST_NOTES: usize = 100;
 pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audit: Audit) {
     while let Some(contents) = watch.changed().await {
         match contents {
-            Contents::Bytes(bytes) => take(&bytes, &policy, &audit),
+            Contents::Bytes(bytes) => {
+                let (policy, audit) = (Arc::clone(&policy), audit.clone());
+                // Compiles, which may take longer than a connection should wait for its turn.
+                let taken = tokio::task::spawn_blocking(move || take(&bytes, &policy, &audit)).await;
+                if let Err(error) = taken {
+                    tracing::error!(%error, "the policy file was not taken over: report this with the file");
+                }
+            }
             Contents::Unreadable(error) => {
                 policy.unreadable(&error);
                 tell(&audit, &policy, None, &[error], &[]);
@@ -60,6 +70,38 @@ pub(super) async fn follow_users(
     }
 }
 
+/// Puts ACLs made over the protocol in force, and tells the audit who changed what.
+pub(super) struct Acls {
+    pub(super) policy: Arc<PolicyKeeper>,
+    pub(super) audit: Audit,
+}
+
+impl InForce for Acls {
+    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let (policy, audit) = (Arc::clone(&self.policy), self.audit.clone());
+        Box::pin(async move {
+            let put = tokio::task::spawn_blocking(move || {
+                let Swap { before, .. } = policy.put(acls);
+                tell(&audit, &policy, Some(before.revision().as_str()), &[], &made_notes(&made));
+            });
+            if let Err(error) = put.await {
+                tracing::error!(%error, "protocol ACLs were not put in force: report this");
+                // Nobody may take them for being in force.
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+/// Who made or removed which ACL, in lines.
+fn made_notes(made: &[Made]) -> Vec<String> {
+    let line = |Made { acl, present, by }: &Made| {
+        let what = if *present { "ACL created" } else { "ACL removed" };
+        format!("{what} by {} at {} through {}: {acl}", by.principal, by.address, by.instance)
+    };
+    bounded(made.iter().map(line).collect())
+}
+
 /// Tells the audit of the policy that the process started with.
 pub(super) fn tell_first(audit: &Audit, policy: &PolicyKeeper) {
     tell(audit, policy, None, &[], &[]);
@@ -68,7 +110,7 @@ pub(super) fn tell_first(audit: &Audit, policy: &PolicyKeeper) {
 fn take(bytes: &[u8], policy: &PolicyKeeper, audit: &Audit) {
     match policy.take(bytes, now()) {
         Look::Same => {}
-        Look::Loaded { before, now } => {
+        Look::Loaded(Swap { before, now }) => {
             let notes = notes(&now.changes_since(&before));
             tell(audit, policy, Some(before.revision().as_str()), &[], &notes);
         }
@@ -89,7 +131,10 @@ fn notes(changes: &Changes) -> Vec<String> {
     let dropped = changes.denies_dropped.iter().map(|line| format!("deny dropped: {line}"));
     let removed = changes.removed.iter().map(|line| format!("removed: {line}"));
     let added = changes.added.iter().map(|line| format!("added: {line}"));
-    let mut notes: Vec<String> = dropped.chain(removed).chain(added).collect();
+    bounded(dropped.chain(removed).chain(added).collect())
+}
+
+fn bounded(mut notes: Vec<String>) -> Vec<String> {
     if notes.len() > MOST_NOTES {
         let more = notes.len() - MOST_NOTES;
         notes.truncate(MOST_NOTES);

@@ -7,7 +7,7 @@ use super::queue::Event;
 use super::status::Status;
 use crate::cluster::Cluster;
 use crate::cluster::producer::Producer;
-use crate::cluster::topic::{TopicError, TopicSpec, ensure};
+use crate::cluster::topic::{Cleanup, TopicError, TopicSpec, ensure};
 use crate::cluster::trouble::{Troubles, now};
 use crate::config;
 use crate::telemetry::Metrics;
@@ -181,7 +181,7 @@ impl Sink {
                 create: self.config.create,
                 partitions: self.config.partitions,
                 replication_factor: self.config.replication_factor,
-                retention: self.config.retention,
+                cleanup: Cleanup::Delete { retention: self.config.retention },
             };
             ensure(&self.cluster, &spec, |why| self.troubles.begin(&subject, why)).await?;
             self.troubles.end(&subject);

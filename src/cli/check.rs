@@ -55,8 +55,10 @@ impl Check {
     fn ask_brokers(&self, config: &Config, out: &mut dyn Write, err: &mut dyn Write) -> Result<Arc<Topology>, Failure> {
         let patience = config.cluster.connect_timeout;
         online::run(async {
-            let topology = online::reach(&config.cluster).await?.topology();
-            let faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
+            let cluster = online::reach(&config.cluster).await?;
+            let topology = cluster.topology();
+            let mut faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
+            faults.extend(connect::state(config, &cluster, out, err).await?);
             connect::doors(&config.cluster, &topology, out, err).await?;
             if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
         })

@@ -10,6 +10,7 @@ mod demo;
 mod explain;
 mod online;
 mod run;
+mod state;
 mod user;
 
 use crate::config::{self, Config};
@@ -41,6 +42,8 @@ enum Command {
     Apis(apis::Apis),
     /// Read the audit topic.
     Audit(audit::Audit),
+    /// Look after the state topic.
+    State(state::State),
     /// Change the users file.
     User(user::User),
 }
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(&mut out, &mut err),
         Command::Apis(apis) => apis.run(&mut out),
         Command::Audit(audit) => audit.run(&mut out, &mut err),
+        Command::State(state) => state.run(&mut out, &mut err),
         Command::User(user) => user.run(&mut out, &mut err),
     };
     match done.and_then(|()| Ok(out.flush()?)) {

@@ -29,8 +29,8 @@ pub struct Record<'a> {
     pub timestamp: i64,
     /// The key.
     pub key: Option<&'a [u8]>,
-    /// The value.
-    pub value: &'a [u8],
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
     /// Headers, in order.
     pub headers: &'a [(&'a str, &'a [u8])],
 }
@@ -64,7 +64,7 @@ impl Builder {
         varint(body, record.timestamp.wrapping_sub(self.base_timestamp));
         varint(body, i64::from(self.count));
         bytes(body, record.key);
-        bytes(body, Some(record.value));
+        bytes(body, record.value);
         varint(body, length(record.headers.len()));
         for (name, value) in record.headers {
             bytes(body, Some(name.as_bytes()));
@@ -194,7 +194,7 @@ mod tests {
         let mut builder = Builder::default();
         for (timestamp, key, value, headers) in records {
             let headers: Vec<_> = headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect();
-            builder.push(Record { timestamp: *timestamp, key: key.as_deref(), value, headers: &headers });
+            builder.push(Record { timestamp: *timestamp, key: key.as_deref(), value: Some(value), headers: &headers });
         }
         builder.finish(stamp)
     }

@@ -8,6 +8,7 @@ pub mod link;
 pub mod login;
 mod metadata;
 pub mod producer;
+pub mod records;
 pub mod topic;
 pub mod trouble;
 
@@ -60,6 +61,24 @@ struct Up {
     /// To a bootstrap address, until a broker is known.
     seed: Option<Link>,
     turn: usize,
+}
+
+/// What a broker knows of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Its id; zero if the broker is too old to know.
+    pub id: TopicId,
+    /// By partition.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// What a broker knows of a partition.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// Who leads it; `None` = nobody now.
+    pub leader: Option<i32>,
+    /// Grows with each election; -1 = not known.
+    pub epoch: i32,
 }
 
 /// Why the partitions of a topic are not known.
@@ -141,7 +160,15 @@ impl Cluster {
     /// # Errors
     /// An [`AskError`]; a topic that does not exist is `Refused(UNKNOWN_TOPIC_OR_PARTITION)`.
     pub async fn leaders(&self, topic: &str) -> Result<Vec<Option<i32>>, AskError> {
-        leaders_of(&self.ask(ApiKey::METADATA, &metadata::by_name(topic)).await?, topic)
+        Ok(self.topic(topic).await?.partitions.into_iter().map(|p| p.leader).collect())
+    }
+
+    /// A topic by name, as the next broker in turn knows it: that may be late.
+    ///
+    /// # Errors
+    /// An [`AskError`]; a topic that does not exist is `Refused(UNKNOWN_TOPIC_OR_PARTITION)`.
+    pub async fn topic(&self, name: &str) -> Result<TopicInfo, AskError> {
+        topic_of(&self.ask(ApiKey::METADATA, &metadata::by_name(name)).await?, name)
     }
 
     /// Asks the connected brokers, one after the other, until one answers: for what any broker can answer at once, and
@@ -206,7 +233,7 @@ fn own_traffic(config: &config::Cluster) -> OwnTraffic {
     OwnTraffic { users, client_id: dial::CLIENT_ID.into() }
 }
 
-fn leaders_of(answer: &Node, topic: &str) -> Result<Vec<Option<i32>>, AskError> {
+fn topic_of(answer: &Node, topic: &str) -> Result<TopicInfo, AskError> {
     let mut topics = answer.nodes(response::TOPICS).iter();
     let Some(found) = topics.find(|t| t.str(metadata_response_topic::NAME) == topic) else {
         return Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
@@ -216,13 +243,14 @@ fn leaders_of(answer: &Node, topic: &str) -> Result<Vec<Option<i32>>, AskError> 
         code => return Err(AskError::Refused(code)),
     }
     let partitions = found.nodes(metadata_response_topic::PARTITIONS);
-    let mut leaders = vec![None; partitions.len()];
+    let mut all = vec![PartitionInfo { leader: None, epoch: -1 }; partitions.len()];
     for partition in partitions {
         let index = usize::try_from(partition.i32(metadata_response_partition::PARTITION_INDEX));
         let leader = partition.i32(metadata_response_partition::LEADER_ID);
-        if let Some(slot) = index.ok().and_then(|i| leaders.get_mut(i)) {
-            *slot = (leader >= 0).then_some(leader);
+        if let Some(slot) = index.ok().and_then(|i| all.get_mut(i)) {
+            let epoch = partition.i32(metadata_response_partition::LEADER_EPOCH);
+            *slot = PartitionInfo { leader: (leader >= 0).then_some(leader), epoch };
         }
     }
-    Ok(leaders)
+    Ok(TopicInfo { id: found.uuid(metadata_response_topic::TOPIC_ID), partitions: all })
 }

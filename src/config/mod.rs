@@ -35,6 +35,8 @@ pub struct Config {
     pub users: Option<PathBuf>,
     /// The policy.
     pub policy: Policy,
+    /// Where ACLs that are made over the protocol are kept.
+    pub state: State,
     /// Where decisions are written.
     pub audit: Audit,
     /// Where metrics and health are served; `None` = nowhere.
@@ -56,6 +58,12 @@ impl Config {
                 "`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"
                     .to_owned(),
             );
+        }
+        if self.policy.protocol_acls == ProtocolAcls::State && self.state.genesis.is_none() {
+            warnings.push(format!(
+                "`state.genesis` is null: whatever topic `{}` is found at start is believed; set the id that `kordon state init` prints",
+                self.state.topic
+            ));
         }
         warnings
     }
@@ -202,6 +210,55 @@ pub struct ListenerSasl {
 pub struct Policy {
     /// The file; watched.
     pub file: PathBuf,
+    /// Where CreateAcls writes.
+    pub protocol_acls: ProtocolAcls,
+    /// How often the brokers are asked for their ACLs, with [`ProtocolAcls::Cluster`].
+    pub acl_poll: Duration,
+}
+
+impl Policy {
+    /// The policy of a file, with the defaults of everything else.
+    pub fn of(file: PathBuf) -> Self {
+        Self { file, protocol_acls: ProtocolAcls::State, acl_poll: Duration::from_secs(5) }
+    }
+}
+
+/// Where ACLs are kept that are made over the protocol (`policy.protocol_acls`).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProtocolAcls {
+    /// In the proxy's state topic.
+    State,
+    /// In the brokers' authorizer.
+    Cluster,
+    /// Nowhere: there are none.
+    Disabled,
+}
+
+/// The state topic (`state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The topic.
+    pub topic: String,
+    /// Whether to create it when missing.
+    pub create: bool,
+    /// At creation only; `None` = min(3, brokers).
+    pub replication_factor: Option<i16>,
+    /// The id of the only topic that is believed; `None` = the one that is found at start.
+    pub genesis: Option<String>,
+    /// The end of the topic not confirmed for this long: unready, no new connections.
+    pub max_staleness: Duration,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            topic: "kordon.state".to_owned(),
+            create: true,
+            replication_factor: None,
+            genesis: None,
+            max_staleness: Duration::from_secs(30),
+        }
+    }
 }
 
 /// The audit topic and the way there (`audit`).

@@ -163,7 +163,7 @@ async fn produce(client: &mut Client, actor: &Actor) -> Result<ErrorCode, Client
     let timestamp = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let value = format!("an order of {}", actor.person.name());
     let mut batch = Builder::default();
-    batch.push(Record { timestamp, key: None, value: value.as_bytes(), headers: &[] });
+    batch.push(Record { timestamp, key: None, value: Some(value.as_bytes()), headers: &[] });
     let batch = batch.finish(Stamp { producer: -1, epoch: -1, sequence: -1 });
     let mut request = Node::request(ApiKey::PRODUCE).with(q::ACKS, -1).with(q::TIMEOUT_MS, 10_000);
     let mut row = request.child(q::TOPIC_DATA).with(t::NAME, actor.topic);

@@ -79,7 +79,7 @@ mod tests {
     fn written(values: &[&[u8]]) -> Vec<u8> {
         let mut builder = Builder::default();
         for value in values {
-            builder.push(Written { timestamp: 5, key: Some(b"k"), value, headers: &[("h", b"v")] });
+            builder.push(Written { timestamp: 5, key: Some(b"k"), value: Some(value), headers: &[("h", b"v")] });
         }
         builder.finish(Stamp { producer: -1, epoch: -1, sequence: -1 })
     }

@@ -41,6 +41,7 @@ reasons! {
     MalformedRequest = "malformed_request", "a request whose body does not follow its schema";
     Acks0Denied = "acks0_denied", "a produce request without acknowledgement was denied: it has no answer that could say so";
     AuditFull = "audit_full", "no room for audit events for `audit.full_wait`";
+    StateUnavailable = "state_unavailable", "the protocol-made ACLs are not known yet, or not confirmed for `state.max_staleness`";
     UpstreamUnreachable = "upstream_unreachable", "the broker could not be reached within `cluster.connect_timeout`";
     UpstreamClosed = "upstream_closed", "the broker closed its connection";
     UpstreamMalformed = "upstream_malformed", "an answer of the broker does not follow its schema";
@@ -81,8 +82,8 @@ mod tests {
         assert_eq!(
             words.join(" "),
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext unknown_api \
-             unsupported_version malformed_request acks0_denied audit_full upstream_unreachable upstream_closed \
-             upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
+             unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
+             upstream_closed upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
              not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired internal"
         );
     }

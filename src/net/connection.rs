@@ -1,32 +1,32 @@
 //! One client connection: moves bytes between two sockets and the session machine, keeps deadlines, decides nothing.
 
+mod clock;
+mod part;
+mod share;
+
 use super::dial::{NotDialled, dial};
 use super::login::LoggedIn;
 use super::memory::Held;
 use super::shared::{Door, Shared, drained};
 use super::socket::{Socket, flush, poll, read, writable};
+use crate::access::ChangeBy;
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
-use crate::model::{CloseReason, Connection, Timestamp, TopicId};
-use crate::session::{Input, Machine, Now, Outputs, World};
+use crate::model::{CloseReason, Connection, TopicId};
+use crate::policy::{AclChanged, ChangeRefused};
+use crate::session::{Input, Machine, Outputs, World};
+use clock::Edges;
 use std::future::Future;
-use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Bytes that may wait for the client before the broker is no longer read.
 const CLIENT_BACKLOG: usize = 256 * 1024;
-/// How long the last bytes of an ending connection may take to leave.
-const PARTING: Duration = Duration::from_secs(5);
-
-/// Longer than any connection lives.
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
 /// Why and how a connection ended.
 pub(super) struct Ended {
     /// The reason.
@@ -47,6 +47,7 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut worlds = door.worlds.clone();
     let world = worlds.borrow_and_update().clone();
+    let principal = who.subject.get().principal.to_string();
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over),
@@ -61,8 +62,15 @@ pub(super) async fn serve(
         edges: Edges::default(),
         held: None,
     };
+    let by = ChangeBy {
+        principal,
+        address: SocketAddr::new(facts.host.ip(), facts.port).to_string(),
+        client_id: None,
+        listener: facts.listener.to_string(),
+        instance: shared.instance.to_string(),
+    };
     let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
-    let reason = link.run(dial, &mut worlds, durable).await;
+    let reason = link.run(dial, &mut worlds, durable, &by).await;
     link.part(reason).await;
     Ended { reason, detail: link.detail.take() }
 }
@@ -83,13 +91,7 @@ struct Link<'a> {
     held: Option<Held>,
 }
 
-/// When the clock alone makes work, as last seen, and when that is on the clock of timers.
-#[derive(Default)]
-struct Edges {
-    seen: [Option<Timestamp>; 2],
-    first: Option<Instant>,
-}
-
+type Changing<'a> = Pin<Box<dyn Future<Output = Result<AclChanged, ChangeRefused>> + Send + 'a>>;
 type Asking = Pin<Box<dyn Future<Output = Held> + Send>>;
 type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + Send + 'a>>;
 
@@ -99,11 +101,13 @@ impl Link<'_> {
         dial: impl Future<Output = Result<TcpStream, NotDialled>>,
         worlds: &mut watch::Receiver<World>,
         durable: &mut mpsc::UnboundedReceiver<DurableToken>,
+        by: &ChangeBy,
     ) -> CloseReason {
         let mut dial = pin!(dial);
         let shared = self.shared;
         let mut lookup: Option<Lookup<'_>> = None;
         let mut asking: Option<Asking> = None;
+        let mut changing: Option<Changing<'_>> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
         let stop = drain.clone();
@@ -137,6 +141,10 @@ impl Link<'_> {
             if lookup.is_none() && !self.outputs.lookups.is_empty() {
                 let ids: Vec<TopicId> = std::mem::take(&mut self.outputs.lookups);
                 lookup = Some(Box::pin(shared.cluster.want(ids)));
+            }
+            if let Some(change) = self.outputs.change.take() {
+                let client_id = self.machine.client_id().map(str::to_owned);
+                changing = Some(Box::pin(shared.access.change(change, ChangeBy { client_id, ..by.clone() })));
             }
             if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {
                 asking = Some(Box::pin(shared.memory.hold(bytes)));
@@ -195,6 +203,11 @@ impl Link<'_> {
                     // The client was kept waiting, not the other way round.
                     self.heard = Instant::now();
                     Input::Tick
+                }
+                // Dropped with the connection half way, it may have happened: its event says that it was asked for.
+                changed = poll(&mut changing), if changing.is_some() => {
+                    changing = None;
+                    Input::Changed(changed)
                 }
                 Some(token) = durable.recv() => Input::Durable(token),
                 room = self.recorder.room(), if wants_room => match room {
@@ -259,31 +272,6 @@ impl Link<'_> {
         }
     }
 
-    fn reads_client(&self) -> bool {
-        self.machine.wants_client() && self.lacks_memory().is_none()
-    }
-
-    /// The size of an arriving request that needs a larger share of the memory than this connection has.
-    fn lacks_memory(&self) -> Option<usize> {
-        let held = self.held.as_ref().map_or(0, Held::bytes);
-        self.machine.large_request().filter(|size| *size > held)
-    }
-
-    /// Gives the share back that is no longer needed; the bytes to ask for, if a request needs them. Who holds something
-    /// does not ask for more: two who did could wait for each other.
-    fn memory_to_ask_for(&mut self) -> Option<usize> {
-        let lacks = self.lacks_memory();
-        if self.held.is_some() {
-            let needed =
-                if lacks.is_some() { !self.machine.to_broker.is_empty() } else { self.machine.holds_request() };
-            if needed {
-                return None;
-            }
-            self.held = None;
-        }
-        lacks
-    }
-
     fn reads_broker(&self) -> bool {
         self.machine.to_client.len() <= CLIENT_BACKLOG
     }
@@ -304,69 +292,6 @@ impl Link<'_> {
             Err(_) => Err(CloseReason::ClientReset),
         }
     }
-
-    /// When something has to be looked at although nothing happens.
-    fn deadline(&mut self) -> Instant {
-        let seen = [self.machine.next_edge(), self.recorder.due()];
-        if seen != self.edges.seen {
-            let (now, at) = (Instant::now(), self.shared.now());
-            let first = seen.into_iter().flatten().map(|edge| now + until(edge, at)).min();
-            self.edges = Edges { seen, first };
-        }
-        let times = &self.door.times;
-        let patience = if self.awaits_rest() { times.frame } else { times.idle };
-        // Patience that is too long for the clock never ends.
-        let patience = self.heard.checked_add(patience);
-        let first = [patience, self.edges.first].into_iter().flatten().min();
-        first.unwrap_or_else(|| self.heard + FAR)
-    }
-
-    /// Whether a request has begun to arrive and more of it would be read.
-    fn awaits_rest(&self) -> bool {
-        self.machine.in_frame() && self.reads_client()
-    }
-
-    fn overdue(&mut self) -> Option<CloseReason> {
-        self.recorder.flush(self.shared.now().wall);
-        let times = &self.door.times;
-        if self.awaits_rest() {
-            return (self.heard.elapsed() >= times.frame).then_some(CloseReason::FrameTimeout);
-        }
-        let idle = self.machine.is_idle() && self.heard.elapsed() >= times.idle;
-        if !idle && self.heard.elapsed() >= times.idle {
-            // Something is unanswered: look again when it may have been.
-            self.heard = Instant::now();
-        }
-        idle.then_some(CloseReason::Idle)
-    }
-
-    /// Lets the last bytes leave: to the broker what was judged, to the client the answers that are due.
-    async fn part(&mut self, _reason: CloseReason) {
-        let parting = async {
-            if let Some(Socket { reads, writes }) = &mut self.broker {
-                while !self.machine.to_broker.is_empty() {
-                    writes.writable().await?;
-                    flush(writes.as_ref(), &mut self.machine.to_broker)?;
-                }
-                writes.shutdown().await?;
-                // Closing with unread answers would reset the connection, and with it requests the broker has not read.
-                let mut rest = [0u8; 4096];
-                while reads.read(&mut rest).await? > 0 {}
-            }
-            Ok::<(), io::Error>(())
-        };
-        let answers = async {
-            let writes = &mut self.client.writes;
-            while !self.machine.to_client.is_empty() {
-                writes.writable().await?;
-                flush(writes.as_ref(), &mut self.machine.to_client)?;
-            }
-            writes.shutdown().await
-        };
-        // Best effort on both: either side may be gone.
-        let _ = tokio::time::timeout(PARTING, answers).await;
-        let _ = tokio::time::timeout(PARTING, parting).await;
-    }
 }
 
 /// Ends when the world has changed, or will no longer.
@@ -374,8 +299,4 @@ async fn moved(mut worlds: watch::Receiver<World>) -> watch::Receiver<World> {
     // Who is told looks at its own receiver, which also knows when there will be no further world.
     let _ = worlds.changed().await;
     worlds
-}
-
-fn until(edge: Timestamp, now: Now) -> Duration {
-    Duration::from_millis(u64::try_from(edge.millis_since(now.wall)).unwrap_or(0))
 }

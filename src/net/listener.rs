@@ -175,6 +175,12 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         tracing::warn!(listener = &*door.name, client = %peer, reason = %CloseReason::TooManyConnections, "connection closed");
         return;
     };
+    // Judged without the ACLs made over the protocol, or by such as may be long gone, it could be let in where it must not.
+    if !shared.access.admits(shared.dialler.connect_timeout).await {
+        door.metrics.closed(CloseReason::StateUnavailable);
+        tracing::info!(listener = &*door.name, client = %peer, reason = %CloseReason::StateUnavailable, "connection closed");
+        return;
+    }
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
     let (told, mut durable) = mpsc::unbounded_channel();

@@ -2,6 +2,7 @@
 
 use super::login::{Failures, LoginLimits, UsersInForce};
 use super::memory::RequestMemory;
+use crate::access::Access;
 use crate::audit::Audit;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
@@ -23,6 +24,10 @@ pub struct Shared {
     pub cluster: Cluster,
     /// Dials brokers for clients.
     pub dialler: Dialler,
+    /// Changes ACLs, and knows whether new connections may be judged.
+    pub access: Access,
+    /// This replica's name.
+    pub instance: Arc<str>,
     /// Where decisions go.
     pub audit: Audit,
     /// Counts.

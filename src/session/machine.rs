@@ -178,6 +178,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The client id of the request that was read last.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
     /// A machine for a client whose principal is proved.
     pub fn new(connection: Arc<Connection>, subject: Verified<Subject>, world: World, limits: Limits) -> Self {
         Self {

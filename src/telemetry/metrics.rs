@@ -31,6 +31,13 @@ pub struct Metrics {
     /// The revision that `policy` shows, so that it can be taken away.
     revision: Mutex<Option<Revision>>,
     reloads: IntCounterVec,
+    /// Offset of the last state record in force.
+    pub state_offset: IntGauge,
+    /// ACLs in force that were made over the protocol.
+    pub state_acls: IntGauge,
+    /// Seconds since the end of the state was confirmed.
+    pub state_staleness: Gauge,
+    state_changes: IntCounterVec,
     /// 1 while /readyz says ready.
     pub ready: IntGauge,
     /// Connections to brokers that could not be made.
@@ -183,6 +190,27 @@ impl ReloadOutcome {
     }
 }
 
+/// What a change of ACLs came to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It is durable and in force.
+    Done,
+    /// Nothing was changed.
+    Refused,
+    /// It was sent, and nobody knows what became of it.
+    Unknown,
+}
+
+impl ChangeOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What the proxy itself takes: from 10 µs, which an inspected request may cost, to the seconds of a full audit.
 const PROXY_BUCKETS: &[f64] =
     &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
@@ -236,6 +264,10 @@ impl Metrics {
             policy_loaded: add.seconds(&specs::POLICY_LOADED)?,
             revision: Mutex::new(None),
             reloads: add.counters(&specs::RELOADS)?,
+            state_offset: add.gauge(&specs::STATE_OFFSET)?,
+            state_acls: add.gauge(&specs::STATE_ACLS)?,
+            state_staleness: add.seconds(&specs::STATE_STALENESS)?,
+            state_changes: add.counters(&specs::STATE_CHANGES)?,
             ready: add.gauge(&specs::READY)?,
             upstream_connect_failures: add.counter(&specs::UPSTREAM_FAILURES)?,
             audit_queue_events: add.gauge(&specs::AUDIT_QUEUE_EVENTS)?,
@@ -284,6 +316,11 @@ impl Metrics {
     /// Counts one look at a changed file.
     pub fn reload(&self, file: ReloadedFile, outcome: ReloadOutcome) {
         self.reloads.with_label_values(&[file.as_str(), outcome.as_str()]).inc();
+    }
+
+    /// Counts one change of ACLs that a client asked for.
+    pub fn state_change(&self, outcome: ChangeOutcome) {
+        self.state_changes.with_label_values(&[outcome.as_str()]).inc();
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.
@@ -351,6 +388,7 @@ mod tests {
         listener.closed(CloseReason::Idle);
         metrics.policy_loaded(&Revision::new("0123456789abcdef", None), Timestamp(1_500));
         metrics.reload(ReloadedFile::Users, ReloadOutcome::Refused);
+        metrics.state_change(ChangeOutcome::Done);
         let api = metrics.api(ApiKey(0));
         api.proxy_time(Duration::from_micros(30));
         api.total_time(Duration::from_millis(30));

@@ -4,5 +4,7 @@ pub mod log;
 mod metrics;
 mod specs;
 
-pub use metrics::{ApiMetrics, ListenerMetrics, LoginOutcome, Metrics, MetricsError, ReloadOutcome, ReloadedFile};
+pub use metrics::{
+    ApiMetrics, ChangeOutcome, ListenerMetrics, LoginOutcome, Metrics, MetricsError, ReloadOutcome, ReloadedFile,
+};
 pub use specs::{Kind, SPECS, Spec};

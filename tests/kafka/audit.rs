@@ -33,7 +33,7 @@ instance: p-1
 cluster: {{ name: test, bootstrap: [{}], connect_timeout: 2s, request_timeout: 5s, metadata_refresh: 1s }}
 listeners:
   - {{ name: l, bind: \"127.0.0.1:0\", brokers: {{ ports: {{ start: 20000, ids: 0-3 }} }}, identity: fixed, principal: \"User:alice\" }}
-policy: {{ file: policy.yaml }}
+policy: {{ file: policy.yaml, protocol_acls: disabled }}
 audit: {{ {audit} }}
 ",
         bootstrap.join(", ")

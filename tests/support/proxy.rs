@@ -44,6 +44,7 @@ pub struct Setup<'c> {
     policy: String,
     upstream: Upstream,
     audit: String,
+    acls: String,
     more: String,
     files: Vec<(String, String)>,
     envs: Vec<(String, String)>,
@@ -85,6 +86,20 @@ impl<'c> Setup<'c> {
     /// Further keys of `audit`, in flow style without braces: `memory: 1MiB, partitions: 1`.
     pub fn audit(mut self, keys: &str) -> Self {
         self.audit = format!(", {keys}");
+        self
+    }
+
+    /// Keeps ACLs that clients make in this state topic; without it there are none, which is cheaper to start.
+    pub fn state(mut self, topic: &str) -> Self {
+        self.acls = "state".to_owned();
+        self.expected.push("`state.genesis` is null".to_owned());
+        self.expected.push("state topic created and initialised".to_owned());
+        self.config(&format!("state: {{ topic: {topic} }}"))
+    }
+
+    /// Keeps ACLs that clients make in this way.
+    pub fn protocol_acls(mut self, mode: &str) -> Self {
+        mode.clone_into(&mut self.acls);
         self
     }
 
@@ -160,11 +175,12 @@ cluster:
   name: test
   bootstrap: [{}]{login}
 listeners:
-{listeners}policy: {{ file: policy.yaml }}
+{listeners}policy: {{ file: policy.yaml, protocol_acls: {} }}
 audit: {{ topic: {}{} }}
 metrics: {{ bind: \"127.0.0.1:{metrics}\" }}
 {}",
             at.join(", "),
+            self.acls,
             self.audit_topic,
             self.audit,
             self.more
@@ -216,6 +232,7 @@ impl<'c> Kordon<'c> {
             policy: OPEN.to_owned(),
             upstream: Upstream::Gated,
             audit: String::new(),
+            acls: "disabled".to_owned(),
             more: String::new(),
             files: Vec::new(),
             envs: Vec::new(),

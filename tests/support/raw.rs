@@ -202,7 +202,7 @@ pub fn metadata_request(topics: Option<&[&str]>) -> Node {
 pub fn batch(values: &[&[u8]]) -> Bytes {
     let mut builder = Builder::default();
     for value in values {
-        builder.push(Record { timestamp: 1_700_000_000_000, key: None, value, headers: &[] });
+        builder.push(Record { timestamp: 1_700_000_000_000, key: None, value: Some(value), headers: &[] });
     }
     Bytes::from(builder.finish(Stamp { producer: -1, epoch: -1, sequence: -1 }))
 }

@@ -1,7 +1,6 @@
 //! `kordon audit`: reads the audit topic.
 
 mod login;
-mod records;
 mod tail;
 mod text;
 

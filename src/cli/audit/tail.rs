@@ -1,9 +1,9 @@
 //! `kordon audit tail`: follows the audit topic, with the login of the proxy's own traffic or at given brokers.
 
 use super::super::{ConfigFile, Failure, online};
-use super::{login, records, text};
+use super::{login, text};
 use crate::cluster::link::Link;
-use crate::cluster::{AskError, Cluster};
+use crate::cluster::{AskError, Cluster, records};
 use crate::config::{self, HostPort};
 use crate::wire::schema::fetch::request as fetch;
 use crate::wire::schema::fetch::response as fetched;
@@ -128,7 +128,7 @@ impl Tail {
         let Some(position) = at.get_mut(&partition) else { return Ok(()) };
         let records = records::read(bytes, *position)
             .map_err(|cause| Failure::Failed(format!("partition {partition}: {cause}")))?;
-        for value in records.values {
+        for value in records.records.into_iter().filter_map(|record| record.value) {
             let Ok(event) = serde_json::from_slice::<Value>(value) else {
                 // Somebody else wrote to the topic: worth seeing, unless something else is looked for.
                 if self.wants(&Value::Null) {

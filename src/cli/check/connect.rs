@@ -1,7 +1,11 @@
 //! `kordon check --connect`: what clients of each listener would be told, and whether they could reach it.
 
+use crate::access;
+use crate::app::files;
+use crate::cli::Failure;
+use crate::cluster::Cluster;
 use crate::cluster::door::{self, State as Door};
-use crate::config::{self, HostPort, Listener};
+use crate::config::{self, Config, HostPort, Listener, ProtocolAcls};
 use crate::enforce::Topology;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -25,7 +29,7 @@ pub(super) async fn brokers(
                     "listener `{name}` does not map broker {id}, so its clients are never told of it: widen `brokers`"
                 )),
                 Some(told) if told.port == 0 => writeln!(out, "  {name}: told as {told}, once a port is bound")?,
-                Some(told) => match state(&told, patience).await {
+                Some(told) => match listens(&told, patience).await {
                     State::Unresolved(cause) => {
                         faults.push(format!("listener `{name}` tells clients `{told}` for broker {id}, but this host cannot resolve it: {cause}"));
                     }
@@ -57,13 +61,56 @@ pub(super) async fn doors(
     Ok(())
 }
 
+/// Looks at the state topic, if there is to be one. Gives what is wrong in words.
+pub(super) async fn state(
+    config: &Config,
+    cluster: &Cluster,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Vec<String>, Failure> {
+    if config.policy.protocol_acls != ProtocolAcls::State {
+        return Ok(Vec::new());
+    }
+    let topic = &config.state.topic;
+    let look = access::look(cluster, config).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let Some(look) = look else {
+        return Ok(match &config.state.genesis {
+            None if config.state.create => {
+                writeln!(out, "state topic {topic}: does not exist, is created at the start")?;
+                Vec::new()
+            }
+            None => vec![format!(
+                "state topic `{topic}` does not exist, and `state.create` is false: run `kordon state init`"
+            )],
+            Some(id) => vec![format!("state topic `{topic}` does not exist, and `state.genesis` is `{id}`")],
+        });
+    };
+    let faults = look.faults(config.state.genesis.as_deref());
+    if faults.is_empty() {
+        writeln!(out, "state topic {topic}: id {}, {} ACLs", look.id, look.fold.present().count())?;
+    }
+    let own = files::policy_settings(config, files::now()).own_principals;
+    match access::strangers(cluster, topic, &own).await {
+        Ok(strangers) => {
+            for acl in strangers {
+                writeln!(
+                    err,
+                    "warning: state topic {topic}: others than the proxy may change it behind its back: {acl}"
+                )?;
+            }
+        }
+        Err(cause) => writeln!(err, "warning: state topic {topic}: the brokers do not say who may write it: {cause}")?,
+    }
+    Ok(faults.into_iter().map(|fault| format!("state topic `{topic}`: {fault}")).collect())
+}
+
 enum State {
     Unresolved(io::Error),
     Silent,
     Open,
 }
 
-async fn state(told: &HostPort, patience: Duration) -> State {
+async fn listens(told: &HostPort, patience: Duration) -> State {
     match lookup_host((told.host.as_str(), told.port)).await {
         Err(cause) => State::Unresolved(cause),
         Ok(addresses) => {

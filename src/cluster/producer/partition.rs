@@ -212,7 +212,7 @@ impl<P: Payload> Batch<P> {
                 builder.push(Record {
                     timestamp: next.timestamp(),
                     key: Some(next.key()),
-                    value: next.value(),
+                    value: Some(next.value()),
                     headers,
                 });
             });

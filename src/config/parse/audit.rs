@@ -31,7 +31,7 @@ impl Reader<'_> {
             audit.partitions = n.and_then(|n| i32::try_from(n).ok()).unwrap_or_default();
         }
         if let Some(node) = fields.get("replication_factor") {
-            audit.replication_factor = self.replication_factor(node);
+            audit.replication_factor = self.replication_factor(node, "audit.replication_factor");
         }
         if let Some(node) = fields.get("retention") {
             audit.retention = if node.value == Value::Null {
@@ -58,11 +58,12 @@ impl Reader<'_> {
         Some(audit)
     }
 
-    fn replication_factor(&mut self, node: &Node) -> Option<i16> {
+    /// `None`: `auto`, or a fault.
+    pub(super) fn replication_factor(&mut self, node: &Node, path: &str) -> Option<i16> {
         match &node.value {
             Value::Text(text) if text == "auto" => None,
             Value::Text(text) if !text.contains("${") => {
-                let text = format!("`audit.replication_factor` must be a whole number or `auto`, but is `{text}`");
+                let text = format!("`{path}` must be a whole number or `auto`, but is `{text}`");
                 self.fault(node, text);
                 None
             }
@@ -72,7 +73,7 @@ impl Reader<'_> {
             | Value::Bool(_)
             | Value::Float(_)
             | Value::List(_)
-            | Value::Map(_) => self.int(node, "audit.replication_factor", 1, 1_000).and_then(|n| i16::try_from(n).ok()),
+            | Value::Map(_) => self.int(node, path, 1, 1_000).and_then(|n| i16::try_from(n).ok()),
         }
     }
 

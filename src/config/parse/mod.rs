@@ -6,6 +6,7 @@ mod limits;
 mod listener;
 mod overlap;
 mod scalars;
+mod state;
 mod top;
 
 #[cfg(test)]

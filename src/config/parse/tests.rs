@@ -6,6 +6,8 @@ use crate::model::{Operation, Principal, ResourceType};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod state;
+
 /// The least that loads, with markers where tests put more.
 const LEAST: &str = "\
 version: 1
@@ -254,7 +256,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#cluster", ", own: { tls: null }", "`cluster.own.tls`"),
         ("#root", "certificates: {}", "`certificates`"),
         ("#root", "tokens: []", "`tokens`"),
-        ("#root", "state: {}", "`state`"),
         ("#root", "admin: {}", "`admin`"),
         ("#root", "notifications: []", "`notifications`"),
         ("#root", "audit: { cluster: null }", "`audit.cluster`"),
@@ -262,8 +263,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#root", "audit: { sign: null }", "`audit.sign`"),
         ("#root", "audit: { spool_dir: null }", "`audit.spool_dir`"),
         ("#root", "audit: { spool_size: 1GiB }", "`audit.spool_size`"),
-        ("policy.yaml }", "policy.yaml, protocol_acls: state }", "`policy.protocol_acls`"),
-        ("policy.yaml }", "policy.yaml, acl_poll: 5s }", "`policy.acl_poll`"),
         ("{ ports: { ids: 0-3 } }", "{ sni: { host: x } }", "`listeners[0].brokers.sni`"),
     ] {
         let text = fault(&[(marker, key)]);
@@ -277,12 +276,13 @@ const FIXED: &str = "identity: fixed, principal: \"User:alice\" }";
 #[test]
 fn shared_quotas_are_worth_a_warning() {
     let sasl = "sasl: { mechanism: PLAIN, username: u, password: { env: A } }";
-    assert_eq!(well(&[]).warnings(), [""; 0]);
+    let none = ("policy.yaml }", "policy.yaml, protocol_acls: disabled }");
+    assert_eq!(well(&[none]).warnings(), [""; 0]);
     assert_eq!(
-        well(&[("#cluster", &format!(", {sasl}"))]).warnings(),
+        well(&[none, ("#cluster", &format!(", {sasl}"))]).warnings(),
         ["`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"]
     );
-    assert_eq!(well(&[("#cluster", &format!(", {sasl}, own: {{ {sasl} }}"))]).warnings(), [""; 0]);
+    assert_eq!(well(&[none, ("#cluster", &format!(", {sasl}, own: {{ {sasl} }}"))]).warnings(), [""; 0]);
 }
 
 #[test]

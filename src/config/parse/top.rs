@@ -2,7 +2,7 @@
 
 use super::scalars::is_label;
 use super::{Environment, Reader};
-use crate::config::{Config, Listener, Log, LogFormat, LogLevel, Policy};
+use crate::config::{Config, Listener, Log, LogFormat, LogLevel};
 use crate::yaml::{self, Fields, Keys, Node, Problem, Report, Value};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,13 +16,14 @@ const ROOT: Keys = Keys {
         "listeners",
         "users",
         "policy",
+        "state",
         "audit",
         "metrics",
         "log",
         "limits",
         "shutdown",
     ],
-    later: &["certificates", "tokens", "state", "admin", "notifications"],
+    later: &["certificates", "tokens", "admin", "notifications"],
 };
 
 /// Reads a configuration file.
@@ -79,7 +80,13 @@ impl Reader<'_> {
         }
         let policy = fields.required("policy", "write `policy: { file: policy.yaml }`", &mut self.report);
         let policy = policy.and_then(|node| self.policy(node));
+        let state = self.state(fields.get("state"));
         let audit = self.audit(fields.get("audit"));
+        if let (Some(state), Some(audit), Some(node)) = (&state, &audit, fields.get("state").or(fields.get("audit")))
+            && audit.topics().contains(&state.topic)
+        {
+            self.fault(node, format!("`state.topic` and an audit topic are both `{}`: name two", state.topic));
+        }
         let metrics = self.metrics(fields.get("metrics"));
         let log = self.log(fields.get("log"));
         let limits = self.limits(fields.get("limits"));
@@ -96,6 +103,7 @@ impl Reader<'_> {
             listeners: listeners?,
             users: users?,
             policy: policy?,
+            state: state?,
             audit: audit?,
             metrics: metrics?,
             log: log?,
@@ -130,13 +138,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn policy(&mut self, node: &Node) -> Option<Policy> {
-        let keys = Keys { served: &["file"], later: &["protocol_acls", "acl_poll"] };
-        let fields = Fields::open(node, "policy", keys, &mut self.report)?;
-        let file = fields.required("file", "write the policy's path", &mut self.report)?;
-        Some(Policy { file: self.file(file, "policy.file")? })
     }
 
     /// `None` inside = switched off.

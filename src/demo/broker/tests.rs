@@ -76,7 +76,7 @@ impl Client {
 
 fn batch() -> Bytes {
     let mut builder = crate::cluster::batch::Builder::default();
-    builder.push(crate::cluster::batch::Record { timestamp: 1, key: None, value: b"value", headers: &[] });
+    builder.push(crate::cluster::batch::Record { timestamp: 1, key: None, value: Some(b"value"), headers: &[] });
     builder.finish(crate::cluster::batch::Stamp { producer: -1, epoch: -1, sequence: -1 }).into()
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cluster::batch::{Builder, Record, Stamp};
-use crate::cluster::topic::{TopicSpec, ensure};
+use crate::cluster::topic::{Cleanup, TopicSpec, ensure};
 use crate::demo::broker::{Broker, Settings};
 use crate::wire::schema::produce::request as produce;
 use bytes::Bytes;
@@ -45,8 +45,8 @@ async fn topic() -> (Broker, config::Cluster, Cluster) {
     let addr = broker.addr();
     let config = config::Cluster::plain("c", vec![HostPort { host: addr.ip().to_string(), port: addr.port() }]);
     let cluster = online::reach(&config).await.unwrap();
-    let spec =
-        TopicSpec { name: TOPIC.into(), create: true, partitions: 2, replication_factor: Some(1), retention: None };
+    let cleanup = Cleanup::Delete { retention: None };
+    let spec = TopicSpec { name: TOPIC.into(), create: true, partitions: 2, replication_factor: Some(1), cleanup };
     ensure(&cluster, &spec, |_| {}).await.unwrap();
     (broker, config, cluster)
 }
@@ -54,7 +54,7 @@ async fn topic() -> (Broker, config::Cluster, Cluster) {
 async fn write(cluster: &Cluster, partition: i32, values: &[String]) {
     let mut batch = Builder::default();
     for value in values {
-        batch.push(Record { timestamp: 0, key: None, value: value.as_bytes(), headers: &[] });
+        batch.push(Record { timestamp: 0, key: None, value: Some(value.as_bytes()), headers: &[] });
     }
     let records = Bytes::from(batch.finish(Stamp { producer: -1, epoch: -1, sequence: -1 }));
     let mut request = Node::request(ApiKey::PRODUCE).with(produce::ACKS, -1_i16).with(produce::TIMEOUT_MS, 1000);

@@ -1,0 +1,326 @@
+//! ACLs that stay in the brokers' authorizer (`policy.protocol_acls: cluster`): asked for every so often, since Kafka tells
+//! nobody that they changed (threat 21). All of them are enforced, whoever they name.
+
+use super::InForce;
+use super::shared::{Halt, Shared};
+use crate::cluster::{AskError, Cluster};
+use crate::model::{Operation, PatternType, ResourceType};
+use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, AclSet, ChangeRefused, PatternFilter, Permission};
+use crate::telemetry::ChangeOutcome;
+use crate::wire::schema::{create_acls, delete_acls, describe_acls};
+use crate::wire::{ApiKey, ErrorCode, Node};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Notify, watch};
+
+/// What a change may take: less than the 30 s for which Kafka's clients wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Before a poll that failed is tried again, at the most.
+const RETRY: Duration = Duration::from_secs(1);
+/// In requests: any resource type, operation, permission.
+const ANY: i8 = 1;
+
+/// Keeps up with the brokers' ACLs, and changes them.
+#[derive(Debug)]
+pub(super) struct Brokers {
+    shared: Arc<Shared>,
+    cluster: Cluster,
+    every: Duration,
+    /// Ends the wait for the next poll.
+    now: Notify,
+    /// How many polls were begun, and how many of those are in force: of the last that succeeded, its number.
+    polled: watch::Sender<u64>,
+    begun: Mutex<u64>,
+}
+
+impl Brokers {
+    pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, every: Duration) -> Self {
+        let polled = watch::Sender::new(0);
+        Self { shared, cluster, every, now: Notify::new(), polled, begun: Mutex::new(0) }
+    }
+
+    /// Polls for as long as the process lives.
+    pub(super) async fn follow(self: Arc<Self>, target: Arc<dyn InForce>) {
+        let mut known: Option<AclSet> = None;
+        loop {
+            let number = {
+                let mut begun = self.begun.lock().await;
+                *begun += 1;
+                *begun
+            };
+            let asked = Instant::now();
+            let wait = match ask(&self.cluster, &AclFilter::ANY).await {
+                Ok(set) => {
+                    if known.as_ref() != Some(&set) {
+                        self.shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
+                        target.put(set.clone(), Vec::new()).await;
+                        known = Some(set);
+                    }
+                    self.shared.in_force.send_replace(0);
+                    self.shared.confirmed_at(asked);
+                    self.polled.send_replace(number);
+                    self.every
+                }
+                Err(halt) => {
+                    self.shared.halted(halt);
+                    self.every.min(RETRY)
+                }
+            };
+            // Either may be dropped: a notice that comes between is kept.
+            tokio::select! {
+                () = self.now.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Sends a change to the brokers, and asks for the ACLs again before it returns.
+    pub(super) async fn change(&self, change: &AclChange) -> Result<AclChanged, ChangeRefused> {
+        let (outcome, result) = match tokio::time::timeout(PATIENCE, self.send(change)).await {
+            Ok(Ok(changed)) => (ChangeOutcome::Done, Ok(changed)),
+            Ok(Err(error)) => (ChangeOutcome::Refused, Err(error)),
+            Err(_) => {
+                let message = "it is not known whether this was changed: the brokers did not answer in time; list the ACLs \
+                               before you try again";
+                let refused = ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message: message.to_owned() };
+                (ChangeOutcome::Unknown, Err(refused))
+            }
+        };
+        self.shared.metrics.state_change(outcome);
+        result
+    }
+
+    async fn send(&self, change: &AclChange) -> Result<AclChanged, ChangeRefused> {
+        let failed = |why: String| {
+            let message = format!("the brokers cannot be asked to change their ACLs: {why}");
+            ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message }
+        };
+        let link = self.cluster.any_link().ok_or_else(|| failed("no broker is connected".to_owned()))?;
+        let told = match change {
+            AclChange::Create(acls) => {
+                let answer =
+                    link.call(ApiKey::CREATE_ACLS, &creation(acls)).await.map_err(|e| failed(e.to_string()))?;
+                created(&answer)
+            }
+            AclChange::Delete(filters) => {
+                let answer =
+                    link.call(ApiKey::DELETE_ACLS, &deletion(filters)).await.map_err(|e| failed(e.to_string()))?;
+                deleted(&answer)
+            }
+        };
+        // A poll that begins after the change sees it, whatever came of it.
+        let after = *self.begun.lock().await;
+        let mut polled = self.polled.subscribe();
+        self.now.notify_one();
+        let _ = polled.wait_for(|number| *number > after).await;
+        told
+    }
+}
+
+/// The ACLs that the brokers' authorizer has, as far as the filter matches them.
+async fn ask(cluster: &Cluster, wanted: &AclFilter) -> Result<AclSet, Halt> {
+    use describe_acls::request as q;
+    use describe_acls::response::{self as r, acl_description as one, describe_acls_resource as resource};
+    let request = filter(
+        Node::request(ApiKey::DESCRIBE_ACLS),
+        wanted,
+        &FilterFields {
+            kind: q::RESOURCE_TYPE_FILTER,
+            name: q::RESOURCE_NAME_FILTER,
+            pattern: q::PATTERN_TYPE_FILTER,
+            principal: q::PRINCIPAL_FILTER,
+            host: q::HOST_FILTER,
+            operation: q::OPERATION,
+            permission: q::PERMISSION_TYPE,
+        },
+    );
+    let answer = cluster.ask(ApiKey::DESCRIBE_ACLS, &request).await.map_err(|error| match error {
+        AskError::NoBroker => Halt::passing(cluster.trouble().map_or_else(|| error.to_string(), |why| why.to_string())),
+        AskError::Link(_) | AskError::Refused(_) => Halt::passing(error.to_string()),
+    })?;
+    match ErrorCode(answer.i16(r::ERROR_CODE)) {
+        ErrorCode::NONE => {}
+        code => return Err(refused(code, answer.opt_str(r::ERROR_MESSAGE))),
+    }
+    let mut acls = Vec::new();
+    for of in answer.nodes(r::RESOURCES) {
+        for acl in of.nodes(resource::ACLS) {
+            let binding = binding(
+                (
+                    small(of, resource::RESOURCE_TYPE),
+                    small(of, resource::PATTERN_TYPE),
+                    of.str(resource::RESOURCE_NAME),
+                ),
+                (acl.str(one::PRINCIPAL), acl.str(one::HOST)),
+                (small(acl, one::OPERATION), small(acl, one::PERMISSION_TYPE)),
+            );
+            // One that is not understood may be a deny: without it nothing is known.
+            acls.push(binding.ok_or_else(|| {
+                Halt::lasting(format!(
+                    "the brokers have an ACL that this version does not know, on `{}`: upgrade this proxy",
+                    of.str(resource::RESOURCE_NAME)
+                ))
+            })?);
+        }
+    }
+    Ok(AclSet::new(acls, None))
+}
+
+/// Those who may change a topic behind the proxy's back, as far as the brokers' ACLs say: allows of others than these
+/// principals.
+///
+/// # Errors
+/// The brokers do not say, in words.
+pub async fn strangers(cluster: &Cluster, topic: &str, own: &[String]) -> Result<Vec<AclBinding>, String> {
+    let wanted = AclFilter {
+        kind: Some(ResourceType::Topic),
+        pattern: PatternFilter::Match,
+        name: Some(topic.to_owned()),
+        permission: Some(Permission::Allow),
+        ..AclFilter::ANY
+    };
+    let acls = ask(cluster, &wanted).await.map_err(|halt| halt.what)?;
+    let changes = |operation| {
+        use Operation::{All, Alter, AlterConfigs, Create, Delete, Write};
+        matches!(operation, All | Alter | AlterConfigs | Create | Delete | Write)
+    };
+    Ok(acls.iter().filter(|acl| changes(acl.operation) && !own.contains(&acl.principal)).cloned().collect())
+}
+
+fn refused(code: ErrorCode, message: Option<&str>) -> Halt {
+    match code {
+        ErrorCode::SECURITY_DISABLED => Halt::lasting(
+            "the brokers have no authorizer (SECURITY_DISABLED): set `authorizer.class.name` there, or \
+             `policy.protocol_acls` to `state` here",
+        ),
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Halt::lasting(
+            "the brokers do not show their ACLs (CLUSTER_AUTHORIZATION_FAILED): the proxy's principal needs Describe and Alter \
+             on the cluster",
+        ),
+        code => Halt::passing(format!("{}: {}", code.name(), message.unwrap_or(code.message()))),
+    }
+}
+
+/// A code of one byte.
+fn small(node: &Node, field: crate::wire::Field) -> i8 {
+    i8::try_from(node.i16(field)).unwrap_or_default()
+}
+
+/// Type, pattern, name; principal, host; operation, permission.
+fn binding(pattern: (i8, i8, &str), who: (&str, &str), what: (i8, i8)) -> Option<AclBinding> {
+    let same = |code: u8, wire: i8| i16::from(code) == i16::from(wire);
+    let mut patterns = [PatternType::Literal, PatternType::Prefixed].into_iter();
+    Some(AclBinding {
+        kind: ResourceType::EVERY.into_iter().find(|k| same(k.code(), pattern.0))?,
+        pattern: patterns.find(|p| same(p.code(), pattern.1))?,
+        name: pattern.2.to_owned(),
+        principal: who.0.to_owned(),
+        host: who.1.to_owned(),
+        operation: Operation::from_code(what.0)?,
+        permission: Permission::from_code(what.1)?,
+    })
+}
+
+/// Where the parts of a filter stand in a request.
+struct FilterFields {
+    kind: crate::wire::Field,
+    name: crate::wire::Field,
+    pattern: crate::wire::Field,
+    principal: crate::wire::Field,
+    host: crate::wire::Field,
+    operation: crate::wire::Field,
+    permission: crate::wire::Field,
+}
+
+fn code(code: Option<u8>) -> i8 {
+    code.and_then(|code| i8::try_from(code).ok()).unwrap_or(ANY)
+}
+
+fn filter(node: Node, filter: &AclFilter, at: &FilterFields) -> Node {
+    node.with(at.kind, code(filter.kind.map(ResourceType::code)))
+        .with(at.name, filter.name.as_deref())
+        .with(at.pattern, code(Some(filter.pattern.code())))
+        .with(at.principal, filter.principal.as_deref())
+        .with(at.host, filter.host.as_deref())
+        .with(at.operation, code(filter.operation.map(Operation::code)))
+        .with(at.permission, code(filter.permission.map(Permission::code)))
+}
+
+fn creation(acls: &[AclBinding]) -> Node {
+    use create_acls::request::{self as q, acl_creation as one};
+    let mut request = Node::request(ApiKey::CREATE_ACLS);
+    for acl in acls {
+        let one = request
+            .child(q::CREATIONS)
+            .with(one::RESOURCE_TYPE, code(Some(acl.kind.code())))
+            .with(one::RESOURCE_NAME, acl.name.as_str())
+            .with(one::RESOURCE_PATTERN_TYPE, code(Some(acl.pattern.code())))
+            .with(one::PRINCIPAL, acl.principal.as_str())
+            .with(one::HOST, acl.host.as_str())
+            .with(one::OPERATION, code(Some(acl.operation.code())))
+            .with(one::PERMISSION_TYPE, code(Some(acl.permission.code())));
+        request.push(q::CREATIONS, one);
+    }
+    request
+}
+
+fn deletion(filters: &[AclFilter]) -> Node {
+    use delete_acls::request::{self as q, delete_acls_filter as one};
+    let mut request = Node::request(ApiKey::DELETE_ACLS);
+    for wanted in filters {
+        let one = filter(
+            request.child(q::FILTERS),
+            wanted,
+            &FilterFields {
+                kind: one::RESOURCE_TYPE_FILTER,
+                name: one::RESOURCE_NAME_FILTER,
+                pattern: one::PATTERN_TYPE_FILTER,
+                principal: one::PRINCIPAL_FILTER,
+                host: one::HOST_FILTER,
+                operation: one::OPERATION,
+                permission: one::PERMISSION_TYPE,
+            },
+        );
+        request.push(q::FILTERS, one);
+    }
+    request
+}
+
+fn told(code: i16, message: Option<&str>) -> Result<(), ChangeRefused> {
+    match ErrorCode(code) {
+        ErrorCode::NONE => Ok(()),
+        // The client may; it is the proxy that may not, which is nothing an authorization error should say.
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Err(ChangeRefused {
+            code: ErrorCode::REQUEST_TIMED_OUT,
+            message: refused(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, None).what,
+        }),
+        code => Err(ChangeRefused { code, message: message.unwrap_or(code.message()).to_owned() }),
+    }
+}
+
+fn created(answer: &Node) -> Result<AclChanged, ChangeRefused> {
+    use create_acls::response::{self as r, acl_creation_result as one};
+    for result in answer.nodes(r::RESULTS) {
+        told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE))?;
+    }
+    Ok(AclChanged::Created)
+}
+
+fn deleted(answer: &Node) -> Result<AclChanged, ChangeRefused> {
+    use delete_acls::response::{self as r, delete_acls_filter_result as one, delete_acls_matching_acl as acl};
+    let mut by_filter = Vec::new();
+    for result in answer.nodes(r::FILTER_RESULTS) {
+        told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE))?;
+        let mut gone = Vec::new();
+        for a in result.nodes(one::MATCHING_ACLS) {
+            told(a.i16(acl::ERROR_CODE), a.opt_str(acl::ERROR_MESSAGE))?;
+            gone.extend(binding(
+                (small(a, acl::RESOURCE_TYPE), small(a, acl::PATTERN_TYPE), a.str(acl::RESOURCE_NAME)),
+                (a.str(acl::PRINCIPAL), a.str(acl::HOST)),
+                (small(a, acl::OPERATION), small(a, acl::PERMISSION_TYPE)),
+            ));
+        }
+        by_filter.push(gone);
+    }
+    Ok(AclChanged::Deleted(by_filter))
+}

@@ -1,0 +1,421 @@
+//! Reads the state topic to its end and follows it; believes nothing that could have lost a deny.
+
+use super::InForce;
+use super::fold::Fold;
+use super::record::{self, Genesis};
+use super::remote::{self, EARLIEST, Place, Round, append, fetch};
+use super::shared::{Following, Halt, Shared};
+use crate::cluster::batch::{Builder, Record, Stamp};
+use crate::cluster::dial::Dialler;
+use crate::cluster::link::Link;
+use crate::cluster::topic::{Cleanup, TopicSpec, ensure};
+use crate::cluster::trouble::now;
+use crate::cluster::{AskError, Cluster, TopicInfo, records};
+use crate::config::{self, HostPort};
+use crate::model::TopicId;
+use crate::wire::schema::describe_configs;
+use crate::wire::{ApiKey, ErrorCode, Node};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the leader may wait for a record before it says that there is none: so often the end is confirmed.
+const WAIT: Duration = Duration::from_millis(500);
+/// What an answer may take beyond that.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// Before it is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// The same, if somebody has to see to it.
+const RETRY_LASTING: Duration = Duration::from_secs(1);
+/// `delete.retention.ms` of a topic that this proxy makes: how long whoever reads from the start finds tombstones.
+const TOMBSTONES: Duration = Duration::from_secs(7 * 86_400);
+/// Kafka's default of it, where it cannot be asked for.
+const DEFAULT_TOMBSTONES: Duration = Duration::from_secs(86_400);
+/// The largest change: 10,000 ACLs of the usual size and twice as much again.
+pub(super) const BATCH: u32 = 16 << 20;
+/// Of records that need no numbers: writing them twice does no harm.
+pub(super) const UNNUMBERED: Stamp = Stamp { producer: -1, epoch: -1, sequence: -1 };
+
+/// The topic as this proxy makes it.
+pub(super) fn spec(config: &config::State) -> TopicSpec {
+    TopicSpec {
+        name: config.topic.clone(),
+        create: config.create,
+        partitions: 1,
+        replication_factor: config.replication_factor,
+        cleanup: Cleanup::Compact { tombstones: TOMBSTONES, batch: BATCH },
+    }
+}
+
+/// The record that says which topic this is, as a batch.
+pub(super) fn genesis(id: TopicId, cluster: &str, instance: &str) -> Vec<u8> {
+    let (cluster, instance, at) = (cluster.to_owned(), instance.to_owned(), now().to_string());
+    let record = record::genesis(Genesis { id: id.to_string(), cluster, instance, at });
+    let mut batch = Builder::default();
+    batch.push(Record { timestamp: now().0, key: Some(&record.key), value: Some(&record.value), headers: &[] });
+    batch.finish(UNNUMBERED)
+}
+
+/// The task that reads.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    cluster: Cluster,
+    dialler: Dialler,
+    config: config::Config,
+    /// What was read so far, believed or not.
+    read: Arc<Fold>,
+    /// The offset to read next; `None`: from the start.
+    position: Option<i64>,
+    /// The topic that was believed first: no other is while this process runs.
+    remembered: Option<TopicId>,
+    /// It is read again because an offset was gone: every ACL that was in force has to be in it, or its end.
+    strict: bool,
+    /// This process made the topic, so that it is empty means nothing.
+    made: bool,
+    tombstones: Duration,
+    confirmed: Option<Instant>,
+}
+
+impl Follower {
+    pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, config: config::Config) -> Self {
+        Self {
+            shared,
+            cluster,
+            dialler: Dialler::own(&config.cluster),
+            config,
+            read: Arc::default(),
+            position: None,
+            remembered: None,
+            strict: false,
+            made: false,
+            tombstones: DEFAULT_TOMBSTONES,
+            confirmed: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let halt = self.follow().await;
+            let wait = if halt.lasting { RETRY_LASTING } else { RETRY };
+            self.shared.halted(halt);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Follows the topic until something is in the way.
+    async fn follow(&mut self) -> Halt {
+        match self.try_follow().await {
+            Err(halt) => halt,
+            Ok(never) => match never {},
+        }
+    }
+
+    async fn try_follow(&mut self) -> Result<std::convert::Infallible, Halt> {
+        let place = self.find().await?;
+        self.check_configuration().await?;
+        let upstream = self.dialler.dial(&place.address).await.map_err(|e| Halt::passing(e.to_string()))?;
+        let link = Link::new(upstream, WAIT + PATIENCE);
+        let cluster = self.cluster.clone();
+        let mut moved = pin!(moved(&cluster, &place, self.config.cluster.metadata_refresh));
+        loop {
+            let asked = Instant::now();
+            // Half of the time: the other half is for reading.
+            if self.confirmed.is_some_and(|at| asked.duration_since(at) > self.tombstones / 2)
+                && self.position.is_some()
+            {
+                self.confirmed = None;
+                self.begin_anew(false);
+                return Err(Halt::passing("it was out of sight for so long that ends may be gone: it is read again"));
+            }
+            let position = match self.position {
+                Some(position) => position,
+                None => self.begin(&link, &place).await?,
+            };
+            let round = tokio::select! {
+                round = fetch(&link, &place, position, WAIT) => round.map_err(|e| Halt::passing(e.to_string()))?,
+                // A fetch that is dropped loses nothing: it is asked again from the same offset.
+                halt = &mut moved => return Err(halt),
+            };
+            self.take(&link, &place, position, round, asked).await?;
+        }
+    }
+
+    /// Finds the partition, makes the topic where it is missing and may be made, and refuses any other than the one.
+    async fn find(&mut self) -> Result<Place, Halt> {
+        let name = &self.config.state.topic;
+        let info = match self.cluster.topic(name).await {
+            Ok(info) => info,
+            Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => return Err(self.missing().await),
+            Err(AskError::Refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED)) => return Err(hidden(name)),
+            Err(AskError::NoBroker) => {
+                let why = self.cluster.trouble().unwrap_or_else(|| "no broker is connected".into());
+                return Err(Halt::passing(&*why));
+            }
+            Err(error) => return Err(Halt::passing(error.to_string())),
+        };
+        self.is_the_one(&info)?;
+        place_of(&self.cluster, name, &info)
+    }
+
+    /// Whether this topic may be believed at all.
+    fn is_the_one(&self, info: &TopicInfo) -> Result<(), Halt> {
+        let id = info.id;
+        if id.is_zero() {
+            return Err(Halt::lasting("the brokers tell no topic ids: brokers of Kafka 2.8 or newer are needed"));
+        }
+        if let Some(known) = self.remembered.filter(|known| *known != id) {
+            return Err(Halt::lasting(format!(
+                "it was made anew: its id is `{id}`, that of the one that was followed `{known}`; make the lost ACLs again \
+                 (`kordon state init`), then restart with `state.genesis: {id}`"
+            )));
+        }
+        if let Some(wanted) = self.config.state.genesis.as_deref().filter(|wanted| *wanted != id.to_string()) {
+            return Err(Halt::lasting(format!(
+                "its id is `{id}`, `state.genesis` is `{wanted}`: this is another topic, or it was made anew"
+            )));
+        }
+        match info.partitions.len() {
+            1 => Ok(()),
+            n => Err(Halt::lasting(format!("it has {n} partitions: only in one have its records an order"))),
+        }
+    }
+
+    async fn missing(&mut self) -> Halt {
+        if self.remembered.is_some() {
+            return Halt::lasting(
+                "it was deleted: run `kordon state init`, make the lost ACLs again, then restart with the id it prints as `state.genesis`",
+            );
+        }
+        if let Some(wanted) = &self.config.state.genesis {
+            return Halt::lasting(format!(
+                "it does not exist, and `state.genesis` is `{wanted}`: look at `state.topic` and `cluster.bootstrap`; if it was \
+                 lost, run `kordon state init --force`"
+            ));
+        }
+        if !self.config.state.create {
+            return Halt::lasting("it does not exist, and `state.create` is false: run `kordon state init`");
+        }
+        let shared = Arc::clone(&self.shared);
+        match ensure(&self.cluster, &spec(&self.config.state), |why| shared.halted(Halt::passing(why))).await {
+            Ok(made) => {
+                self.made |= made;
+                Halt::passing("it was just created")
+            }
+            Err(error) => Halt::lasting(error.to_string()),
+        }
+    }
+
+    /// A topic that deletes records by their age loses denies.
+    async fn check_configuration(&mut self) -> Result<(), Halt> {
+        let Some(values) = configuration(&self.cluster, &self.config.state.topic).await else { return Ok(()) };
+        let of = |key: &str| values.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let millis = of("delete.retention.ms").and_then(|text| text.parse().ok());
+        self.tombstones = millis.map_or(DEFAULT_TOMBSTONES, Duration::from_millis);
+        match of("cleanup.policy") {
+            None | Some("compact") => Ok(()),
+            Some(other) => Err(Halt::lasting(format!(
+                "its `cleanup.policy` is `{other}`: old ACLs would be lost; set it to `compact`"
+            ))),
+        }
+    }
+
+    fn begin_anew(&mut self, strict: bool) {
+        (self.read, self.position) = (Arc::default(), None);
+        self.strict |= strict;
+    }
+
+    async fn begin(&mut self, link: &Link, place: &Place) -> Result<i64, Halt> {
+        match remote::offset(link, place, EARLIEST).await {
+            Ok(Ok(first)) => {
+                self.position = Some(first);
+                Ok(first)
+            }
+            Ok(Err(code)) => Err(Halt::passing(code.name())),
+            Err(error) => Err(Halt::passing(error.to_string())),
+        }
+    }
+
+    async fn take(&mut self, link: &Link, place: &Place, at: i64, round: Round, asked: Instant) -> Result<(), Halt> {
+        match round.code {
+            ErrorCode::NONE => {}
+            ErrorCode::OFFSET_OUT_OF_RANGE => {
+                self.begin_anew(true);
+                return Err(Halt::passing(format!("offset {at} is gone: it is read again from the start")));
+            }
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => return Err(hidden(&place.topic)),
+            // A leader on its way, or a topic that is another by now: asked for next.
+            code => return Err(Halt::passing(code.name())),
+        }
+        let read = records::read(&round.records, at).map_err(|e| Halt::lasting(e.to_string()))?;
+        if !read.records.is_empty() {
+            let fold = Arc::make_mut(&mut self.read);
+            read.records.iter().for_each(|r| fold.apply(r.offset, r.key, r.value));
+        }
+        let position = read.next.unwrap_or(at).max(at);
+        self.position = Some(position);
+        // A new leader may not know for a moment how far the others are: then this is no word on the end.
+        if position != round.high_watermark {
+            return Ok(());
+        }
+        if self.made && self.read.is_empty() {
+            return self.initialise(link, place).await;
+        }
+        self.believes(place)?;
+        (self.remembered, self.confirmed, self.strict) = (Some(place.id), Some(asked), false);
+        self.shared.following.send_if_modified(|following| {
+            let news = following.as_ref().is_none_or(|f| f.position != position || !Arc::ptr_eq(&f.fold, &self.read));
+            if news {
+                *following = Some(Following { fold: Arc::clone(&self.read), position });
+            }
+            news
+        });
+        self.shared.confirmed(asked, place);
+        Ok(())
+    }
+
+    /// Whether what was read up to the end is the state, and all of it.
+    fn believes(&self, place: &Place) -> Result<(), Halt> {
+        if let Some(unreadable) = self.read.unreadable() {
+            let (offset, cause) = (unreadable.offset, &unreadable.cause);
+            return Err(Halt::lasting(format!("the record at offset {offset} cannot be read: {cause}")));
+        }
+        match self.read.genesis() {
+            None if self.read.is_empty() => {
+                return Err(Halt::lasting(
+                    "it exists and is empty, which is never taken for \"no denies\": run `kordon state init`",
+                ));
+            }
+            None => {
+                return Err(Halt::lasting(
+                    "it does not begin with what `kordon state init` writes: records are lost, or it is another's; look at it, \
+                     then run `kordon state init --force` to take what is in it",
+                ));
+            }
+            Some(genesis) if genesis.id != place.id.to_string() => {
+                return Err(Halt::lasting(format!(
+                    "its id is `{}`, and what is in it was written to `{}`: it is a copy; run `kordon state init --force` to \
+                     take what is in it",
+                    place.id, genesis.id
+                )));
+            }
+            Some(_) => {}
+        }
+        if !self.strict {
+            return Ok(());
+        }
+        let following = self.shared.following.borrow().clone();
+        let Some(before) = following else { return Ok(()) };
+        let mut lost = self.read.lost_since(&before.fold);
+        match lost.next() {
+            None => Ok(()),
+            Some(first) => Err(Halt::lasting(format!(
+                "it lost records: of `{first}` and {} more ACLs in force it knows nothing; make them again, then restart",
+                lost.count()
+            ))),
+        }
+    }
+
+    async fn initialise(&mut self, link: &Link, place: &Place) -> Result<(), Halt> {
+        let batch = genesis(place.id, &self.config.cluster.name, &self.config.instance);
+        match append(link, place, batch.into(), PATIENCE).await {
+            Ok(Ok(_)) => {
+                tracing::warn!(
+                    topic = place.topic, genesis = %place.id,
+                    "state topic created and initialised: it holds no ACLs; set `state.genesis` so that no other is ever believed"
+                );
+                Ok(())
+            }
+            Ok(Err(code)) => Err(Halt::passing(code.name())),
+            Err(error) => Err(Halt::passing(error.to_string())),
+        }
+    }
+}
+
+fn hidden(topic: &str) -> Halt {
+    Halt::lasting(format!(
+        "the brokers do not show `{topic}`: the proxy's principal needs Describe, DescribeConfigs, Read and Write on it, and \
+         Create if it is missing"
+    ))
+}
+
+/// Where the only partition of a topic is.
+pub(super) fn place_of(cluster: &Cluster, name: &str, info: &TopicInfo) -> Result<Place, Halt> {
+    let partition = info.partitions.first();
+    let Some((leader, epoch)) = partition.and_then(|p| Some((p.leader?, p.epoch))) else {
+        return Err(Halt::passing("its partition has no leader"));
+    };
+    let topology = cluster.topology();
+    let Some(broker) = topology.brokers.get(&leader) else {
+        return Err(Halt::passing(format!("its leader, broker {leader}, is not known yet")));
+    };
+    let address = HostPort { host: broker.host.to_string(), port: broker.port };
+    Ok(Place { topic: name.to_owned(), id: info.id, leader, epoch, address })
+}
+
+/// The topic's configuration; `None` if it cannot be had.
+pub(super) async fn configuration(cluster: &Cluster, topic: &str) -> Option<Vec<(String, String)>> {
+    use describe_configs::request::{self as q, describe_configs_resource as qr};
+    use describe_configs::response::{
+        self as r, describe_configs_resource_result as config, describe_configs_result as rr,
+    };
+    let mut request = Node::request(ApiKey::DESCRIBE_CONFIGS);
+    let names: Vec<crate::wire::Value> =
+        ["cleanup.policy", "delete.retention.ms", "compression.type", "min.insync.replicas"]
+            .into_iter()
+            .map(Into::into)
+            .collect();
+    let resource = request
+        .child(q::RESOURCES)
+        .with(qr::RESOURCE_TYPE, 2_i8)
+        .with(qr::RESOURCE_NAME, topic)
+        .with(qr::CONFIGURATION_KEYS, names);
+    request.push(q::RESOURCES, resource);
+    let answer = cluster.ask(ApiKey::DESCRIBE_CONFIGS, &request).await.ok()?;
+    let result = answer.nodes(r::RESULTS).first()?;
+    if !ErrorCode(result.i16(rr::ERROR_CODE)).is_none() {
+        return None;
+    }
+    let pair = |c: &Node| (c.str(config::NAME).to_owned(), c.str(config::VALUE).to_owned());
+    Some(result.nodes(rr::CONFIGS).iter().map(pair).collect())
+}
+
+/// Ends when a broker says that the partition is led by another or the topic is another: one that is cut off from its
+/// fellows would go on confirming its own end.
+async fn moved(cluster: &Cluster, place: &Place, every: Duration) -> Halt {
+    loop {
+        tokio::time::sleep(every).await;
+        match cluster.topic(&place.topic).await {
+            Ok(info) if info.id != place.id => return Halt::passing("the topic is another"),
+            Ok(info) => {
+                if info.partitions.first().is_some_and(|p| p.epoch > place.epoch && p.leader != Some(place.leader)) {
+                    return Halt::passing("its leader moved");
+                }
+            }
+            Err(AskError::Refused(code)) => return Halt::passing(code.name()),
+            Err(AskError::NoBroker | AskError::Link(_)) => {}
+        }
+    }
+}
+
+/// Puts every state that is believed in force, the newest one if there are several.
+pub(super) async fn enforce(shared: Arc<Shared>, target: Arc<dyn InForce>) {
+    let mut states = shared.following.subscribe();
+    let mut before: Option<Arc<Fold>> = None;
+    loop {
+        let following = states.borrow_and_update().clone();
+        if let Some(Following { fold, position }) = following {
+            if before.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &fold)) {
+                let made = before.as_ref().map(|before| fold.made_since(before)).unwrap_or_default();
+                let set = fold.set();
+                shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
+                target.put(set, made).await;
+                shared.metrics.state_offset.set(fold.offset().unwrap_or(-1));
+                before = Some(fold);
+            }
+            shared.in_force.send_replace(position);
+        }
+        if states.changed().await.is_err() {
+            return;
+        }
+    }
+}

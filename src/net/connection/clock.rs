@@ -1,0 +1,58 @@
+//! When a connection has to be looked at although nothing happens, and when its client's patience ends.
+
+use super::Link;
+use crate::model::{CloseReason, Timestamp};
+use crate::session::Now;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longer than any connection lives.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// When the clock alone makes work, as last seen, and when that is on the clock of timers.
+#[derive(Default)]
+pub(super) struct Edges {
+    seen: [Option<Timestamp>; 2],
+    first: Option<Instant>,
+}
+
+impl Link<'_> {
+    /// When something has to be looked at although nothing happens.
+    pub(super) fn deadline(&mut self) -> Instant {
+        let seen = [self.machine.next_edge(), self.recorder.due()];
+        if seen != self.edges.seen {
+            let (now, at) = (Instant::now(), self.shared.now());
+            let first = seen.into_iter().flatten().map(|edge| now + until(edge, at)).min();
+            self.edges = Edges { seen, first };
+        }
+        let times = &self.door.times;
+        let patience = if self.awaits_rest() { times.frame } else { times.idle };
+        // Patience that is too long for the clock never ends.
+        let patience = self.heard.checked_add(patience);
+        let first = [patience, self.edges.first].into_iter().flatten().min();
+        first.unwrap_or_else(|| self.heard + FAR)
+    }
+
+    /// Whether a request has begun to arrive and more of it would be read.
+    pub(super) fn awaits_rest(&self) -> bool {
+        self.machine.in_frame() && self.reads_client()
+    }
+
+    pub(super) fn overdue(&mut self) -> Option<CloseReason> {
+        self.recorder.flush(self.shared.now().wall);
+        let times = &self.door.times;
+        if self.awaits_rest() {
+            return (self.heard.elapsed() >= times.frame).then_some(CloseReason::FrameTimeout);
+        }
+        let idle = self.machine.is_idle() && self.heard.elapsed() >= times.idle;
+        if !idle && self.heard.elapsed() >= times.idle {
+            // Something is unanswered: look again when it may have been.
+            self.heard = Instant::now();
+        }
+        idle.then_some(CloseReason::Idle)
+    }
+}
+
+fn until(edge: Timestamp, now: Now) -> Duration {
+    Duration::from_millis(u64::try_from(edge.millis_since(now.wall)).unwrap_or(0))
+}
