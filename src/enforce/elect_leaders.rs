@@ -141,11 +141,12 @@ struct Elected;
 impl Complete for Elected {
     fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
         let not_needed = i64::from(ErrorCode::ELECTION_NOT_NEEDED.0);
-        answer.nodes_mut(res::REPLICA_ELECTION_RESULTS).retain_mut(|topic| {
-            let partitions = topic.nodes_mut(result::PARTITION_RESULT);
-            partitions.retain(|partition| partition.int(partition_result::ERROR_CODE) != not_needed);
-            !partitions.is_empty()
-        });
+        // The topic itself stays, without partitions (seen at a broker of 4.3.1).
+        for topic in answer.nodes_mut(res::REPLICA_ELECTION_RESULTS) {
+            topic
+                .nodes_mut(result::PARTITION_RESULT)
+                .retain(|partition| partition.int(partition_result::ERROR_CODE) != not_needed);
+        }
         scrub(&mut answer);
         Completed::Answer(answer)
     }

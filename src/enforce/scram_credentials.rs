@@ -1,9 +1,9 @@
 //! DescribeUserScramCredentials (API 50), AlterUserScramCredentials (API 51): logins at the brokers, not at the proxy.
 //!
 //! Source: Kafka 4.1 `KafkaApis.handleDescribeUserScramCredentialsRequest`: DESCRIBE on the cluster, or the whole answer
-//! fails with 31 and holds a result without a name for each user asked about; no text. Without a list of users Kafka 4.1
-//! never answers; there the whole answer fails likewise. `ControllerApis.handleAlterUserScramCredentials`: ALTER on the
-//! cluster, or each user named fails with 31, sorted, once.
+//! fails with 31 and holds a result without a name for each user asked about; no text. Without a list of users a broker
+//! never answers (seen at 4.1 and 4.3.1); here the whole answer fails likewise.
+//! `ControllerApis.handleAlterUserScramCredentials`: ALTER on the cluster, or each user named fails with 31, sorted, once.
 //!
 //! The credentials by which the proxy logs in are changed by nobody who comes through it (threat 18): that user fails with
 //! 31, the others are served.

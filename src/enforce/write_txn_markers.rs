@@ -45,6 +45,8 @@ impl Rule for WriteTxnMarkers {
             for asked in node.nodes(req::MARKERS) {
                 let mut refused = row(&answer, asked);
                 PARTITIONS.refuse(asked, &mut refused);
+                // Kafka answers by partitions: a topic without any is not there.
+                refused.nodes_mut(result::TOPICS).retain(|topic| !topic.nodes(topic_result::PARTITIONS).is_empty());
                 answer.push(res::MARKERS, refused);
             }
             return Ok(Verdict::Answer(answer));

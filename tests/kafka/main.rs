@@ -20,6 +20,7 @@ mod support;
 
 mod acls;
 mod addresses;
+mod admin_rows;
 mod allow_deny;
 mod audit;
 mod audited;

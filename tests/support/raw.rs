@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kordon::cluster::batch::{Builder, Record, Stamp};
 use kordon::model::TopicId;
 use kordon::wire::message::{decode_response, request_frame};
-use kordon::wire::schema::{fetch, metadata, produce};
+use kordon::wire::schema::{Kind, StructDef, fetch, metadata, produce};
 use kordon::wire::{ApiKey, ErrorCode, Node, Value};
 
 /// How a connection ended.
@@ -321,4 +321,43 @@ pub fn fetched(answer: &Node) -> Fetched {
         }
     }
     Fetched { error: ErrorCode(answer.i16(ERROR_CODE)), session: answer.i32(SESSION_ID), partitions }
+}
+
+/// A request from JSON: members are the fields of Kafka's definitions; what is not named has its default. UUIDs are sixteen
+/// times one byte, bytes are text.
+#[track_caller]
+pub fn request_of(key: ApiKey, json: &serde_json::Value) -> Node {
+    struct_of(kordon::wire::api(key).expect("an api").request.root, json)
+}
+
+fn struct_of(def: &'static StructDef, json: &serde_json::Value) -> Node {
+    let mut node = Node::new(def);
+    for (name, value) in json.as_object().expect("an object") {
+        let field = def.find(name).unwrap_or_else(|| panic!("{def:?} has no field `{name}`"));
+        node.set(field, value_of(&def.field(field).expect("a field").kind, value));
+    }
+    node
+}
+
+fn value_of(kind: &'static Kind, json: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match (kind, json) {
+        (_, Json::Null) => Value::Null,
+        (Kind::Struct(def), json) => Value::from(struct_of(def, json)),
+        (Kind::Array(Kind::Struct(def)), Json::Array(all)) => {
+            Value::from(all.iter().map(|one| struct_of(def, one)).collect::<Vec<_>>())
+        }
+        (Kind::Array(Kind::Str), Json::Array(all)) => {
+            Value::from(all.iter().map(|one| one.as_str().expect("text")).collect::<Vec<_>>())
+        }
+        (Kind::Array(_), Json::Array(all)) => {
+            Value::from(all.iter().map(|one| one.as_i64().expect("a number") as i32).collect::<Vec<_>>())
+        }
+        (Kind::Bytes, Json::String(text)) => Value::Bytes(Bytes::from(text.clone().into_bytes())),
+        (Kind::Uuid, json) => Value::Uuid(TopicId([json.as_u64().expect("a byte") as u8; 16])),
+        (Kind::F64, json) => Value::F64(json.as_f64().expect("a number")),
+        (_, Json::Bool(is)) => Value::Bool(*is),
+        (_, Json::String(text)) => Value::from(text.as_str()),
+        (_, json) => Value::Int(json.as_i64().unwrap_or_else(|| panic!("no number: {json}"))),
+    }
 }
