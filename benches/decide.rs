@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench decide
+//! cargo bench --bench decide -- acls      # what a change of one ACL costs, alone
 //! ```
 //!
 //! A policy has rules for many teams: literal names, prefixes, wildcards, for principals and for groups, allows and
@@ -19,16 +20,19 @@
 mod count;
 
 use count::{Cost, measure};
-use kordon::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
-use kordon::policy::{OwnTopics, Query, Settings, Snapshot, Use};
+use kordon::model::{Host, Operation, PatternType, Principal, Resource, ResourceType, Subject, Timestamp};
+use kordon::policy::{AclBinding, AclChange, AclSet, Loaded, OwnTopics, Permission, Query, Settings, Snapshot, Use};
 use kordon::wire::ApiKey;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(1_795_338_000_000);
 
 fn main() {
+    if std::env::args().any(|arg| arg == "acls") {
+        return protocol_acls();
+    }
     println!("rules    question                 ns/decision   allocations   to 10 rules");
     let mut first: Vec<Cost> = Vec::new();
     for rules in [10, 1_000, 100_000] {
@@ -45,6 +49,36 @@ fn main() {
         if first.is_empty() {
             first = costs;
         }
+    }
+    protocol_acls();
+}
+
+/// What a change of one ACL costs: everything is compiled anew from the file, understood once, and the set of ACLs.
+fn protocol_acls() {
+    println!("acls     compiled, with a file of 1000 rules");
+    let text = policy(1_000);
+    let source = loaded(&text).source;
+    for count in [100, 10_000, 100_000] {
+        let acl = |n: usize| AclBinding {
+            kind: ResourceType::Topic,
+            pattern: if n.is_multiple_of(3) { PatternType::Prefixed } else { PatternType::Literal },
+            name: format!("team-{}.topic-{}", n % 97, n / 4),
+            principal: format!("User:service-{}", n % 503),
+            host: if n.is_multiple_of(10) { "10.1.4.7".to_owned() } else { "*".to_owned() },
+            operation: if n.is_multiple_of(2) { Operation::Read } else { Operation::Describe },
+            permission: if n.is_multiple_of(50) { Permission::Deny } else { Permission::Allow },
+        };
+        let acls = AclSet::new((0..count).map(acl), Some(1));
+        let mut times: Vec<Duration> = (0..11)
+            .map(|round| {
+                let begin = Instant::now();
+                let (acls, _) = acls.changed(&AclChange::Create(vec![acl(count + round)]), Some(2));
+                black_box(source.snapshot(&acls, NOW));
+                begin.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{count:<8} {:.1?} (of 11: {:.1?} to {:.1?})", times[5], times[0], times[10]);
     }
 }
 
@@ -106,8 +140,12 @@ fn policy(count: usize) -> String {
 }
 
 fn load(text: &str) -> Arc<Snapshot> {
+    loaded(text).snapshot
+}
+
+fn loaded(text: &str) -> Loaded {
     let own_topics = OwnTopics { state: None, audit: vec!["kordon.audit".to_owned()] };
     let loaded =
         Snapshot::load(text.as_bytes(), "policy.yaml", &Settings { own_topics, now: NOW, ..Settings::default() });
-    loaded.unwrap_or_else(|problems| panic!("{problems:?}")).snapshot
+    loaded.unwrap_or_else(|problems| panic!("{problems:?}"))
 }

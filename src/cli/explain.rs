@@ -3,7 +3,7 @@
 use super::{ConfigFile, Failure};
 use crate::app::files;
 use crate::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
-use crate::policy::{Explanation, OwnTopics, Query, Right, Settings, Snapshot, Use};
+use crate::policy::{Explanation, OwnTopics, ProtocolAcls, Query, Right, Settings, Snapshot, Use};
 use crate::wire::{ApiKey, apis};
 use crate::yaml::did_you_mean;
 use clap::Args;
@@ -93,6 +93,11 @@ impl Explain {
         }
         if !self.json {
             writeln!(out, "policy revision {}, host {}, at {now}", loaded.snapshot.revision(), self.host)?;
+        }
+        if loaded.snapshot.protocol_acls_mode() != ProtocolAcls::Disabled {
+            let note = "this is by the policy file alone: acls made with kafka-acls.sh are not looked at here; it lists them, \
+                        and the audit names the one that decided";
+            writeln!(err, "note: {note}")?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl_tools;
 mod acls;
 mod addresses;
 mod admin_rows;

@@ -203,6 +203,21 @@ final class Admins {
                     .map(Object::toString).sorted().forEach(list::add);
                 return list;
             }
+            case "admin.createAcls": {
+                Map<org.apache.kafka.common.acl.AclBinding, KafkaFuture<Void>> results =
+                    admin.createAcls(acls(c)).values();
+                results.forEach((acl, future) -> one(out, acl.pattern().name(), future, v -> null));
+                return out;
+            }
+            case "admin.deleteAcls": {
+                ArrayNode list = Driver.JSON.createArrayNode();
+                var filters = acls(c).stream().map(org.apache.kafka.common.acl.AclBinding::toFilter).toList();
+                for (var future : admin.deleteAcls(filters).values().values()) {
+                    future.get().values().forEach(r -> list.add(
+                        r.exception() == null ? r.binding().pattern().name() : r.exception().getClass().getSimpleName()));
+                }
+                return list;
+            }
             case "admin.metrics":
                 return Driver.metrics(c, admin.metrics());
             default:
@@ -232,6 +247,19 @@ final class Admins {
 
     private static ConfigResource resource(JsonNode r) {
         return new ConfigResource(ConfigResource.Type.valueOf(r.get(0).asText()), r.get(1).asText());
+    }
+
+    /** Lists of type, name, pattern, principal, host, operation, permission. */
+    private static List<org.apache.kafka.common.acl.AclBinding> acls(JsonNode c) {
+        List<org.apache.kafka.common.acl.AclBinding> out = new ArrayList<>();
+        c.get("acls").forEach(a -> out.add(new org.apache.kafka.common.acl.AclBinding(
+            new org.apache.kafka.common.resource.ResourcePattern(
+                org.apache.kafka.common.resource.ResourceType.valueOf(a.get(0).asText()), a.get(1).asText(),
+                org.apache.kafka.common.resource.PatternType.valueOf(a.get(2).asText())),
+            new org.apache.kafka.common.acl.AccessControlEntry(a.get(3).asText(), a.get(4).asText(),
+                org.apache.kafka.common.acl.AclOperation.valueOf(a.get(5).asText()),
+                org.apache.kafka.common.acl.AclPermissionType.valueOf(a.get(6).asText())))));
+        return out;
     }
 
     private static List<String> names(JsonNode c, String field) {
