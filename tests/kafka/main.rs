@@ -22,6 +22,7 @@ mod acl_tools;
 mod acls;
 mod addresses;
 mod admin_rows;
+mod admin_tools;
 mod allow_deny;
 mod audit;
 mod audited;

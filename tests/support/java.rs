@@ -20,6 +20,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Producers.java", include_str!("java/Producers.java")),
     ("Consumers.java", include_str!("java/Consumers.java")),
     ("Admins.java", include_str!("java/Admins.java")),
+    ("Tools.java", include_str!("java/Tools.java")),
     ("StreamsApps.java", include_str!("java/StreamsApps.java")),
 ];
 
@@ -84,7 +85,7 @@ impl Java {
             let mut javac = Command::new("javac");
             javac.args(["-nowarn", "-cp", &classpath, "-d"]).arg(dir);
             for (name, text) in SOURCES {
-                if *name == "StreamsApps.java" && jars == Jars::Clients440 {
+                if matches!(*name, "StreamsApps.java" | "Tools.java") && jars == Jars::Clients440 {
                     continue;
                 }
                 let path = dir.join(name);

@@ -4,7 +4,10 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::fetch::Jars;
+use super::java::Java;
 use super::process;
 
 /// What a tool printed, and how it ended.
@@ -46,6 +49,8 @@ fn main_class(tool: &str) -> &'static str {
         "kafka-transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "kafka-broker-api-versions" => "org.apache.kafka.tools.BrokerApiVersionsCommand",
         "kafka-cluster" => "org.apache.kafka.tools.ClusterTool",
+        "kafka-client-metrics" => "org.apache.kafka.tools.ClientMetricsCommand",
+        "kafka-delegation-tokens" => "org.apache.kafka.tools.DelegationTokenCommand",
         "kafka-log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
         "kafka-features" => "org.apache.kafka.tools.FeatureCommand",
         "kafka-metadata-quorum" => "org.apache.kafka.tools.MetadataQuorumCommand",
@@ -76,6 +81,16 @@ pub fn console_with(tool: &str, args: &[&str], input: &str) -> Ran {
         .args(["-cp", &jars.classpath(), main_class(tool)])
         .args(args);
     run(java, &format!("`{tool}`"), input)
+}
+
+/// Runs a tool to its end within the JVM of the driver: the same program, without the seconds that a JVM takes to start.
+/// What it logs is not among what it printed.
+#[track_caller]
+pub fn within(tool: &str, args: &[&str]) -> Ran {
+    let ran = Java::same().call("tools.run", json!({ "main": main_class(tool), "args": args }));
+    let ran = ran.unwrap_or_else(|e| panic!("`{tool}` did not run: {e}"));
+    let text = |key: &str| ran[key].as_str().unwrap_or_default().to_owned();
+    Ran { out: text("out"), err: text("err"), code: ran["code"].as_i64().map_or(-1, |code| code as i32) }
 }
 
 /// Warnings and errors alone, on standard error.

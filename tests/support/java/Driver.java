@@ -63,6 +63,8 @@ public final class Driver {
             case "producer" -> Producers.run(op, c);
             case "consumer" -> Consumers.run(op, c);
             case "admin" -> Admins.run(op, c);
+            // by name: there are versions of the clients without the tools
+            case "tools" -> (JsonNode) Class.forName("Tools").getDeclaredMethod("run", JsonNode.class).invoke(null, c);
             // by name: there are versions of the clients without a Streams of the same version
             case "streams" -> (JsonNode) Class.forName("StreamsApps")
                 .getDeclaredMethod("run", String.class, JsonNode.class).invoke(null, op, c);
