@@ -120,8 +120,8 @@ pub(super) fn well_formed_node(subject: Subject, input: &mut Input<'_>) -> Node 
 fn streamed(subject: Subject, body: &[u8], piece: usize) -> Result<(), WireError> {
     let mut walker = StreamWalker::new(subject.def(), subject.version, body.len())?;
     let mut last = None;
-    let pieces: Vec<&[u8]> = if body.is_empty() { vec![body] } else { body.chunks(piece).collect() };
-    for mut rest in pieces {
+    // An empty body is one empty piece.
+    for mut rest in body.chunks(piece).chain(body.is_empty().then_some(body)) {
         loop {
             let progress = walker.feed(rest)?;
             assert!(progress.used <= rest.len());
