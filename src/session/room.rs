@@ -17,6 +17,9 @@ const USUAL: usize = 64 * 1024;
 const HEAD: usize = 4 * 1024;
 /// Room that is not worth a read of its own.
 const SCRAP: usize = 4 * 1024;
+/// Room that is used up before more is got. What was read stays a slice of the buffer it was read into, so a buffer for
+/// each small piece would hold 64 KiB for a hundred bytes that wait.
+const ENOUGH: usize = 16 * 1024;
 
 impl Machine {
     /// Makes room for the client's next bytes and tells how many to read at most.
@@ -30,8 +33,10 @@ impl Machine {
             Front::Partial { missing: Some(missing) } if have + missing > LARGE => missing,
             Front::Partial { .. } | Front::Whole(_) | Front::Bad(_) => {
                 let usual = if have == 0 && self.proven > LARGE { HEAD } else { USUAL };
-                self.from_client.reserve(usual);
-                return usual;
+                if self.from_client.capacity() - have < ENOUGH.min(usual) {
+                    self.from_client.reserve(usual);
+                }
+                return (self.from_client.capacity() - have).min(usual);
             }
         };
         let left = self.from_client.capacity() - have;
@@ -75,6 +80,9 @@ impl Machine {
     pub fn broker_room(&mut self) {
         let have = self.from_broker.len();
         let missing = self.gathering.saturating_sub(have);
-        self.from_broker.reserve(if missing > USUAL { missing.min(have.max(LARGEST)) } else { USUAL });
+        let (left, large) = (self.from_broker.capacity() - have, missing > USUAL);
+        if large || left < ENOUGH.max(missing) {
+            self.from_broker.reserve(if large { missing.min(have.max(LARGEST)) } else { USUAL });
+        }
     }
 }

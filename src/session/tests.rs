@@ -709,6 +709,23 @@ fn a_client_is_not_read_while_the_broker_does_not_take_what_it_sent() {
 }
 
 #[test]
+fn small_pieces_that_wait_share_the_memory_they_were_read_into() {
+    let mut stage = Stage::new(OPEN);
+    let request = message::request_frame(ApiKey::PRODUCE, 9, 1, Some("tests"), &produce(&["open"], 0)).into_bytes();
+    let (mut rooms, mut sent) = (std::collections::BTreeSet::new(), 0);
+    while stage.machine.wants_client() {
+        sent += 1;
+        assert!(stage.machine.client_room() >= request.len());
+        stage.machine.from_client.extend_from_slice(&request);
+        rooms.insert(stage.machine.from_client.as_ptr() as usize / (64 * 1024));
+        stage.input(Input::Client);
+    }
+    let waiting = stage.machine.to_broker.len();
+    assert!(sent > 1_000 && waiting >= 256 * 1024);
+    assert!(rooms.len() < 20, "{} rooms of 64 KiB are held for {waiting} bytes that wait", rooms.len());
+}
+
+#[test]
 fn the_category_of_the_very_request_goes_to_the_audit() {
     use crate::wire::schema::offset_commit::request as req;
     let mut stage =

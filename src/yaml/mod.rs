@@ -44,6 +44,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The text with its control characters escaped: a quoted name must not look like a line of its own.
+fn shown(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 /// Gathers the problems of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -57,9 +66,9 @@ impl Report {
         Self { file: file.to_owned(), problems: Vec::new() }
     }
 
-    /// Adds a problem at a place.
+    /// Adds a problem at a place. What the text quotes from the file is shown as one line, whatever stands there.
     pub fn at(&mut self, place: Place, text: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.clone(), place: Some(place), text: text.into() });
+        self.problems.push(Problem { file: self.file.clone(), place: Some(place), text: shown(text.into()) });
     }
 
     /// Whether nothing was found.

@@ -17,5 +17,6 @@ mod input;
 #[allow(dead_code, reason = "shared with the tests of the codec, which compare trees, too")]
 #[path = "../codec/messages.rs"]
 mod messages;
+mod simulator;
 mod stage;
 mod targets;

@@ -21,15 +21,19 @@ pub(crate) const BROKER_HOST: &str = "broker-1.internal";
 /// Where clients reach it.
 pub(crate) const TOLD_HOST: &str = "proxy.example";
 
-/// Everything, nothing, some names, some names and the cluster, all but some names, everything as a super user.
-pub(crate) const POLICIES: [&str; 6] = [
+/// Everything, nothing, some names, some names and the cluster, all but some names, everything as a super user, some names
+/// until [`END`].
+pub(crate) const POLICIES: [&str; 7] = [
     "default: deny\nacls:\n  - { allow: [All], principals: [\"User:*\"], resources: [\"*\"] }\n",
     "default: deny\n",
     "default: deny\nacls:\n  - { allow: [All], principals: [\"User:alice\"], resources: [\"topic:open*\", \"group:open*\", \"transactional_id:open*\"] }\n",
     "default: deny\nacls:\n  - { allow: [All], principals: [\"User:alice\"], resources: [\"topic:open*\", \"group:open*\", \"transactional_id:open*\", cluster] }\n",
     "default: allow_if_no_acl\nacls:\n  - { deny: [All], principals: [\"User:*\"], resources: [\"topic:closed*\", \"group:closed*\", \"transactional_id:closed*\"] }\n",
     "default: deny\nsuper_users: [\"User:alice\"]\n",
+    "default: deny\nacls:\n  - { allow: [All], principals: [\"User:alice\"], resources: [\"topic:open*\", \"group:open*\", \"transactional_id:open*\"], not_after: 1970-01-01T00:00:10Z }\n",
 ];
+/// When the rights of the last policy end.
+pub(crate) const END: i64 = 10_000;
 /// The policies of [`POLICIES`] by which nothing that is called `closed…` may reach the broker. By those behind them it may
 /// where a right on the cluster stands in for one on the topic, as in Kafka: CREATE, CLUSTER_ACTION.
 pub(crate) const CLOSED: std::ops::Range<usize> = 1..3;
@@ -79,13 +83,8 @@ pub(crate) fn subject() -> Verified<Subject> {
     identity::fixed::login(&Principal::user("alice")).subject(true)
 }
 
-pub(crate) const LIMITS: Limits = Limits {
-    frame: 1 << 20,
-    in_flight: 512,
-    ahead_requests: 16,
-    ahead_bytes: 1 << 20,
-    response_in_memory: 1 << 22,
-};
+pub(crate) const LIMITS: Limits =
+    Limits { frame: 1 << 20, in_flight: 512, ahead_requests: 16, ahead_bytes: 1 << 20, response_in_memory: 1 << 22 };
 
 /// Counts what was decided; has room or not; asks for durability or not.
 #[derive(Default)]
@@ -217,6 +216,8 @@ pub(crate) fn forbidden(policy: usize, key: ApiKey, node: &Node) -> Option<Strin
     for (field, spec) in node.def().fields() {
         let named = matches!(spec.entity, Entity::TopicName | Entity::GroupId | Entity::TransactionalId);
         let found = match &spec.kind {
+            // What a session is to fetch no more nobody is asked about, as in Kafka.
+            _ if key == ApiKey::FETCH && spec.name == "ForgottenTopicsData" => None,
             Kind::Struct(_) => node.strct(field).and_then(|inner| forbidden(policy, key, inner)),
             Kind::Array(Kind::Struct(_)) => node.nodes(field).iter().find_map(|inner| forbidden(policy, key, inner)),
             // Kafka looks at it only where there are transactional records.

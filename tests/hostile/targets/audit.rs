@@ -16,7 +16,8 @@ fn some_text<'a>(input: &mut Input<'a>) -> std::borrow::Cow<'a, str> {
 
 /// Whether a terminal, a log viewer or a chat would act upon it.
 fn acted_upon(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 pub(super) fn json(data: &[u8]) {
@@ -47,8 +48,11 @@ pub(super) fn event(data: &[u8]) {
         names.push("");
     }
     let origin = Origin::new(&texts[0], &texts[1], Timestamp(1), 7);
-    let subject =
-        Subject { principal: Principal::user(&texts[2]), groups: [texts[3].as_ref().into()].into(), may_be_super: false };
+    let subject = Subject {
+        principal: Principal::user(&texts[2]),
+        groups: [texts[3].as_ref().into()].into(),
+        may_be_super: false,
+    };
     let speaker = Speaker::new(&stage::connection(), Some(&subject));
     let matched = Matched { kind: "acl", id: &texts[4], allow: true, expires: Some(Timestamp(i64::MAX)) };
     let decided = Authorization {

@@ -80,7 +80,11 @@ pub(super) fn policy(data: &[u8]) {
                 };
                 let decision = snapshot.decide(&query);
                 assert_eq!(again.decide(&query).is_allowed(), decision.is_allowed(), "one file, one decision");
-                assert_eq!(snapshot.explain(&query).decision.is_allowed(), decision.is_allowed(), "explain says it too");
+                assert_eq!(
+                    snapshot.explain(&query).decision.is_allowed(),
+                    decision.is_allowed(),
+                    "explain says it too"
+                );
                 let forbidden = name == "kordon.audit" && operation == Operation::Write;
                 assert!(!(forbidden && decision.is_allowed()), "no file lets anybody write the audit");
                 assert!(!decision.reason().is_empty());
@@ -155,8 +159,32 @@ const POLICY: &[&str] = &[
     "  - { id: g-2, deny: [All], principals: [\"User:root\"], resources: [\"*\"], not_after: 2030-01-01T00:00:00Z }\n",
     "revoked: [g-1]\n",
     "end: true\n",
-    "&a [Read]", "*a", "<<: *a\n", "!!binary aGk=\n", "? x\n: y\n", "--- \n", "|\n  text\n", "\"\\u0000\"\n", "# c\n", "  ",
-    "[", "]", "{", "}", ":", ",", "\t", "\"", "'", "\r\n", "- ", "0x7fffffffffffffff", "1e400", "~", "null\n", "\u{feff}",
+    "&a [Read]",
+    "*a",
+    "<<: *a\n",
+    "!!binary aGk=\n",
+    "? x\n: y\n",
+    "--- \n",
+    "|\n  text\n",
+    "\"\\u0000\"\n",
+    "# c\n",
+    "  ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ",",
+    "\t",
+    "\"",
+    "'",
+    "\r\n",
+    "- ",
+    "0x7fffffffffffffff",
+    "1e400",
+    "~",
+    "null\n",
+    "\u{feff}",
 ];
 
 const CONFIG: &[&str] = &[
@@ -184,8 +212,29 @@ const CONFIG: &[&str] = &[
     "admin: { bind: 127.0.0.1:9999 }\n",
     "shutdown: { drain: 30s }\n",
     "instance: i\n",
-    "${HOME}", "&a", "*a", "99999999999999999999", "-1", "0", "1.5GiB", "18446744073709551615ms", "[", "]", "{", "}", ":",
-    ",", "\n", "  ", "- ", "\"", "'", "~", "true", "x", "\u{0}",
+    "${HOME}",
+    "&a",
+    "*a",
+    "99999999999999999999",
+    "-1",
+    "0",
+    "1.5GiB",
+    "18446744073709551615ms",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ",",
+    "\n",
+    "  ",
+    "- ",
+    "\"",
+    "'",
+    "~",
+    "true",
+    "x",
+    "\u{0}",
 ];
 
 const USERS: &[&str] = &[
@@ -203,5 +252,23 @@ const USERS: &[&str] = &[
     "    expires: 1970-01-01T00:00:00.001+14:00\n",
     "    disabled: true\n",
     "    disabled: false\n",
-    "&a", "*a", "é\u{202e}", "\\", "[", "]", "{", "}", ":", ",", "\n", "  ", "- ", "\"", "'", "~", "x", "\u{0}", "999999999999",
+    "&a",
+    "*a",
+    "é\u{202e}",
+    "\\",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ",",
+    "\n",
+    "  ",
+    "- ",
+    "\"",
+    "'",
+    "~",
+    "x",
+    "\u{0}",
+    "999999999999",
 ];

@@ -42,7 +42,8 @@ pub(super) fn judge(data: &[u8]) {
     let mut node = well_formed_node(asked, &mut input);
     tame(&mut node, &mut StdRng::seed_from_u64(seed));
     let client_id = (flags & 1 == 0).then_some("fuzz");
-    let mut bytes = frame::request_frame(asked.api.key, asked.version, ID, client_id, &node).into_bytes().split_off(4).to_vec();
+    let mut bytes =
+        frame::request_frame(asked.api.key, asked.version, ID, client_id, &node).into_bytes().split_off(4).to_vec();
     let plan = usize::from(input.byte() % 6);
     damage(&mut bytes, &mut input, plan);
     let readable = readable(&bytes);
@@ -64,7 +65,8 @@ fn readable(frame: &[u8]) -> Option<(ApiKey, i16)> {
     let header = request_header(frame).ok()?;
     let body = Bytes::copy_from_slice(frame.get(header.len..)?);
     let mended = kordon::enforce::quirks::mended(&header, &body);
-    let read = Scan::new().read(header.key.request_def().ok()?, header.version, mended.as_ref().unwrap_or(&body)).is_ok();
+    let read =
+        Scan::new().read(header.key.request_def().ok()?, header.version, mended.as_ref().unwrap_or(&body)).is_ok();
     read.then_some((header.key, header.version))
 }
 
@@ -118,7 +120,11 @@ impl Exchange {
             return;
         }
         silent |= key == ApiKey::PRODUCE && answers.is_empty();
-        assert_eq!((answers.len(), to_client.len()), (usize::from(!silent), 0), "{key} v{version}: one answer for one request");
+        assert_eq!(
+            (answers.len(), to_client.len()),
+            (usize::from(!silent), 0),
+            "{key} v{version}: one answer for one request"
+        );
         assert!(self.stage.machine.is_idle(), "{key} v{version} waits for nothing");
         for answer in answers {
             let decoded = frame::decode_response(key, version, &answer).map(|(id, _)| id);

@@ -19,7 +19,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 12] = [
+pub(crate) const TARGETS: [Target; 13] = [
     target("frame", wire::frame),
     target("header", wire::header),
     target("scan", wire::scan),
@@ -27,6 +27,7 @@ pub(crate) const TARGETS: [Target; 12] = [
     target("judge", judge::judge),
     target("fetch_answer", answer::fetch_answer),
     target("login", judge::login),
+    target("session", crate::simulator::fuzz),
     target("policy", documents::policy),
     target("config", documents::config),
     target("users", documents::users),

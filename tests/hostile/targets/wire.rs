@@ -138,7 +138,9 @@ fn streamed(subject: Subject, body: &[u8], piece: usize) -> Result<(), WireError
 
 fn read_alike(subject: Subject, body: &[u8], piece: usize) {
     let scanned = within(FLAT, SCAN_PER_BYTE, body.len(), || {
-        Scan::new().read(subject.def(), subject.version, body).map(|view| (view.unknown_tags(), view.range_of_element()))
+        Scan::new()
+            .read(subject.def(), subject.version, body)
+            .map(|view| (view.unknown_tags(), view.range_of_element()))
     });
     let outcome = scanned.clone().map(|_| ());
     let stream = within(FLAT, 4, body.len(), || streamed(subject, body, piece));
