@@ -4,10 +4,10 @@ use bytes::Bytes;
 use kordon::enforce::{Broker, DurableToken, Recorder, RequestFacts, Routes, Topology, Trail};
 use kordon::identity;
 use kordon::model::{Connection, Host, Principal, Subject, Timestamp, TopicId, Verified};
-use kordon::policy::{OwnTopics, Settings, Snapshot};
+use kordon::policy::{AclChange, AclChanged, ChangeRefused, OwnTopics, ProtocolAcls, Settings, Snapshot};
 use kordon::session::{Input, Limits, Machine, Now, Outbox, Outputs, SessionError, World};
 use kordon::wire::schema::{Entity, Kind};
-use kordon::wire::{ApiKey, Node, Value};
+use kordon::wire::{ApiKey, ErrorCode, Node, Value};
 use rand::Rng;
 use rand::seq::IndexedRandom as _;
 use std::sync::{Arc, LazyLock};
@@ -45,7 +45,7 @@ static WORLDS: LazyLock<Vec<World>> = LazyLock::new(|| POLICIES.iter().map(|rule
 fn world(rules: &str) -> World {
     let text = format!("version: 1\n{rules}end: true\n");
     let own_topics = OwnTopics { state: Some("kordon.state".into()), audit: vec!["kordon.audit".into()] };
-    let settings = Settings { own_topics, now: Timestamp(0) };
+    let settings = Settings { own_topics, protocol_acls: ProtocolAcls::State, ..Settings::default() };
     let loaded = Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap_or_else(|e| panic!("{e:#?}"));
     let versions: std::collections::BTreeMap<_, _> =
         kordon::wire::apis().iter().map(|api| (api.key, api.versions)).collect();
@@ -166,6 +166,15 @@ pub(crate) fn frames(bytes: &mut Vec<u8>) -> Vec<Bytes> {
     }
     bytes.drain(..at);
     found
+}
+
+/// What comes of a change of ACLs: it happened, to nothing, or it did not.
+pub(crate) fn changed(change: AclChange, happened: bool) -> Result<AclChanged, ChangeRefused> {
+    match change {
+        _ if !happened => Err(ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message: "not now".to_owned() }),
+        AclChange::Create(_) => Ok(AclChanged::Created),
+        AclChange::Delete(filters) => Ok(AclChanged::Deleted(filters.iter().map(|_| Vec::new()).collect())),
+    }
 }
 
 /// Makes a message by chance speak of names, ids and numbers that mean something here.

@@ -47,7 +47,7 @@ fn bounded<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
 pub(super) fn policy(data: &[u8]) {
     let text = text(data, POLICY);
     let own_topics = OwnTopics { state: Some("kordon.state".into()), audit: vec!["kordon.audit".into()] };
-    let settings = Settings { own_topics, now: Timestamp(1_000) };
+    let settings = Settings { own_topics, now: Timestamp(1_000), ..Settings::default() };
     let loaded = bounded(text.len(), || Snapshot::load(&text, "policy.yaml", &settings));
     let snapshot = match loaded {
         Ok(loaded) => loaded.snapshot,

@@ -83,6 +83,10 @@ impl Exchange {
             if let Some(token) = self.stage.book.token.take() {
                 self.stage.input(session::Input::Durable(DurableToken(token))).expect("nothing came from the broker");
             }
+            if let Some(change) = self.stage.out.change.take() {
+                let outcome = stage::changed(change, self.seed % 3 > 0);
+                self.stage.input(session::Input::Changed(outcome)).expect("nothing came from the broker");
+            }
             let mut sent = drain(&mut self.stage.machine.to_broker, usize::MAX);
             let requests = frames(&mut sent);
             assert!(sent.is_empty(), "half a request was written");
