@@ -5,13 +5,13 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 pub(super) enum Dice<'a> {
-    Seed(StdRng),
+    Seed(Box<StdRng>),
     Bytes(Input<'a>),
 }
 
 impl Dice<'_> {
     pub(super) fn seeded(seed: u64) -> Self {
-        Self::Seed(StdRng::seed_from_u64(seed))
+        Self::Seed(Box::new(StdRng::seed_from_u64(seed)))
     }
 
     /// One of `n`.

@@ -118,7 +118,8 @@ impl Recorder for Book {
         self.asked += 1;
         self.own += live() - before;
         // The answer of a request has `bytes` 0 and waits for nothing.
-        let waits = request.bytes > 0 && request.category != Category::DataRead && self.asked % self.durable == 0;
+        let waits =
+            request.bytes > 0 && request.category != Category::DataRead && self.asked.is_multiple_of(self.durable);
         if !waits {
             return None;
         }
@@ -232,7 +233,7 @@ impl<'d> Run<'d> {
         if !std::mem::take(&mut self.out.lookups).is_empty() {
             self.looks_up = true;
         }
-        let happens = self.micros % 3 > 0;
+        let happens = !self.micros.is_multiple_of(3);
         if let Some(change) = self.out.change.take() {
             self.changed = Some(changed(change, happens));
         }

@@ -84,7 +84,7 @@ impl Exchange {
                 self.stage.input(session::Input::Durable(DurableToken(token))).expect("nothing came from the broker");
             }
             if let Some(change) = self.stage.out.change.take() {
-                let outcome = stage::changed(change, self.seed % 3 > 0);
+                let outcome = stage::changed(change, !self.seed.is_multiple_of(3));
                 self.stage.input(session::Input::Changed(outcome)).expect("nothing came from the broker");
             }
             let mut sent = drain(&mut self.stage.machine.to_broker, usize::MAX);
@@ -140,7 +140,7 @@ impl Exchange {
     /// Answers as a broker would, or nearly. `false`: the connection ended.
     fn answer(&mut self, key: ApiKey, version: i16, input: &mut Input<'_>) -> bool {
         let subject = Subject { api: api(key).unwrap(), response: true, version };
-        let style = if self.seed % 5 == 0 { Style::Full } else { Style::Random };
+        let style = if self.seed.is_multiple_of(5) { Style::Full } else { Style::Random };
         let mut node = message(subject, style, self.seed);
         tame(&mut node, &mut StdRng::seed_from_u64(self.seed));
         let mut answer = frame::response_frame(key, version, self.id, &node).into_bytes().to_vec();
