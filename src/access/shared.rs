@@ -108,7 +108,7 @@ impl Shared {
         if let Some(halt) = view.halt.take()
             && halt.lasting
         {
-            tracing::warn!(state = self.name, cause = halt.what, "the state is believed again");
+            tracing::warn!(cause = halt.what, "state {}: believed again", self.name);
         }
         drop(view);
         self.troubles.end(&self.subject());

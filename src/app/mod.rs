@@ -3,6 +3,7 @@
 //! Start: policy, metrics page, every client port, cluster, audit, ready. Stop: unready, accept no more, finish what is
 //! in flight, flush the audit, close.
 
+mod compiler;
 mod doors;
 pub mod files;
 mod policy;
@@ -10,6 +11,7 @@ mod reload;
 pub mod watch;
 mod worlds;
 
+use compiler::Compiler;
 use files::now;
 pub use policy::{Look, PolicyKeeper, Swap};
 use watch::{FileWatch, WatchError};
@@ -54,6 +56,9 @@ pub enum AppError {
     /// The policy file cannot be followed.
     #[error(transparent)]
     Watch(#[from] WatchError),
+    /// There is no thread to compile policies on.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// The metrics cannot be registered.
     #[error(transparent)]
     Registry(#[from] MetricsError),
@@ -111,7 +116,9 @@ impl App {
         let service = Service::start(&config, &cluster, &metrics);
         let audit = service.audit();
         reload::tell_first(&audit, &policy);
-        let acls = Arc::new(reload::Acls { policy: Arc::clone(&policy), audit: audit.clone() });
+        let compiler = Arc::new(Compiler::start().map_err(AppError::Thread)?);
+        let acls = reload::Acls { policy: Arc::clone(&policy), audit: audit.clone(), compiler: Arc::clone(&compiler) };
+        let acls = Arc::new(acls);
         let access = Access::start(&config, &cluster, &metrics, acls, &mut followers);
         // Nobody else fills it.
         let _ = status.parts.set((cluster.clone(), access.clone(), service.status()));
@@ -147,7 +154,7 @@ impl App {
         followers.spawn(async move { worlds.follow(followed).await });
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
-        followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone()));
+        followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));
         if let Some(file) = config.users.clone() {
             let watch = FileWatch::start(&file, files::read(&file).map_err(AppError::Policy)?)?;
             followers.spawn(reload::follow_users(watch, file, users, Arc::clone(&metrics)));

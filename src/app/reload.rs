@@ -1,5 +1,6 @@
 //! Takes over a changed policy file while clients stay connected, and tells the audit what changed.
 
+use super::compiler::Compiler;
 use super::files::{now, users_of};
 use super::policy::{Look, PolicyKeeper, Swap};
 use super::watch::{Contents, FileWatch};
@@ -19,15 +20,13 @@ use tokio::sync::watch;
 const MOST_NOTES: usize = 100;
 
 /// Follows the file for as long as the process runs.
-pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audit: Audit) {
+pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audit: Audit, compiler: Arc<Compiler>) {
     while let Some(contents) = watch.changed().await {
         match contents {
             Contents::Bytes(bytes) => {
                 let (policy, audit) = (Arc::clone(&policy), audit.clone());
-                // Compiles, which may take longer than a connection should wait for its turn.
-                let taken = tokio::task::spawn_blocking(move || take(&bytes, &policy, &audit)).await;
-                if let Err(error) = taken {
-                    tracing::error!(%error, "the policy file was not taken over: report this with the file");
+                if compiler.run(move || take(&bytes, &policy, &audit)).await.is_none() {
+                    tracing::error!("the policy file was not taken over: restart, and report this with the file");
                 }
             }
             Contents::Unreadable(error) => {
@@ -74,18 +73,19 @@ pub(super) async fn follow_users(
 pub(super) struct Acls {
     pub(super) policy: Arc<PolicyKeeper>,
     pub(super) audit: Audit,
+    pub(super) compiler: Arc<Compiler>,
 }
 
 impl InForce for Acls {
     fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let (policy, audit) = (Arc::clone(&self.policy), self.audit.clone());
         Box::pin(async move {
-            let put = tokio::task::spawn_blocking(move || {
+            let put = self.compiler.run(move || {
                 let Swap { before, .. } = policy.put(acls);
                 tell(&audit, &policy, Some(before.revision().as_str()), &[], &made_notes(&made));
             });
-            if let Err(error) = put.await {
-                tracing::error!(%error, "protocol ACLs were not put in force: report this");
+            if put.await.is_none() {
+                tracing::error!("protocol ACLs were not put in force: restart, and report this");
                 // Nobody may take them for being in force.
                 std::future::pending::<()>().await;
             }

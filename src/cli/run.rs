@@ -52,8 +52,10 @@ pub(super) async fn stop_asked_for() -> Result<(), Failure> {
 fn failure(error: AppError) -> Failure {
     match error {
         AppError::Policy(problems) => Failure::from(problems),
-        AppError::Bind(_) | AppError::Metrics { .. } | AppError::Watch(_) | AppError::Registry(_) => {
-            Failure::Failed(error.to_string())
-        }
+        AppError::Bind(_)
+        | AppError::Metrics { .. }
+        | AppError::Watch(_)
+        | AppError::Thread(_)
+        | AppError::Registry(_) => Failure::Failed(error.to_string()),
     }
 }

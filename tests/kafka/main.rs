@@ -34,6 +34,7 @@ mod limits;
 mod memory;
 mod refusals;
 mod reload;
+mod state;
 mod threats;
 mod tools;
 mod topology;

@@ -45,6 +45,8 @@ pub struct Setup<'c> {
     upstream: Upstream,
     audit: String,
     acls: String,
+    state: String,
+    keys: String,
     more: String,
     files: Vec<(String, String)>,
     envs: Vec<(String, String)>,
@@ -94,7 +96,20 @@ impl<'c> Setup<'c> {
         self.acls = "state".to_owned();
         self.expected.push("`state.genesis` is null".to_owned());
         self.expected.push("state topic created and initialised".to_owned());
-        self.config(&format!("state: {{ topic: {topic} }}"))
+        self.state = format!("topic: {topic}");
+        self
+    }
+
+    /// Further keys of `state`, in flow style.
+    pub fn state_with(mut self, keys: &str) -> Self {
+        self.state.push_str(&format!(", {keys}"));
+        self
+    }
+
+    /// A further key of `cluster`.
+    pub fn cluster_keys(mut self, keys: &str) -> Self {
+        self.keys.push_str(&format!("\n  {keys}"));
+        self
     }
 
     /// Keeps ACLs that clients make in this way.
@@ -173,14 +188,17 @@ impl<'c> Setup<'c> {
 instance: {name}
 cluster:
   name: test
-  bootstrap: [{}]{login}
+  bootstrap: [{}]{login}{}
 listeners:
 {listeners}policy: {{ file: policy.yaml, protocol_acls: {} }}
+state: {{ {} }}
 audit: {{ topic: {}{} }}
 metrics: {{ bind: \"127.0.0.1:{metrics}\" }}
 {}",
             at.join(", "),
+            self.keys,
             self.acls,
+            self.state,
             self.audit_topic,
             self.audit,
             self.more
@@ -233,6 +251,8 @@ impl<'c> Kordon<'c> {
             upstream: Upstream::Gated,
             audit: String::new(),
             acls: "disabled".to_owned(),
+            state: String::new(),
+            keys: String::new(),
             more: String::new(),
             files: Vec::new(),
             envs: Vec::new(),
