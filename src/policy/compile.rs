@@ -227,6 +227,9 @@ impl Compiler<'_> {
         texts.sort_unstable();
         self.note(def, effect, &format!("{} [{}]", effect.as_str(), texts.join(", ")));
         let rights = words.iter().fold(Rights::default(), |all, w| all.and(&w.value.rights));
+        if source == Source::Grant && effect == Effect::Allow {
+            self.outlives(def, &rights);
+        }
         let targets: Vec<Target> = def.resources.iter().map(|r| r.value.clone()).collect();
         let evidence = self.evidence(def, source, effect, None);
         let rule = self.rule(def, source, &evidence, def.apis.clone());
@@ -284,6 +287,9 @@ impl Compiler<'_> {
         }
         let mut given = false;
         if !role.rights.is_empty() {
+            if source == Source::Grant {
+                self.outlives(def, &role.rights);
+            }
             let on_acls = !acl_rights(&role.rights).is_empty();
             let gives = |t: &Target| on_acls || role.rights.kinds().any(|k| t.names(k));
             let reach: Vec<bool> = targets.iter().map(gives).collect();
@@ -373,6 +379,16 @@ impl Compiler<'_> {
                     builder.add(identity, &pattern, entry);
                 }
             }
+        }
+    }
+
+    /// A right for an hour that makes rights for ever (threat 13).
+    fn outlives(&mut self, def: &RuleDef, rights: &Rights) {
+        let held = rights.on(ResourceType::Cluster);
+        let on_cluster = def.resources.iter().any(|r| r.value.names(ResourceType::Cluster));
+        let kafkas = Bits::kafka(Operation::Alter).union(Bits::kafka(Operation::All));
+        if held.meets(Bits::of(Right::AclsWrite)) || (on_cluster && held.meets(kafkas)) {
+            self.warnings.at(def.at, "acls that are made under this grant stay when it ends");
         }
     }
 

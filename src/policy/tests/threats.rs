@@ -311,3 +311,20 @@ fn threat_40_networks_count_in_rules_of_the_file_and_in_no_acl_of_the_protocol()
     assert!(!who("User:a").from("11.0.0.1").topic(&policy, O::Read, "t").is_allowed());
     assert!(!Hosts::of_protocol_acl("10.0.0.0/8").contain(&who("User:a").from("10.200.0.1").host));
 }
+
+#[test]
+fn threat_13_a_grant_under_which_acls_can_be_made_says_that_they_stay() {
+    let grant = |gives: &str, resource: &str| {
+        let yaml = format!(
+            "version: 1\ngrants:\n  - {{ id: G-1, {gives}, principals: ['User:a'], resources: ['{resource}'], \
+             not_after: 2027-01-01T00:00:00Z }}\nend: true\n"
+        );
+        super::warnings(&yaml).iter().any(|w| w.contains("stay when it ends"))
+    };
+    assert!(
+        grant("allow: [ACL_EDIT]", "cluster") && grant("allow: [Alter]", "cluster") && grant("roles: [aclEditor]", "*")
+    );
+    assert!(grant("roles: [aclEditor]", "topic:t"), "the acls within it");
+    assert!(grant("allow: [All]", "*") && !grant("allow: [All]", "topic:t"));
+    assert!(!grant("allow: [AlterConfigs]", "cluster") && !grant("roles: [viewer]", "*"));
+}
