@@ -88,3 +88,6 @@ macro_rules! shape {
 
 /// ConsumerGroupHeartbeat.
 pub(super) static CONSUMER: Shape = shape!(CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat);
+
+/// ShareGroupHeartbeat.
+pub(super) static SHARE: Shape = shape!(SHARE_GROUP_HEARTBEAT, share_group_heartbeat);

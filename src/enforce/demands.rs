@@ -360,8 +360,78 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         ApiKey::DESCRIBE_TOPIC_PARTITIONS,
         &[topic(Describe, "a named topic fails with TOPIC_AUTHORIZATION_FAILED, a listing leaves it out")],
     ),
+    (
+        ApiKey::SHARE_GROUP_HEARTBEAT,
+        &[
+            group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(
+                Describe,
+                "on every topic subscribed to or assigned; the request fails with TOPIC_AUTHORIZATION_FAILED",
+            ),
+        ],
+    ),
+    (
+        ApiKey::SHARE_GROUP_DESCRIBE,
+        &[
+            group(Describe, "the group fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(Describe, "on every topic assigned; the group fails with TOPIC_AUTHORIZATION_FAILED"),
+        ],
+    ),
+    (
+        ApiKey::SHARE_FETCH,
+        &[
+            group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(
+                Read,
+                "on every topic of the share session, at every fetch; its partitions fail with \
+                 TOPIC_AUTHORIZATION_FAILED",
+            ),
+        ],
+    ),
+    (
+        ApiKey::SHARE_ACKNOWLEDGE,
+        &[
+            group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(Read, "its partitions fail with TOPIC_AUTHORIZATION_FAILED"),
+        ],
+    ),
     (ApiKey::ADD_RAFT_VOTER, WHOLE),
     (ApiKey::REMOVE_RAFT_VOTER, WHOLE),
+    (ApiKey::INITIALIZE_SHARE_GROUP_STATE, SHARE_STATE),
+    (ApiKey::READ_SHARE_GROUP_STATE, SHARE_STATE),
+    (ApiKey::WRITE_SHARE_GROUP_STATE, SHARE_STATE),
+    (ApiKey::DELETE_SHARE_GROUP_STATE, SHARE_STATE),
+    (ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, SHARE_STATE),
+    (
+        ApiKey::STREAMS_GROUP_DESCRIBE,
+        &[
+            group(Describe, "the group fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(Describe, "on every topic of the topology; the group fails with TOPIC_AUTHORIZATION_FAILED"),
+        ],
+    ),
+    (
+        ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS,
+        &[
+            group(Describe, "the group fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(Describe, "a named topic fails with TOPIC_AUTHORIZATION_FAILED, a listing leaves it out"),
+        ],
+    ),
+    (
+        ApiKey::ALTER_SHARE_GROUP_OFFSETS,
+        &[
+            group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED; OffsetsWrite stands in"),
+            topic(Read, "its partitions fail with TOPIC_AUTHORIZATION_FAILED"),
+            topic(Describe, "in place of Read, where OffsetsWrite on the group decided"),
+        ],
+    ),
+    (
+        ApiKey::DELETE_SHARE_GROUP_OFFSETS,
+        &[
+            group(Delete, "the request fails with GROUP_AUTHORIZATION_FAILED; OffsetsWrite stands in"),
+            topic(Read, "the topic fails with TOPIC_AUTHORIZATION_FAILED"),
+            topic(Describe, "in place of Read, where OffsetsWrite on the group decided"),
+        ],
+    ),
     (ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE, MEMBER),
     (ApiKey::UNREGISTER_CONTROLLER, WHOLE),
 ];
@@ -375,6 +445,9 @@ const WHOLE: &[Demand] = &[cluster(Alter, "the request fails with CLUSTER_AUTHOR
 
 const NO_TOKENS: &[Demand] =
     &[on(ResourceType::User, CreateTokens, "tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody")];
+
+const SHARE_STATE: &[Demand] =
+    &[cluster(ClusterAction, "brokers alone ask; every partition fails with CLUSTER_AUTHORIZATION_FAILED")];
 
 const CONFIGS: &[Demand] = &[
     topic(AlterConfigs, "the topic fails with TOPIC_AUTHORIZATION_FAILED"),

@@ -5,6 +5,7 @@ use super::fetch::FetchSessions;
 use super::memory::Memory;
 use super::record::{Category, Trail};
 use super::routes::Routes;
+use super::share_session::ShareSessions;
 use super::topology::Topology;
 use crate::model::{
     Connection, Operation, OperationSet, Resource, ResourceName, ResourceType, Subject, Timestamp, TopicId, TopicName,
@@ -36,6 +37,8 @@ pub struct Judge<'a> {
     pub cx: Context<'a>,
     /// The fetch sessions that this connection has seen created.
     pub sessions: &'a mut FetchSessions,
+    /// The share sessions that this connection saw made.
+    pub(super) share: &'a mut ShareSessions,
     /// Topic ids of assignments that nothing is known of yet.
     pub(super) unnamed: &'a mut Unnamed,
     api: ApiKey,
@@ -55,8 +58,8 @@ impl<'a> Judge<'a> {
         unmapped: &'a mut Vec<i32>,
         looked_up: bool,
     ) -> Self {
-        let Memory { fetch: sessions, unnamed } = memory;
-        Self { cx, sessions, unnamed, api, trail, looked_up, unmapped }
+        let Memory { fetch: sessions, share, unnamed } = memory;
+        Self { cx, sessions, share, unnamed, api, trail, looked_up, unmapped }
     }
 
     /// Decides one operation on one named resource, and records it.

@@ -2,12 +2,15 @@
 
 use super::assignments::Unnamed;
 use super::fetch::FetchSessions;
+use super::share_session::ShareSessions;
 
 /// Everything that rules remember of one connection; empty until the first request of such a kind. Every part is bounded.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The fetch sessions that this connection saw created.
     pub fetch: FetchSessions,
+    /// The share sessions that this connection saw made.
+    pub share: ShareSessions,
     /// Topic ids of assignments that nothing is known of yet.
     pub unnamed: Unnamed,
 }

@@ -2,6 +2,7 @@
 
 use super::fetch::FetchPlan;
 use super::judge::Judge;
+use super::share_fetch::SharePlan;
 use crate::model::{CloseReason, TopicId};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Permit};
 use crate::wire::header::RequestHeader;
@@ -89,6 +90,8 @@ pub enum Then {
     Close(CloseReason),
     /// A Fetch answer: streamed, judged again at its first byte, merged and rewritten on the way.
     Fetch(FetchPlan),
+    /// A ShareFetch answer: as `Fetch`, and nothing behind it is written to the broker before it has begun.
+    Share(SharePlan),
     /// It is gathered and looked at.
     Complete(Box<dyn Complete>),
     /// As `Complete`; and nothing behind this request is written to the broker before it is done, because it may ask again.

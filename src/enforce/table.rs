@@ -25,7 +25,7 @@ use super::elect_leaders::ElectLeaders;
 use super::fetch::Fetch;
 use super::find_coordinator::FindCoordinator;
 use super::group_delete::{DeleteGroups, OffsetDelete};
-use super::group_describe::{CONSUMER_GROUP_DESCRIBE, DESCRIBE_GROUPS};
+use super::group_describe::{CONSUMER_GROUP_DESCRIBE, DESCRIBE_GROUPS, SHARE_GROUP_DESCRIBE, STREAMS_GROUP_DESCRIBE};
 use super::group_list::ListGroups;
 use super::init_producer_id::InitProducerId;
 use super::list_config_resources::ListConfigResources;
@@ -40,10 +40,15 @@ use super::produce::Produce;
 use super::quotas::{AlterClientQuotas, DescribeClientQuotas};
 use super::reassignments::{AlterPartitionReassignments, ListPartitionReassignments};
 use super::record::Category;
-use super::refusing::{Refusing, share, share_state, streams};
+use super::refusing::{Refusing, streams};
 use super::rule::Rule;
 use super::sasl::{SaslAuthenticate, SaslHandshake};
 use super::scram_credentials::{AlterUserScramCredentials, DescribeUserScramCredentials};
+use super::share_acknowledge::ShareAcknowledge;
+use super::share_fetch::ShareFetch;
+use super::share_heartbeat::ShareGroupHeartbeat;
+use super::share_offsets::{self, DescribeShareGroupOffsets};
+use super::share_state;
 use super::telemetry::Telemetry;
 use super::topology_description::StreamsGroupTopologyDescriptionUpdate;
 use super::transaction_describe::{DescribeTransactions, ListTransactions};
@@ -144,28 +149,22 @@ pub static TABLE: &[Row] = &[
     unadvertised(row(ApiKey::PUSH_TELEMETRY, 0, 0, Category::Read, &Telemetry(ApiKey::PUSH_TELEMETRY)), TELEMETRY),
     row(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &ListConfigResources),
     row(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Category::Read, &DescribeTopicPartitions),
-    refused(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &share::SHARE_GROUP_HEARTBEAT),
-    refused(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &share::SHARE_GROUP_DESCRIBE),
-    refused(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &share::SHARE_FETCH),
-    refused(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::DataRead, &share::SHARE_ACKNOWLEDGE),
+    polling(row(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &ShareGroupHeartbeat)),
+    row(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &SHARE_GROUP_DESCRIBE),
+    polling(row(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &ShareFetch)),
+    row(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::GroupMember, &ShareAcknowledge),
     row(ApiKey::ADD_RAFT_VOTER, 0, 1, Category::ClusterWrite, &by_cluster::ADD_RAFT_VOTER),
     row(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Category::ClusterWrite, &by_cluster::REMOVE_RAFT_VOTER),
-    refused(
-        ApiKey::INITIALIZE_SHARE_GROUP_STATE,
-        0,
-        0,
-        Category::ClusterWrite,
-        &share_state::INITIALIZE_SHARE_GROUP_STATE,
-    ),
-    refused(ApiKey::READ_SHARE_GROUP_STATE, 0, 0, Category::Read, &share_state::READ_SHARE_GROUP_STATE),
-    refused(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Category::ClusterWrite, &share_state::WRITE_SHARE_GROUP_STATE),
-    refused(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::DELETE_SHARE_GROUP_STATE),
-    refused(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Category::Read, &share_state::READ_SHARE_GROUP_STATE_SUMMARY),
+    row(ApiKey::INITIALIZE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::INITIALIZE_SHARE_GROUP_STATE),
+    row(ApiKey::READ_SHARE_GROUP_STATE, 0, 0, Category::Read, &share_state::READ_SHARE_GROUP_STATE),
+    row(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Category::ClusterWrite, &share_state::WRITE_SHARE_GROUP_STATE),
+    row(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::DELETE_SHARE_GROUP_STATE),
+    row(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Category::Read, &share_state::READ_SHARE_GROUP_STATE_SUMMARY),
     refused(ApiKey::STREAMS_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &streams::STREAMS_GROUP_HEARTBEAT),
-    refused(ApiKey::STREAMS_GROUP_DESCRIBE, 0, 1, Category::Read, &streams::STREAMS_GROUP_DESCRIBE),
-    refused(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 0, 1, Category::Read, &share::DESCRIBE_SHARE_GROUP_OFFSETS),
-    refused(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::ALTER_SHARE_GROUP_OFFSETS),
-    refused(ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share::DELETE_SHARE_GROUP_OFFSETS),
+    row(ApiKey::STREAMS_GROUP_DESCRIBE, 0, 1, Category::Read, &STREAMS_GROUP_DESCRIBE),
+    row(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 0, 1, Category::Read, &DescribeShareGroupOffsets),
+    row(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share_offsets::ALTER),
+    row(ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share_offsets::DELETE),
     row(
         ApiKey::STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE,
         0,

@@ -25,7 +25,7 @@ pub(super) struct Bench {
     pub(super) connection: Connection,
     pub(super) topology: Topology,
     routes: Routes,
-    memory: Memory,
+    pub(super) memory: Memory,
     pub(super) trail: Trail,
     pub(super) unmapped: Vec<i32>,
     pub(super) looked_up: bool,
@@ -100,6 +100,11 @@ impl Bench {
 
     fn subject(user: &str) -> Subject {
         Subject { principal: Principal::user(user), groups: [].into(), may_be_super: true }
+    }
+
+    /// The same once other entries of `acls:` hold.
+    pub(super) fn now_with(self, entries: &[&str]) -> Self {
+        Self { snapshot: Self::acls(entries).snapshot, ..self }
     }
 
     /// The same as another user.

@@ -23,7 +23,9 @@ pub(super) enum Answering {
     Pass { left: usize, slot: Box<Done> },
     /// The rest of it is dropped, then these bytes take its place.
     Discard { left: usize, answer: Vec<Bytes>, slot: Box<Done> },
-    /// A large Fetch answer that changes on its way.
+    /// The rest of it is dropped; the broker is asked another thing first.
+    Drop { left: usize },
+    /// A large Fetch or ShareFetch answer that changes on its way.
     Fetch(Box<FetchStream>, Box<Done>),
 }
 
@@ -76,10 +78,21 @@ impl Machine {
                     }
                     end
                 }
+                Answering::Drop { left } => {
+                    let n = (*left).min(self.from_broker.len());
+                    *left -= n;
+                    let end = *left == 0;
+                    let _ = self.from_broker.split_to(n);
+                    if end {
+                        self.answering = Answering::Idle;
+                    }
+                    end
+                }
                 Answering::Fetch(fetch, slot) => {
                     let done = **slot;
                     let end = fetch.take(&mut self.from_broker, &mut self.to_client).map_err(|error| {
-                        SessionError::UpstreamSentAnswer { api: ApiKey::FETCH.name(), version: fetch.version(), error }
+                        let (key, version) = fetch.request();
+                        SessionError::UpstreamSentAnswer { api: key.name(), version, error }
                     })?;
                     if end {
                         out.unmapped.append(&mut fetch.unmapped);
@@ -116,6 +129,7 @@ impl Machine {
         let whole = self.from_broker.len() >= SIZE_LEN + size;
         match &front.turn {
             Turn::Broker(Then::Fetch(_)) => self.begin_fetch(size, now, recorder, out),
+            Turn::Broker(Then::Share(_)) => self.begin_share(size, now, recorder, out),
             Turn::Broker(Then::Complete(_) | Then::Alone(_)) => {
                 if size > self.limits.response_in_memory {
                     let name = asked.0.name();

@@ -2,7 +2,7 @@
 //! large ones without ever being held.
 
 use super::answer::header_len;
-use super::fetch_stream::FetchStream;
+use super::fetch_stream::{self, FetchStream};
 use super::inflight::{Slot, Turn};
 use super::machine::{Machine, Now, Outputs, SessionError};
 use crate::enforce::fetch::{self, FIRST_SESSION_VERSION, FetchPlan, SessionPlan};
@@ -12,7 +12,7 @@ use crate::wire::schema::fetch::response as res;
 use crate::wire::{ApiKey, ErrorCode, Node, message};
 
 /// Answers up to this size are gathered, and rewritten in full where something changes.
-const GATHERED: usize = 1024 * 1024;
+pub(super) const GATHERED: usize = 1024 * 1024;
 /// First version whose answers carry addresses, in a tag behind the records (KIP-951).
 pub(super) const FIRST_ENDPOINTS_VERSION: i16 = 16;
 /// Throttle time, error code, session id: what is looked at before an answer begins, from version 7 on.
@@ -72,7 +72,8 @@ impl Machine {
             return Ok(true);
         }
         if !gathered {
-            let stream = FetchStream::new(size, header, version, denied, &self.world.routes).map_err(failed)?;
+            let stream = FetchStream::new(&fetch_stream::FETCH, size, header, version, denied, &self.world.routes)
+                .map_err(failed)?;
             self.stream_fetch(stream, &slot);
             return Ok(true);
         }
@@ -92,7 +93,7 @@ impl Machine {
     }
 
     /// Whether what was decided for a request holds now without a new look.
-    fn is_current(&self, slot: &Slot, now: Now) -> bool {
+    pub(super) fn is_current(&self, slot: &Slot, now: Now) -> bool {
         slot.generation == self.generation && slot.edge.is_none_or(|edge| now.wall < edge)
     }
 

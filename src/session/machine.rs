@@ -133,6 +133,8 @@ pub(super) enum Wait {
     Durable(DurableToken, Box<super::request::Judged>),
     /// A request that may ask the broker again is under way.
     Alone,
+    /// A ShareFetch is under way: only its answer tells what its session holds.
+    Share,
     /// A change of ACLs is under way.
     Change,
 }
@@ -354,6 +356,6 @@ impl Machine {
     }
 
     fn idle_after_end(&self) -> bool {
-        !self.has_request() && self.to_broker.is_empty() && matches!(self.wait, Wait::Nothing)
+        !self.has_request() && self.to_broker.is_empty() && matches!(self.wait, Wait::Nothing | Wait::Share)
     }
 }

@@ -13,6 +13,7 @@ mod machine;
 mod outbox;
 mod request;
 mod room;
+mod share_answer;
 mod spare;
 
 pub use inflight::Finished;

@@ -295,7 +295,9 @@ impl Machine {
         let slots = match then {
             Then::Nothing => Vec::new(),
             Then::Close(reason) => vec![slot(own, Turn::Close(reason))],
-            Then::Stream | Then::Fetch(_) | Then::Complete(_) | Then::Alone(_) => vec![slot(asked, Turn::Broker(then))],
+            Then::Stream | Then::Fetch(_) | Then::Share(_) | Then::Complete(_) | Then::Alone(_) => {
+                vec![slot(asked, Turn::Broker(then))]
+            }
         };
         Ok(judged(to_broker, slots))
     }
@@ -308,6 +310,7 @@ impl Machine {
             match &slot.turn {
                 Turn::Close(_) => self.last_words = true,
                 Turn::Broker(Then::Alone(_)) => self.wait = Wait::Alone,
+                Turn::Broker(Then::Share(_)) => self.wait = Wait::Share,
                 Turn::Change(_) => self.wait = Wait::Change,
                 Turn::Broker(_) | Turn::Ready(_) => {}
             }

@@ -1,3 +1,5 @@
+mod share;
+
 use super::*;
 use crate::enforce::{Broker, DurableToken, Recorder, RequestFacts, Routes, Topology, Trail};
 use crate::model::{Category, CloseReason, Connection, Host, Principal, Subject, Timestamp, TopicId, Verified};

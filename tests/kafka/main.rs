@@ -34,6 +34,7 @@ mod limits;
 mod memory;
 mod refusals;
 mod reload;
+mod share;
 mod state;
 mod threats;
 mod tools;

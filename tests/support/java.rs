@@ -21,6 +21,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Consumers.java", include_str!("java/Consumers.java")),
     ("Admins.java", include_str!("java/Admins.java")),
     ("Tools.java", include_str!("java/Tools.java")),
+    ("Shares.java", include_str!("java/Shares.java")),
     ("StreamsApps.java", include_str!("java/StreamsApps.java")),
 ];
 
@@ -156,6 +157,12 @@ impl Java {
     pub fn consumer(&'static self, bootstrap: &str, settings: &[(&str, &str)]) -> Consumer {
         let h = self.call("consumer.open", json!({ "config": config(bootstrap, settings) }));
         Consumer { java: self, h: h.unwrap_or_else(|e| panic!("a consumer does not open: {e}")) }
+    }
+
+    /// A member of a share group with further `settings`.
+    pub fn share(&'static self, bootstrap: &str, settings: &[(&str, &str)]) -> Share {
+        let h = self.call("share.open", json!({ "config": config(bootstrap, settings) }));
+        Share { java: self, h: h.unwrap_or_else(|e| panic!("a share consumer does not open: {e}")) }
     }
 
     /// A Streams application ([`Java::same`] alone has Streams) that counts the values of `input` into `output`.
@@ -400,6 +407,56 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = self.call("close", json!({ "timeout": 2000 }));
+        }
+    }
+}
+
+/// A `KafkaShareConsumer`. Closed when dropped.
+pub struct Share {
+    java: &'static Java,
+    h: Value,
+}
+
+impl Share {
+    fn call(&self, op: &str, mut args: Value) -> Result<Value, Failure> {
+        args["h"] = self.h.clone();
+        self.java.call(&format!("share.{op}"), args)
+    }
+
+    /// Subscribes to topics.
+    pub fn subscribe(&self, topics: &[&str]) -> &Self {
+        self.call("subscribe", json!({ "topics": topics })).unwrap_or_else(|e| panic!("subscribe threw {e}"));
+        self
+    }
+
+    /// Polls until there are `count` records, an exception, or `within` is over.
+    pub fn poll(&self, count: usize, within: Duration) -> Result<Vec<Value>, Failure> {
+        self.poll_with(json!({ "count": count, "timeout": within.as_millis() as u64 }))
+    }
+
+    /// `poll` with all its arguments: `count`, `timeout`, `acknowledge`.
+    pub fn poll_with(&self, args: Value) -> Result<Vec<Value>, Failure> {
+        self.call("poll", args).map(|v| v.as_array().cloned().unwrap_or_default())
+    }
+
+    /// The texts of the next `count` records; fails when they do not come.
+    #[track_caller]
+    pub fn values(&self, count: usize) -> Vec<String> {
+        let records = self.poll(count, Duration::from_secs(30)).unwrap_or_else(|e| panic!("poll threw {e}"));
+        assert!(records.len() >= count, "{} of {count} records came", records.len());
+        records.iter().map(|r| r["value"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Commits the acknowledgements: by topic the exception's class, or nothing.
+    pub fn commit(&self) -> Result<Value, Failure> {
+        self.call("commit", json!({}))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.call("close", json!({}));
         }
     }
 }

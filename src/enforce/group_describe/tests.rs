@@ -1,5 +1,6 @@
 use super::*;
 use crate::enforce::testing::{AUDIT, Bench, answer, finished, forwarded, rewritten};
+use crate::wire::schema::consumer_group_describe::response::{assignment, member, topic_partitions};
 
 const DESCRIBE_G: &str = r#"{ allow: [Describe], principals: ["User:alice"], resources: ["group:g*"] }"#;
 const DESCRIBE_A: &str = r#"{ allow: [Describe], principals: ["User:alice"], resources: ["topic:a*"] }"#;
@@ -8,8 +9,13 @@ const MIN: i64 = -2_147_483_648;
 const DESCRIBE: i64 = 256;
 const EVERYTHING: i64 = 3400;
 
-fn both() -> [(&'static GroupDescribe, i16, i16); 2] {
-    [(&DESCRIBE_GROUPS, 0, 6), (&CONSUMER_GROUP_DESCRIBE, 0, 1)]
+fn every() -> [(&'static GroupDescribe, i16, i16); 4] {
+    [
+        (&DESCRIBE_GROUPS, 0, 6),
+        (&CONSUMER_GROUP_DESCRIBE, 0, 1),
+        (&SHARE_GROUP_DESCRIBE, 1, 1),
+        (&STREAMS_GROUP_DESCRIBE, 0, 1),
+    ]
 }
 
 fn request(shape: &GroupDescribe, ids: &[&str], include: bool) -> Node {
@@ -36,7 +42,7 @@ fn row(id: &str, error: i64, operations: i64) -> (String, i64, i64) {
 
 #[test]
 fn denied_groups_never_reach_the_broker_hold_nothing_and_stand_first() {
-    for (shape, min, max) in both() {
+    for (shape, min, max) in every() {
         for version in min..=max {
             let mut bench = Bench::acls(&[DESCRIBE_G]);
             let request = request(shape, &["g1", "x", "g2", "y"], false);
@@ -56,7 +62,7 @@ fn denied_groups_never_reach_the_broker_hold_nothing_and_stand_first() {
 
 #[test]
 fn nothing_goes_to_the_broker_when_all_is_denied_or_nothing_asked() {
-    for (shape, _, max) in both() {
+    for (shape, _, max) in every() {
         let mut bench = Bench::acls(&[]);
         let all = answer(bench.judge(shape, shape.api, max, &request(shape, &["g1", "g1"], true)), shape.api, max);
         assert_eq!(told(shape, &all), [row("g1", 30, MIN), row("g1", 30, MIN)]);
@@ -71,7 +77,7 @@ fn the_bit_field_is_ours_and_only_where_the_group_has_no_error() {
         (DESCRIBE_G, DESCRIBE),
         (r#"{ allow: [All], principals: ["User:alice"], resources: ["group:*"] }"#, EVERYTHING),
     ] {
-        for (shape, _, max) in both() {
+        for (shape, _, max) in every() {
             let mut bench = Bench::acls(&[acl]);
             let then = forwarded(bench.judge(shape, shape.api, max, &request(shape, &["g1", "g2"], true)));
             let mut broker = served(shape, &[("g1", 0), ("g2", 69)]);
@@ -142,5 +148,97 @@ fn a_group_with_a_hidden_topic_in_an_assignment_is_refused_and_blank() {
         );
         let asked = bench.decided().iter().filter(|line| line.contains("topic:x")).count();
         assert_eq!(asked, 1, "a topic is asked for once");
+    }
+}
+
+#[test]
+fn a_share_group_with_a_hidden_topic_is_refused_and_blank() {
+    use share_group_describe::response::{self as res, assignment, described_group as group, member, topic_partitions};
+    let shape = &SHARE_GROUP_DESCRIBE;
+    let with = |id: &str, names: &[&str]| {
+        let blank = Node::response(shape.api).child(res::GROUPS);
+        let member = blank.child(group::MEMBERS);
+        let mut assigned = member.child(member::ASSIGNMENT);
+        for name in names {
+            let topic = assigned.child(assignment::TOPIC_PARTITIONS).with(topic_partitions::TOPIC_NAME, *name);
+            assigned.push(assignment::TOPIC_PARTITIONS, topic);
+        }
+        blank.with(group::GROUP_ID, id).with(group::MEMBERS, vec![member.with(member::ASSIGNMENT, assigned)])
+    };
+    let mut bench = Bench::acls(&[DESCRIBE_G, DESCRIBE_A]);
+    let then = forwarded(bench.judge(shape, shape.api, 1, &request(shape, &["g1", "g2"], false)));
+    let broker = Node::response(shape.api).with(res::GROUPS, vec![with("g1", &["a1"]), with("g2", &["a1", "x"])]);
+    let answer = finished(bench.complete(then, shape.api, 1, &broker), shape.api, 1);
+    assert_eq!(told(shape, &answer), [row("g1", 0, MIN), row("g2", 29, MIN)]);
+    assert_eq!(answer.nodes(res::GROUPS)[0], with("g1", &["a1"]));
+    assert_eq!(
+        format!("{:?}", answer.nodes(res::GROUPS)[1]),
+        r#"DescribedGroup { ErrorCode: 29, ErrorMessage: "The group has described topic(s) that the client is not authorized to describe.", GroupId: "g2" }"#
+    );
+}
+
+#[test]
+fn a_streams_group_with_a_hidden_topic_anywhere_in_its_topology_is_refused_and_blank() {
+    use streams_group_describe::response::{
+        self as res, described_group as group, subtopology, topic_info, topology, topology_description as description,
+        topology_description_global_store as store, topology_description_node as node,
+        topology_description_subtopology as part,
+    };
+    let shape = &STREAMS_GROUP_DESCRIBE;
+    let blank = Node::response(shape.api).child(res::GROUPS).with(group::GROUP_ID, "g1");
+    let in_topology = |field, name: &str| {
+        let graph = blank.child(group::TOPOLOGY);
+        let mut sub = graph.child(topology::SUBTOPOLOGIES);
+        if field == subtopology::SOURCE_TOPICS || field == subtopology::REPARTITION_SINK_TOPICS {
+            sub.set(field, vec![name]);
+        } else {
+            let info = sub.child(field).with(topic_info::NAME, name);
+            sub.push(field, info);
+        }
+        blank.clone().with(group::TOPOLOGY, graph.with(topology::SUBTOPOLOGIES, vec![sub]))
+    };
+    let in_description = |place: usize, name: &str| {
+        let told = blank.child(group::TOPOLOGY_DESCRIPTION);
+        let own = Node::new(&node::THIS);
+        let own = if place.is_multiple_of(2) {
+            own.with(node::SINK_TOPIC, name)
+        } else {
+            own.with(node::SOURCE_TOPICS, vec![name])
+        };
+        let told = if place < 2 {
+            let sub = told.child(description::SUBTOPOLOGIES).with(part::NODES, vec![own]);
+            told.with(description::SUBTOPOLOGIES, vec![sub])
+        } else {
+            let field = if place < 4 { store::SOURCE } else { store::PROCESSOR };
+            let global = told.child(description::GLOBAL_STORES).with(field, own);
+            told.with(description::GLOBAL_STORES, vec![global])
+        };
+        blank.clone().with(group::TOPOLOGY_DESCRIPTION, told)
+    };
+    let places = |name: &str| {
+        let fields = [
+            subtopology::SOURCE_TOPICS,
+            subtopology::REPARTITION_SINK_TOPICS,
+            subtopology::REPARTITION_SOURCE_TOPICS,
+            subtopology::STATE_CHANGELOG_TOPICS,
+        ];
+        let all = fields.map(|field| in_topology(field, name)).into_iter();
+        all.chain((0..6).map(|place| in_description(place, name))).collect::<Vec<_>>()
+    };
+    let mut bench = Bench::acls(&[DESCRIBE_G, DESCRIBE_A]);
+    for (name, error) in [("a1", 0), ("x", 29), (AUDIT, 29)] {
+        for shown in places(name) {
+            let then = forwarded(bench.judge(shape, shape.api, 1, &request(shape, &["g1"], false)));
+            let broker = Node::response(shape.api).with(res::GROUPS, vec![shown.clone()]);
+            let answer = finished(bench.complete(then, shape.api, 1, &broker), shape.api, 1);
+            assert_eq!(told(shape, &answer), [row("g1", error, MIN)], "{shown:?}");
+            if error != 0 {
+                let refused = blank.clone().with(group::ERROR_CODE, 29i16).with(
+                    group::ERROR_MESSAGE,
+                    "The described group uses topics that the client is not authorized to describe.",
+                );
+                assert_eq!(answer.nodes(res::GROUPS)[0], refused);
+            }
+        }
     }
 }

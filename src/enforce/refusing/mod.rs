@@ -5,9 +5,8 @@
 //! UNSUPPORTED_API. Source of the forms: Kafka 4.1, `getErrorResponse` of each request, and kafka-authorization.md §1.
 
 use super::judge::Judge;
-use super::partitions::Partitions;
 use super::rule::{Request, Rule, Verdict};
-use crate::model::{GroupId, Operation, Resource, ResourceName};
+use crate::model::{GroupId, Operation, ResourceName};
 use crate::policy::{Decision, ReasonCode};
 use crate::wire::{Field, Node, View, WireError};
 
@@ -33,8 +32,6 @@ macro_rules! whole {
     };
 }
 
-pub(super) mod share;
-pub(super) mod share_state;
 pub(super) mod streams;
 #[cfg(test)]
 mod tests;
@@ -49,14 +46,8 @@ pub(super) struct Refusing {
 
 /// What Kafka would ask its authorizer for before anything else.
 enum Demand {
-    /// An operation on the cluster.
-    Cluster(Operation),
     /// An operation on the group in this field.
     Group(Operation, Field),
-    /// An operation on each group of this array of strings.
-    Groups(Operation, Field),
-    /// An operation on the group that each element of an array names.
-    GroupOfEach(Operation, Field, Field),
 }
 
 impl Rule for Refusing {
@@ -73,12 +64,7 @@ impl Demand {
             judge.note(operation, GroupId(name).resource(), &refusal);
         };
         match *self {
-            Self::Cluster(operation) => judge.note(operation, Resource::CLUSTER, &refusal),
             Self::Group(operation, field) => group(operation, view.str(field), judge),
-            Self::Groups(operation, field) => view.strs(field).for_each(|name| group(operation, name, judge)),
-            Self::GroupOfEach(operation, array, field) => {
-                view.items(array).for_each(|entry| group(operation, entry.str(field), judge));
-            }
         }
     }
 }

@@ -65,6 +65,7 @@ public final class Driver {
             case "admin" -> Admins.run(op, c);
             // by name: there are versions of the clients without the tools
             case "tools" -> (JsonNode) Class.forName("Tools").getDeclaredMethod("run", JsonNode.class).invoke(null, c);
+            case "share" -> Shares.run(op, c);
             // by name: there are versions of the clients without a Streams of the same version
             case "streams" -> (JsonNode) Class.forName("StreamsApps")
                 .getDeclaredMethod("run", String.class, JsonNode.class).invoke(null, op, c);

@@ -1,0 +1,305 @@
+//! ShareFetch (API 78), with its sessions ([`share_session`](super::share_session)).
+//!
+//! Source: Kafka 4.3 `KafkaApis.handleShareFetchRequest`. READ on the group, or the request fails with 30. READ on each
+//! topic of the request and of the session, asked at every fetch: its partitions fail with 29 each time, acknowledgements
+//! that came with the fetch fail with 29 in their own field, the other topics are served. An id without a name is 100.
+//!
+//! What is denied never enters the broker's session, and leaves it when a right ends; it enters when the right comes
+//! back. The client does not notice: its session holds what it put there, and the epochs are the broker's own.
+//!
+//! One request per session may be at the broker, so nothing behind a ShareFetch is written before its answer begins.
+//! (A broker takes one request of a connection at a time as well.) An answer that waited while a right on what it may
+//! hold ended is dropped whole, and the session is closed at the broker, which releases the records that it had acquired
+//! (threat 35): others get them, with a raised delivery count. The client is told SHARE_SESSION_NOT_FOUND and starts anew.
+
+use super::judge::Judge;
+use super::rule::{Request, Rule, Then, Verdict};
+use super::share_session::{MAX_PARTITIONS, Member, ShareSession, ShareSessions};
+use super::split::no_records;
+use crate::model::{GroupId, Operation, Resource, ResourceType, TopicId, TopicName};
+use crate::policy::{Decision, Permit, ReasonCode};
+use crate::wire::schema::share_acknowledge::request as release;
+use crate::wire::schema::share_fetch::request::{self as req, fetch_partition, fetch_topic, forgotten_topic};
+use crate::wire::schema::share_fetch::response::{
+    self as res, node_endpoint, partition_data, share_fetchable_topic_response as told_topic,
+};
+use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The epoch that opens a session.
+pub(super) const INITIAL_EPOCH: i32 = 0;
+/// The epoch that closes one.
+pub(super) const FINAL_EPOCH: i32 = -1;
+
+/// What is done with the answer to a forwarded ShareFetch.
+#[derive(Debug)]
+pub struct SharePlan {
+    member: Member,
+    /// What the session holds once the broker has taken the request; none once it is closed.
+    next: Option<Arc<ShareSession>>,
+    /// The refused topics, as elements of the answer.
+    pub denied: Vec<Node>,
+}
+
+impl SharePlan {
+    /// Judges the waiting answer again: the error in its place, if the group or a topic that it may hold lost its right.
+    pub fn withheld(&self, judge: &mut Judge<'_>) -> Option<ErrorCode> {
+        if !judge.decide(Operation::Read, GroupId(&self.member.group)).is_allowed() {
+            return Some(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+        }
+        let mut lost = false;
+        for id in self.next.iter().flat_map(|session| session.at_broker()) {
+            lost |= match judge.topic_name(id) {
+                Ok(name) => !judge.decide(Operation::Read, TopicName(&name)).is_allowed(),
+                Err(_) => true,
+            };
+        }
+        lost.then_some(ErrorCode::SHARE_SESSION_NOT_FOUND)
+    }
+
+    /// The broker's answer has begun: the session is what was planned, or after an error nobody's.
+    pub fn answered(self, error: ErrorCode, sessions: &mut ShareSessions) -> Vec<Node> {
+        match self.next {
+            Some(session) if error.is_none() => sessions.holds(self.member, session),
+            Some(_) | None => sessions.ended(&self.member),
+        }
+        if error.is_none() { self.denied } else { Vec::new() }
+    }
+
+    /// Its session is nobody's any more.
+    pub fn dropped(&self, sessions: &mut ShareSessions) {
+        sessions.ended(&self.member);
+    }
+
+    /// The request that closes the session at the broker and so releases the records acquired for the member.
+    pub fn release(&self) -> Node {
+        Node::request(ApiKey::SHARE_ACKNOWLEDGE)
+            .with(release::GROUP_ID, &*self.member.group)
+            .with(release::MEMBER_ID, &*self.member.id)
+            .with(release::SHARE_SESSION_EPOCH, FINAL_EPOCH)
+    }
+}
+
+/// The answer that fails as a whole.
+pub fn refusal(error: ErrorCode) -> Node {
+    Node::response(ApiKey::SHARE_FETCH).with(res::ERROR_CODE, error)
+}
+
+/// Puts told addresses in place of the brokers' own (KIP-951).
+pub fn rewrite_endpoints(answer: &mut Node, judge: &mut Judge<'_>) {
+    answer.nodes_mut(res::NODE_ENDPOINTS).retain_mut(|endpoint| {
+        judge.rewrite_address(endpoint, node_endpoint::NODE_ID, node_endpoint::HOST, node_endpoint::PORT)
+    });
+}
+
+/// The session that a request continues.
+///
+/// # Errors
+/// There is none on this connection: the error, recorded.
+pub(super) fn known_session(member: &Member, judge: &mut Judge<'_>) -> Result<Arc<ShareSession>, ErrorCode> {
+    judge.share.of(member).cloned().ok_or_else(|| {
+        let unknown = Decision::refused(ReasonCode::SessionUnknown, judge.cx.now);
+        judge.note(Operation::Read, Resource::new(ResourceType::Group, &member.group), &unknown);
+        ErrorCode::SHARE_SESSION_NOT_FOUND
+    })
+}
+
+/// What was decided on topics, by id: none is allowed.
+#[derive(Default)]
+pub(super) struct Decided(BTreeMap<TopicId, Option<ErrorCode>>);
+
+impl Decided {
+    /// Decides READ on every one of these topics, once each. The ids that may be found by looking them up are returned.
+    pub(super) fn ask(&mut self, ids: impl Iterator<Item = TopicId>, judge: &mut Judge<'_>) -> Vec<TopicId> {
+        let mut unresolved = Vec::new();
+        for id in ids {
+            if self.0.contains_key(&id) {
+                continue;
+            }
+            let error = match judge.topic_name(id) {
+                Ok(name) if judge.decide(Operation::Read, TopicName(&name)).is_allowed() => None,
+                Ok(_) => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+                Err(look_up) => {
+                    if look_up {
+                        unresolved.push(id);
+                    }
+                    Some(ErrorCode::UNKNOWN_TOPIC_ID)
+                }
+            };
+            self.0.insert(id, error);
+        }
+        unresolved
+    }
+
+    pub(super) fn error(&self, id: TopicId) -> Option<ErrorCode> {
+        self.0.get(&id).copied().unwrap_or(Some(ErrorCode::UNKNOWN_TOPIC_ID))
+    }
+}
+
+/// The rule of ShareFetch.
+pub(super) struct ShareFetch;
+
+impl Rule for ShareFetch {
+    fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        let view = request.view;
+        let (permit, member) = match read_group(view, req::GROUP_ID, req::MEMBER_ID, judge) {
+            Ok(allowed) => allowed,
+            Err(error) => return Ok(Verdict::Answer(refusal(error))),
+        };
+        let epoch = view.i32(req::SHARE_SESSION_EPOCH);
+        let session = match epoch {
+            INITIAL_EPOCH => Arc::default(),
+            _ => match known_session(&member, judge) {
+                Ok(session) => session,
+                Err(error) => return Ok(Verdict::Answer(refusal(error))),
+            },
+        };
+        let mut decided = Decided::default();
+        let unresolved = decided.ask(view.items(req::TOPICS).map(|topic| topic.uuid(fetch_topic::TOPIC_ID)), judge);
+        if !unresolved.is_empty() {
+            return Ok(Verdict::Probe(unresolved));
+        }
+        let next = if epoch == FINAL_EPOCH {
+            None
+        } else {
+            let mut next = updated(view, &session);
+            if next.len() > MAX_PARTITIONS {
+                return Ok(Verdict::Answer(refusal(ErrorCode::SHARE_SESSION_LIMIT_REACHED)));
+            }
+            // What has no name by now is not looked up at every fetch again.
+            let _ = decided.ask(next.topics(), judge);
+            next.hold_back(|id| decided.error(id).is_some());
+            Some(next)
+        };
+        let mut plan = SharePlan { member, next: None, denied: Vec::new() };
+        let as_it_is = session.is_whole()
+            && next.as_ref().is_none_or(ShareSession::is_whole)
+            && view.items(req::TOPICS).all(|topic| decided.error(topic.uuid(fetch_topic::TOPIC_ID)).is_none());
+        let verdict = if as_it_is {
+            plan.next = next.map(Arc::new);
+            Verdict::Forward(permit, Then::Share(plan))
+        } else {
+            let mut node = request.decode();
+            let cut = cut_denied(&mut node, &decided);
+            plan.denied = refused(view, &cut, next.as_ref(), &decided);
+            if let Some(next) = &next {
+                move_topics(&mut node, &session, next);
+            }
+            plan.next = next.map(Arc::new);
+            Verdict::Rewrite(permit, node, Then::Share(plan))
+        };
+        Ok(verdict)
+    }
+}
+
+/// Asks for READ on the group of a request of a share session.
+///
+/// # Errors
+/// It is denied, or there is no group: the error of the whole answer.
+pub(super) fn read_group(
+    view: View<'_, '_>,
+    group: Field,
+    member: Field,
+    judge: &mut Judge<'_>,
+) -> Result<(Permit, Member), ErrorCode> {
+    let group = view.opt_str(group).ok_or(ErrorCode::INVALID_REQUEST)?;
+    let permit = judge.decide(Operation::Read, GroupId(group)).permit();
+    let member = Member { group: group.into(), id: view.str(member).into() };
+    permit.map(|permit| (permit, member)).ok_or(ErrorCode::GROUP_AUTHORIZATION_FAILED)
+}
+
+/// The session with what the request adds, then without what it forgets, as a broker does it.
+fn updated(view: View<'_, '_>, session: &ShareSession) -> ShareSession {
+    let mut next = session.clone();
+    for topic in view.items(req::TOPICS) {
+        let partitions = topic.items(fetch_topic::PARTITIONS).map(|p| p.i32(fetch_partition::PARTITION_INDEX));
+        next.add(topic.uuid(fetch_topic::TOPIC_ID), partitions);
+    }
+    for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
+        next.forget(topic.uuid(forgotten_topic::TOPIC_ID), topic.i32s(forgotten_topic::PARTITIONS));
+    }
+    next
+}
+
+/// Takes the refused topics out of the request.
+fn cut_denied(node: &mut Node, decided: &Decided) -> Vec<Node> {
+    let (cut, kept) = node
+        .take_nodes(req::TOPICS)
+        .into_iter()
+        .partition(|topic| decided.error(topic.uuid(fetch_topic::TOPIC_ID)).is_some());
+    *node.nodes_mut(req::TOPICS) = kept;
+    cut
+}
+
+/// Adds to the request the topics that may be read again, and lets the broker's session forget those that no longer may.
+fn move_topics(node: &mut Node, session: &ShareSession, next: &ShareSession) {
+    let back: Vec<TopicId> = session.held_back().filter(|id| next.broker_has(*id)).collect();
+    for id in back {
+        let mut topic = node.child(req::TOPICS).with(fetch_topic::TOPIC_ID, id);
+        let asked: BTreeSet<i32> = node
+            .nodes(req::TOPICS)
+            .iter()
+            .filter(|topic| topic.uuid(fetch_topic::TOPIC_ID) == id)
+            .flat_map(|topic| topic.nodes(fetch_topic::PARTITIONS))
+            .map(|partition| partition.i32(fetch_partition::PARTITION_INDEX))
+            .collect();
+        for index in next.partitions(id).filter(|index| !asked.contains(index)) {
+            let partition = topic.child(fetch_topic::PARTITIONS).with(fetch_partition::PARTITION_INDEX, index);
+            topic.push(fetch_topic::PARTITIONS, partition);
+        }
+        if !topic.nodes(fetch_topic::PARTITIONS).is_empty() {
+            node.push(req::TOPICS, topic);
+        }
+    }
+    for id in session.at_broker().filter(|id| !next.broker_has(*id)) {
+        let partitions = Value::Ints(session.partitions(id).map(i64::from).collect());
+        let forgotten = node
+            .child(req::FORGOTTEN_TOPICS_DATA)
+            .with(forgotten_topic::TOPIC_ID, id)
+            .with(forgotten_topic::PARTITIONS, partitions);
+        node.push(req::FORGOTTEN_TOPICS_DATA, forgotten);
+    }
+}
+
+/// The refused topics as elements of the answer: every partition that the session holds back, unless only
+/// acknowledgements are asked for, and every partition whose acknowledgements were cut out of the request.
+fn refused(view: View<'_, '_>, cut: &[Node], next: Option<&ShareSession>, decided: &Decided) -> Vec<Node> {
+    let mut topics: BTreeMap<TopicId, BTreeMap<i32, (ErrorCode, ErrorCode)>> = BTreeMap::new();
+    for session in next.iter().filter(|_| !view.bool(req::IS_RENEW_ACK)) {
+        for id in session.held_back() {
+            let error = decided.error(id).unwrap_or(ErrorCode::NONE);
+            let partitions = session.partitions(id).map(|index| (index, (error, ErrorCode::NONE)));
+            topics.entry(id).or_default().extend(partitions);
+        }
+    }
+    for topic in cut {
+        let id = topic.uuid(fetch_topic::TOPIC_ID);
+        for partition in topic.nodes(fetch_topic::PARTITIONS) {
+            if partition.nodes(fetch_partition::ACKNOWLEDGEMENT_BATCHES).is_empty() {
+                continue;
+            }
+            let index = partition.i32(fetch_partition::PARTITION_INDEX);
+            let told = topics.entry(id).or_default().entry(index).or_insert((ErrorCode::NONE, ErrorCode::NONE));
+            told.1 = decided.error(id).unwrap_or(ErrorCode::NONE);
+        }
+    }
+    let answer = Node::response(ApiKey::SHARE_FETCH);
+    let element = |(id, partitions): (TopicId, BTreeMap<i32, (ErrorCode, ErrorCode)>)| {
+        let mut topic = answer.child(res::RESPONSES).with(told_topic::TOPIC_ID, id);
+        for (index, (fetch, acknowledge)) in partitions {
+            let partition = topic
+                .child(told_topic::PARTITIONS)
+                .with(partition_data::PARTITION_INDEX, index)
+                .with(partition_data::ERROR_CODE, fetch)
+                .with(partition_data::ACKNOWLEDGE_ERROR_CODE, acknowledge)
+                .with(partition_data::RECORDS, no_records());
+            topic.push(told_topic::PARTITIONS, partition);
+        }
+        topic
+    };
+    topics.into_iter().map(element).collect()
+}
+
+#[cfg(test)]
+mod tests;
