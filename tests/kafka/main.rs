@@ -32,6 +32,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod memory;
+mod programs;
 mod refusals;
 mod reload;
 mod share;

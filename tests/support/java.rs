@@ -23,7 +23,20 @@ const SOURCES: &[(&str, &str)] = &[
     ("Tools.java", include_str!("java/Tools.java")),
     ("Shares.java", include_str!("java/Shares.java")),
     ("StreamsApps.java", include_str!("java/StreamsApps.java")),
+    ("Trace.java", include_str!("java/programs/Trace.java")),
+    ("Site.java", include_str!("java/programs/Site.java")),
+    ("Programs.java", include_str!("java/programs/Programs.java")),
+    ("DataPrograms.java", include_str!("java/programs/DataPrograms.java")),
+    ("GroupPrograms.java", include_str!("java/programs/GroupPrograms.java")),
+    ("TransactionPrograms.java", include_str!("java/programs/TransactionPrograms.java")),
+    ("AdminPrograms.java", include_str!("java/programs/AdminPrograms.java")),
+    ("ClusterPrograms.java", include_str!("java/programs/ClusterPrograms.java")),
+    ("StreamsPrograms.java", include_str!("java/programs/StreamsPrograms.java")),
+    ("ToolPrograms.java", include_str!("java/programs/ToolPrograms.java")),
 ];
+
+/// Sources that need more than the clients.
+const WHOLE_KAFKA: &[&str] = &["StreamsApps.java", "Tools.java", "StreamsPrograms.java", "ToolPrograms.java"];
 
 /// What a client threw.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +99,7 @@ impl Java {
             let mut javac = Command::new("javac");
             javac.args(["-nowarn", "-cp", &classpath, "-d"]).arg(dir);
             for (name, text) in SOURCES {
-                if matches!(*name, "StreamsApps.java" | "Tools.java") && jars == Jars::Clients440 {
+                if jars == Jars::Clients440 && WHOLE_KAFKA.contains(name) {
                     continue;
                 }
                 let path = dir.join(name);

@@ -19,12 +19,14 @@ pub mod gate;
 pub mod java;
 pub mod metrics;
 pub mod node;
+pub mod pair;
 pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod raw;
 pub mod tools;
+pub mod trace;
 
 /// The build directory of this run.
 pub fn target() -> PathBuf {

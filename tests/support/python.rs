@@ -1,10 +1,12 @@
 //! librdkafka, by way of its Python binding: one process per step.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::fetch::confluent_kafka;
 use super::java::Failure;
-use super::tools::run;
+use super::tools::{run, run_within};
 use super::{process, scratch};
 
 /// Runs one step of `python/client.py`: `op` is `produce`, `consume`, `topics`, `create` or `versions`.
@@ -27,4 +29,15 @@ pub fn outcome(ran: super::tools::Ran) -> Result<Value, Failure> {
     let mut answer: Value =
         serde_json::from_str(last).unwrap_or_else(|_| panic!("no answer: {}\n{}", ran.out, ran.err));
     if answer.get("error").is_some() { Err(Failure::from(answer)) } else { Ok(answer["ok"].take()) }
+}
+
+/// Runs programs of `python/programs.py` side by side, as this list of jobs says; gives the trace of each by its key.
+#[track_caller]
+pub fn programs(jobs: &[Value]) -> Value {
+    let script = scratch("python").join("programs.py");
+    super::write_once(&script, include_str!("python/programs.py"));
+    let mut python = process::command("python3");
+    python.env("PYTHONPATH", confluent_kafka()).arg(&script);
+    let ran = run_within(Duration::from_secs(300), python, "`python3`", &Value::from(jobs.to_vec()).to_string());
+    outcome(ran).unwrap_or_else(|e| panic!("the programs failed: {e}"))
 }

@@ -108,7 +108,13 @@ fn quiet() -> String {
 
 /// Runs a prepared command with `input` and a deadline of two minutes.
 #[track_caller]
-pub fn run(mut command: std::process::Command, what: &str, input: &str) -> Ran {
+pub fn run(command: std::process::Command, what: &str, input: &str) -> Ran {
+    run_within(Duration::from_secs(120), command, what, input)
+}
+
+/// As [`run`], with another deadline.
+#[track_caller]
+pub fn run_within(within: Duration, mut command: std::process::Command, what: &str, input: &str) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = process::spawn(command, what);
     let mut stdin = child.stdin.take().expect("stdin");
@@ -118,7 +124,7 @@ pub fn run(mut command: std::process::Command, what: &str, input: &str) -> Ran {
     });
     let out = reader(child.stdout.take().expect("stdout"));
     let err = reader(child.stderr.take().expect("stderr"));
-    let status = process::wait(&mut child, what, Duration::from_secs(120));
+    let status = process::wait(&mut child, what, within);
     writer.join().expect("writer");
     Ran { out: out.join().expect("reader"), err: err.join().expect("reader"), code: status.code().unwrap_or(-1) }
 }

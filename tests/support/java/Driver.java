@@ -66,6 +66,7 @@ public final class Driver {
             // by name: there are versions of the clients without the tools
             case "tools" -> (JsonNode) Class.forName("Tools").getDeclaredMethod("run", JsonNode.class).invoke(null, c);
             case "share" -> Shares.run(op, c);
+            case "program" -> Programs.run(c);
             // by name: there are versions of the clients without a Streams of the same version
             case "streams" -> (JsonNode) Class.forName("StreamsApps")
                 .getDeclaredMethod("run", String.class, JsonNode.class).invoke(null, op, c);
