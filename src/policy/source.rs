@@ -14,6 +14,9 @@ use crate::model::{Principal, Revision, Timestamp};
 use ahash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
 
+/// The most characters of an ACL's id: a topic's name, and a principal that is a distinguished name, fit.
+const LONGEST: usize = 1_000;
+
 /// A policy file that loaded: with the ACLs of the protocol, which change without it, it makes snapshots.
 #[derive(Debug)]
 pub struct PolicySource {
@@ -88,7 +91,7 @@ impl PolicySource {
             Permission::Allow => Effect::Allow,
             Permission::Deny => Effect::Deny,
         };
-        let id = format!("{}:{acl}", self.mode.as_str()).into();
+        let id = cut(format!("{}:{acl}", self.mode.as_str())).into();
         let (role, not_before, expires, note) = (None, None, None, None);
         let hosts = Hosts::of_protocol_acl(&acl.host);
         Rule {
@@ -100,6 +103,15 @@ impl PolicySource {
             evidence: Arc::new(Evidence { kind: EvidenceKind::Acl, id, effect, role, not_before, expires, note }),
         }
     }
+}
+
+/// The id of an ACL stands in every event that it decides: what somebody wrote into it is not repeated at any length.
+fn cut(mut id: String) -> String {
+    if let Some((end, _)) = id.char_indices().nth(LONGEST) {
+        id.truncate(end);
+        id.push('…');
+    }
+    id
 }
 
 impl Snapshot {

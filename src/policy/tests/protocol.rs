@@ -42,6 +42,15 @@ fn an_acl_of_the_protocol_allows_and_the_decision_names_it() {
 }
 
 #[test]
+fn what_somebody_wrote_into_an_acl_does_not_fill_the_events_that_it_decides() {
+    let line = format!("topic:LITERAL:* User:{} ALLOW READ *", "é".repeat(30_000));
+    let asker = who(&format!("User:{}", "é".repeat(30_000)));
+    let decision = asker.topic(&only(&[&line]), Operation::Read, "t");
+    let id = &decision.matched().unwrap().id;
+    assert!(decision.is_allowed() && id.chars().count() == 1_001 && id.starts_with("state:topic:LITERAL:* User:éé"));
+}
+
+#[test]
 fn a_deny_wins_from_either_side() {
     let file = "version: 1\nacls:\n  - { deny: [Read], principals: ['User:a'], resources: ['topic:x'] }\n  \
                 - { allow: [Read], principals: ['User:a'], resources: ['topic:y'] }\nend: true\n";
@@ -210,6 +219,34 @@ fn kafka(open: bool, acls: &[AclBinding], who: &Ask, op: Operation, kind: Resour
     }
 }
 
+/// What `Authorizer.authorizeByResourceType` says (kafka-authorization 3.6).
+fn kafka_any(open: bool, acls: &[AclBinding], who: &Ask, op: Operation) -> bool {
+    if kafka(open, acls, who, op, ResourceType::Topic, "hardcode") {
+        return true;
+    }
+    let speaks = |a: &&AclBinding| {
+        let groups = who.subject.groups.iter().any(|g| a.principal == format!("Group:{g}"));
+        a.kind == ResourceType::Topic
+            && (a.host == "*" || a.host == who.host.text())
+            && (a.principal == "User:*" || a.principal == who.subject.principal.as_str() || groups)
+            && (a.operation == op || a.operation == Operation::All)
+    };
+    let of = |permission, pattern| {
+        let names = acls.iter().filter(speaks).filter(move |a| a.permission == permission && a.pattern == pattern);
+        names.map(|a| a.name.as_str()).collect::<Vec<_>>()
+    };
+    use PatternType::{Literal, Prefixed};
+    let (denied, denied_prefixes) = (of(Permission::Deny, Literal), of(Permission::Deny, Prefixed));
+    let (allowed, allowed_prefixes) = (of(Permission::Allow, Literal), of(Permission::Allow, Prefixed));
+    if denied.contains(&"*") {
+        return false;
+    }
+    let under = |name: &str| denied_prefixes.iter().any(|prefix| name.starts_with(prefix));
+    allowed.contains(&"*")
+        || allowed.iter().any(|name| !denied.contains(name) && !under(name))
+        || allowed_prefixes.iter().any(|prefix| !under(prefix))
+}
+
 fn bindings() -> impl Strategy<Value = AclBinding> {
     let pattern = prop::sample::select(vec![PatternType::Literal, PatternType::Prefixed]);
     let principal = prop::sample::select(vec!["User:a", "User:*", "Group:g", "Group:*", "User:", ":", "Service:a"]);
@@ -242,5 +279,20 @@ proptest! {
         let asker = who(principal).groups(&groups).from(host).api(ApiKey::METADATA);
         let decision = asker.ask(&policy, op, kind, &name);
         prop_assert_eq!(decision.is_allowed(), kafka(open, &acls, &asker, op, kind, &name), "{}", decision.reason());
+    }
+
+    #[test]
+    fn any_topic_is_decided_as_in_kafka(
+        open: bool,
+        acls in prop::collection::vec(bindings(), 0..8),
+        principal in prop::sample::select(vec!["User:a", "User:b", "Group:g"]),
+        groups in prop::sample::subsequence(vec!["g", "h"], 0..=2),
+        op in prop::sample::select(vec![Operation::Write, Operation::Read, Operation::Describe]),
+    ) {
+        let default = if open { "allow_if_no_acl" } else { "deny" };
+        let source = loaded(&format!("version: 1\ndefault: {default}\nend: true\n")).source;
+        let policy = source.snapshot(&AclSet::new(acls.clone(), Some(1)), NOON);
+        let asker = who(principal).groups(&groups).from("10.0.0.1");
+        prop_assert_eq!(asker.any(&policy, op).is_allowed(), kafka_any(open, &acls, &asker, op));
     }
 }
