@@ -17,6 +17,8 @@ mod plan;
 pub mod record;
 mod remote;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use brokers::strangers;

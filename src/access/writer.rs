@@ -132,10 +132,11 @@ impl Writer {
     async fn confirmed(&self, hand: &mut Hand, deadline: Instant) -> Result<Following, String> {
         let end = loop {
             let why = match hand.link(self).await {
-                Ok((place, link)) => match remote::offset(&link, &place, LATEST).await {
-                    Ok(Ok(end)) => break end,
-                    Ok(Err(code)) => code.name().to_owned(),
-                    Err(error) => error.to_string(),
+                Ok((place, link)) => match timeout_at(deadline, remote::offset(&link, &place, LATEST)).await {
+                    Ok(Ok(Ok(end))) => break end,
+                    Ok(Ok(Err(code))) => code.name().to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("broker {} does not answer", place.leader),
                 },
                 Err(why) => why,
             };
@@ -212,7 +213,9 @@ impl Hand {
             self.sequence = 0;
         }
         loop {
-            let why = match self.attempt(writer, records, &mut sent).await {
+            // An attempt that is dropped has noted before whether something may be on its way.
+            let attempt = timeout_at(deadline, self.attempt(writer, records, &mut sent)).await;
+            let why = match attempt.unwrap_or_else(|_| Err(Failed::Refused("the leader does not answer".to_owned()))) {
                 Ok(last) => {
                     let count = i32::try_from(records.len()).unwrap_or(0);
                     self.sequence = next_sequence(self.sequence, count);
