@@ -10,6 +10,7 @@
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
+use super::look_up::{self, Topics};
 use super::partitions::Partitions;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::scrub::{Scrub, scrub};
@@ -17,20 +18,16 @@ use crate::model::{Operation, TopicName};
 use crate::policy::Permit;
 use crate::wire::schema::elect_leaders::request::{self as req, topic_partitions as topic};
 use crate::wire::schema::elect_leaders::response::{self as res, partition_result, replica_election_result as result};
-use crate::wire::schema::metadata::request as metadata_req;
 use crate::wire::schema::metadata::response::{
     self as metadata, metadata_response_partition as known_partition, metadata_response_topic as known_topic,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
+use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 use serde_json::json;
 
 /// The rule of ElectLeaders.
 pub(super) struct ElectLeaders;
 
 const DENIED: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-
-/// The version of Metadata that the proxy asks, where the broker has it; any from 4 on does not create what it names.
-const METADATA: i16 = 12;
 
 const PARTITIONS: Partitions = Partitions {
     topics: req::TOPIC_PARTITIONS,
@@ -57,10 +54,7 @@ impl Rule for ElectLeaders {
             return Ok(Verdict::Answer(answer));
         };
         if node.is_null(req::TOPIC_PARTITIONS) {
-            let version = judge.broker_versions(ApiKey::METADATA).map_or(METADATA, |served| served.max.min(METADATA));
-            let body = Node::request(ApiKey::METADATA)
-                .with(metadata_req::TOPICS, Value::Null)
-                .with(metadata_req::ALLOW_AUTO_TOPIC_CREATION, false);
+            let (version, body) = look_up::metadata(judge, &Topics::All);
             let then = Expand { permit, version: request.version(), request: node };
             // The permit is for the election; to ask which partitions there are tells the client nothing.
             let Some(permit) = decision.permit() else { return Ok(Verdict::Answer(answer)) };

@@ -39,6 +39,7 @@ pub mod judge;
 mod list_config_resources;
 mod list_offsets;
 mod log_dirs;
+mod look_up;
 mod membership;
 pub mod memory;
 mod metadata;

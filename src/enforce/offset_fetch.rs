@@ -5,13 +5,17 @@
 //! partition, before version 8 on the whole answer, from then on in its own entry. Topics that are named need DESCRIBE and
 //! fail with 29, partition by partition, behind those that are served (from version 10 on they come by id, and an unknown
 //! one fails with 100); where the coordinator refuses the group, only its error is answered. A group without a list of
-//! topics is asked for all of them: the answer loses those that may not be seen.
+//! topics is asked for all of them: the answer loses those that may not be seen. From version 10 on that answer has ids
+//! alone: one that the proxy does not know yet is looked up before anything is left out, and what has no name then is left
+//! out, as a broker leaves out what it knows no id of.
 
 use super::judge::Judge;
+use super::look_up::{self, Topics};
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::split::{Outcome, TopicFields, copy_topic};
-use crate::model::{GroupId, Operation, TopicName};
+use crate::model::{GroupId, Operation, ResourceName as _, TopicId, TopicName};
 use crate::policy::{Permit, Use};
+use crate::wire::schema::metadata::response::{self as metadata, metadata_response_topic as known_topic};
 use crate::wire::schema::offset_fetch::request::{
     self as req, offset_fetch_request_group as group, offset_fetch_request_topic as topic_v7,
     offset_fetch_request_topics as topic_v8,
@@ -22,6 +26,8 @@ use crate::wire::schema::offset_fetch::response::{
     offset_fetch_response_topics as res_topic_v8,
 };
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The rule of OffsetFetch.
 pub(super) struct OffsetFetch;
@@ -30,6 +36,9 @@ pub(super) struct OffsetFetch;
 const GROUPS_SINCE: i16 = 8;
 /// The first version with an error of the whole answer, and with null for all topics.
 const TOP_LEVEL_SINCE: i16 = 2;
+
+/// The first version that has ids of topics in place of their names.
+const IDS_SINCE: i16 = 10;
 
 /// Where the parts of one group stand: at the top before version 8, in an entry of an array from then on.
 struct Shape {
@@ -173,10 +182,13 @@ fn many_groups(request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdi
         }
     }
     *node.nodes_mut(req::GROUPS) = kept;
+    let by_id = request.version() >= IDS_SINCE && due.iter().any(|due| matches!(due, Due::Filter));
     let then = Box::new(ManyGroups(due));
     Ok(match permit {
+        // It may have to ask what topics the ids are.
+        Some(permit) if by_id => Verdict::Rewrite(permit, node, Then::Alone(then)),
         Some(permit) => Verdict::Rewrite(permit, node, Then::Complete(then)),
-        None => Verdict::Answer(then.merge(blank, judge)),
+        None => Verdict::Answer(then.merge(blank, &Names::default(), judge)),
     })
 }
 
@@ -219,7 +231,7 @@ impl Shape {
     }
 
     /// Makes a group's part of the broker's answer the client's.
-    fn finish(&self, due: Due, mut part: Node, judge: &mut Judge<'_>) -> Node {
+    fn finish(&self, due: Due, mut part: Node, names: &Names, judge: &mut Judge<'_>) -> Node {
         match due {
             Due::Refused(node) => return node,
             Due::Add(mut topics) => {
@@ -227,27 +239,32 @@ impl Shape {
                     part.nodes_mut(self.answer_topics).append(&mut topics);
                 }
             }
-            Due::Filter => part.nodes_mut(self.answer_topics).retain(|topic| self.may_be_seen(topic, judge)),
+            Due::Filter => part.nodes_mut(self.answer_topics).retain(|topic| self.may_be_seen(topic, names, judge)),
         }
         part
     }
 
-    fn may_be_seen(&self, topic: &Node, judge: &mut Judge<'_>) -> bool {
+    fn may_be_seen(&self, topic: &Node, names: &Names, judge: &mut Judge<'_>) -> bool {
         let id = self.answer_topic.id.map(|id| topic.uuid(id)).filter(|id| !id.is_zero());
-        match id.map(|id| judge.topic_name(id)) {
-            None => judge.probe(Operation::Describe, TopicName(topic.str(self.answer_topic.name))).is_some(),
-            Some(Ok(name)) => judge.probe(Operation::Describe, TopicName(&name)).is_some(),
+        let Some(id) = id else {
+            return judge.probe(Operation::Describe, TopicName(topic.str(self.answer_topic.name))).is_some();
+        };
+        match judge.topic_name(id).ok().or_else(|| names.get(&id).cloned()) {
+            Some(name) => judge.probe(Operation::Describe, TopicName(&name)).is_some(),
             // A topic whose name is not known cannot be judged, so it is not shown.
-            Some(Err(_)) => false,
+            None => false,
         }
     }
 }
+
+/// Names of topics that were looked up.
+type Names = HashMap<TopicId, Arc<str>>;
 
 struct OneGroup(Due);
 
 impl Complete for OneGroup {
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed {
-        Completed::Answer(ONE.finish(self.0, answer, judge))
+        Completed::Answer(ONE.finish(self.0, answer, &Names::default(), judge))
     }
 }
 
@@ -255,22 +272,66 @@ struct ManyGroups(Vec<Due>);
 
 impl ManyGroups {
     /// Every group of the request once, in its order; the broker answers those it was asked in theirs.
-    fn merge(self, mut answer: Node, judge: &mut Judge<'_>) -> Node {
+    fn merge(self, mut answer: Node, names: &Names, judge: &mut Judge<'_>) -> Node {
         let mut served = answer.take_nodes(res::GROUPS).into_iter();
         let blank = answer.child(res::GROUPS);
         let mut groups = Vec::with_capacity(self.0.len());
         for due in self.0 {
             let part = if let Due::Refused(_) = due { Some(blank.clone()) } else { served.next() };
-            groups.extend(part.map(|part| MANY.finish(due, part, judge)));
+            groups.extend(part.map(|part| MANY.finish(due, part, names, judge)));
         }
         *answer.nodes_mut(res::GROUPS) = groups;
         answer
     }
 }
 
+impl ManyGroups {
+    /// Ids in the parts that are filtered which have no name here, and the proof that their group may be described.
+    fn unknown(&self, answer: &Node, judge: &Judge<'_>) -> Option<(Vec<TopicId>, Permit)> {
+        let parts = self.0.iter().filter(|due| !matches!(due, Due::Refused(_))).zip(answer.nodes(res::GROUPS));
+        let (mut ids, mut permit) = (Vec::new(), None);
+        for (due, part) in parts {
+            let topics = part.nodes(res_group::TOPICS).iter().map(|topic| topic.uuid(res_topic_v8::TOPIC_ID));
+            let before = ids.len();
+            if let Due::Filter = due {
+                ids.extend(topics.filter(|id| !id.is_zero() && judge.topic_name(*id).is_err()));
+            }
+            if ids.len() > before {
+                let group = GroupId(part.str(res_group::GROUP_ID));
+                permit = judge.weigh(Operation::Describe, group.resource()).permit().or(permit);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        permit.map(|permit| (ids, permit))
+    }
+}
+
 impl Complete for ManyGroups {
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed {
-        Completed::Answer(self.merge(answer, judge))
+        match self.unknown(&answer, judge) {
+            Some((ids, permit)) => {
+                let (version, body) = look_up::metadata(judge, &Topics::WithIds(ids));
+                let then = Box::new(LookedUp { groups: *self, answer });
+                Completed::Ask { permit, key: ApiKey::METADATA, version, body, then }
+            }
+            None => Completed::Answer(self.merge(answer, &Names::default(), judge)),
+        }
+    }
+}
+
+/// An answer that waits for the names of its topics.
+struct LookedUp {
+    groups: ManyGroups,
+    answer: Node,
+}
+
+impl Complete for LookedUp {
+    fn complete(self: Box<Self>, known: Node, judge: &mut Judge<'_>) -> Completed {
+        let named = known.nodes(metadata::TOPICS).iter().filter(|topic| topic.int(known_topic::ERROR_CODE) == 0);
+        let names: Names =
+            named.map(|topic| (topic.uuid(known_topic::TOPIC_ID), topic.str(known_topic::NAME).into())).collect();
+        Completed::Answer(self.groups.merge(self.answer, &names, judge))
     }
 }
 

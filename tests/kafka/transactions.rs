@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use kordon::wire::schema::add_partitions_to_txn::response::{
+    RESULTS_BY_TOPIC_V3_AND_BELOW,
+    add_partitions_to_txn_partition_result::{PARTITION_ERROR_CODE, PARTITION_INDEX},
+    add_partitions_to_txn_topic_result::{NAME, RESULTS_BY_PARTITION},
+};
+use kordon::wire::{ApiKey, Node};
 use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
 use crate::support::java::{Consumer, Java};
 use crate::support::proxy::Kordon;
 use crate::support::python::librdkafka;
+use crate::support::raw::{Raw, request_of};
 use crate::support::{needs, soon, unique};
 
 /// alice may use transactional ids that begin with `tx-`, and everything in topics and groups; of `seen-tx-*` she may
@@ -183,5 +190,30 @@ fn streams_repartition_and_count_through_the_proxy() {
             let made = topics.iter().any(|t| t.starts_with(&app) && t.ends_with(kind));
             assert!(made, "no {kind} topic was made through the proxy: {topics:?}");
         }
+    }
+}
+
+#[test]
+fn of_a_transaction_that_is_refused_in_part_missing_partitions_are_told() {
+    needs!(Java);
+    let cluster = Cluster::shared();
+    let kordon = Kordon::before(cluster).person("alice").policy(POLICY).start();
+    let (open, closed) = (unique("open-part"), unique("seen-part"));
+    cluster.create_topics(&[&open, &closed], 1, &[]);
+    let asked = json!({ "V3AndBelowTransactionalId": "tx-part", "V3AndBelowProducerId": 1, "V3AndBelowTopics": [
+        { "Name": open, "Partitions": [0, 7] }, { "Name": closed, "Partitions": [0] },
+        { "Name": "open-nothing", "Partitions": [0] },
+    ] });
+    let request = request_of(ApiKey::ADD_PARTITIONS_TO_TXN, &asked);
+    for version in 0..=3 {
+        let answer = Raw::connect(kordon.at("alice")).ask(ApiKey::ADD_PARTITIONS_TO_TXN, version, &request);
+        let mut errors = Vec::new();
+        for topic in answer.nodes(RESULTS_BY_TOPIC_V3_AND_BELOW) {
+            let of = |p: &Node| (topic.str(NAME).to_owned(), p.i32(PARTITION_INDEX), p.i16(PARTITION_ERROR_CODE));
+            errors.extend(topic.nodes(RESULTS_BY_PARTITION).iter().map(of));
+        }
+        let nothing = "open-nothing".to_owned();
+        let expected = [(open.clone(), 0, 55), (open.clone(), 7, 3), (closed.clone(), 0, 29), (nothing, 0, 3)];
+        assert_eq!(errors, expected, "version {version}");
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::enforce::testing::{AUDIT, Bench, STATE, answer, forwarded};
+use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded};
 
 const KEY: ApiKey = ApiKey::ADD_PARTITIONS_TO_TXN;
 const WRITE_X: &str = r#"{ allow: [Write], principals: ["User:alice"], resources: ["transactional_id:t1"] }"#;
@@ -41,22 +41,45 @@ fn partitions_join_with_write_on_id_and_topics() {
     }
 }
 
+/// The answer to a request that is not passed on, where these partitions exist.
+fn not_added(bench: &mut Bench, version: i16, asked: &Node, existing: &[(&str, i64)]) -> Node {
+    let verdict = bench.judge(&AddPartitionsToTxn, KEY, version, asked);
+    let Verdict::Ask { key: ApiKey::METADATA, version: known_in, body, then, .. } = verdict else {
+        panic!("the broker is not asked what exists")
+    };
+    let known = body.nodes(crate::wire::schema::metadata::request::TOPICS).iter().map(|t| {
+        let name = t.str(crate::wire::schema::metadata::request::metadata_request_topic::NAME);
+        let of = existing.iter().filter(|(topic, _)| *topic == name);
+        let partitions =
+            of.map(|(_, index)| Node::new(&known_partition::THIS).with(known_partition::PARTITION_INDEX, *index));
+        Node::new(&known_topic::THIS)
+            .with(known_topic::NAME, name)
+            .with(known_topic::PARTITIONS, partitions.collect::<Vec<_>>())
+    });
+    let known = Node::response(ApiKey::METADATA).with(metadata::TOPICS, known.collect::<Vec<_>>());
+    finished(bench.complete(then, ApiKey::METADATA, known_in, &known), KEY, version)
+}
+
 #[test]
 fn one_denied_topic_and_nothing_is_added() {
     for version in 0..=3 {
-        let mut bench = Bench::acls(&[WRITE_X, WRITE_A]).topics(&["a1", "x"]);
-        let verdict = bench.judge(&AddPartitionsToTxn, KEY, version, &request(&["a1", "x", "a-gone"]));
-        let refused = answer(verdict, KEY, version);
-        assert_eq!(told(&refused), [failed("a1", 55), failed("x", 29), failed("a-gone", 3)]);
+        let mut bench = Bench::acls(&[WRITE_X, WRITE_A]);
+        let asked = request(&["a1", "x", "a-gone"]);
+        let refused = not_added(&mut bench, version, &asked, &[("a1", 0), ("x", 0)]);
+        // A partition that is missing is told, in a topic that is there too.
+        assert_eq!(told(&refused), [("a1", vec![(0, 55), (4, 3)]), failed("x", 29), failed("a-gone", 3)]);
     }
+    let mut bench = Bench::acls(&[WRITE_X, WRITE_A]);
+    let refused = answer(bench.judge(&AddPartitionsToTxn, KEY, 3, &request(&["x"])), KEY, 3);
+    assert_eq!(told(&refused), [failed("x", 29)], "nobody is asked whether what is denied exists");
 }
 
 #[test]
 fn internal_topics_are_refused_to_super_users_too() {
     for name in INTERNAL {
         for user in ["alice", "root"] {
-            let mut bench = Bench::acls(&[ALL]).user(user).topics(&["a1", name]);
-            let refused = answer(bench.judge(&AddPartitionsToTxn, KEY, 3, &request(&["a1", name])), KEY, 3);
+            let mut bench = Bench::acls(&[ALL]).user(user);
+            let refused = not_added(&mut bench, 3, &request(&["a1", name]), &[("a1", 0), ("a1", 4)]);
             assert_eq!(told(&refused), [failed("a1", 55), failed(name, 29)]);
             assert!(bench.decided().contains(&format!("Write topic:{name} denied")));
         }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded, rewritten};
+use crate::wire::Value;
+use crate::wire::schema::metadata::request as metadata_req;
 
+const METADATA: i16 = 12;
 const KEY: ApiKey = ApiKey::ELECT_LEADERS;
 const ELECTOR: &str = r#"{ allow: [LeadersElect], principals: ["User:alice"], resources: ["cluster"] }"#;
 

@@ -217,12 +217,38 @@ fn ids_are_looked_up_once_and_an_unknown_one_fails_with_100() {
 }
 
 #[test]
-fn all_topics_by_id_lose_those_that_are_denied_or_have_no_name() {
+fn all_topics_by_id_lose_those_that_are_denied_or_have_no_name_even_after_a_look() {
+    let mut bench = Bench::acls(&[DESCRIBE_G, DESCRIBE_A]).topics(&["a1", "x"]);
+    let (_, then) = rewritten(bench.judge(&OffsetFetch, KEY, 10, &many(&[("no", None), ("g1", None)])));
+    let mut broker = Node::response(KEY);
+    let entry = broker.child(res::GROUPS).with(res_group::GROUP_ID, "g1");
+    broker.push(res::GROUPS, topics_in(&MANY, entry, &[("", 1), ("", 2), ("", 7), ("", 8), ("", 9)]));
+    let next = bench.complete(then, KEY, 10, &broker);
+    let Completed::Ask { key: ApiKey::METADATA, version: 12, body, then, .. } = next else { panic!("no look") };
+    use crate::wire::schema::metadata::request::{self as asked, metadata_request_topic};
+    let ids: Vec<_> = body.nodes(asked::TOPICS).iter().map(|t| t.uuid(metadata_request_topic::TOPIC_ID)).collect();
+    assert_eq!(ids, [id(7), id(8), id(9)]);
+    let known = |number: u8, name: &str, error: i64| {
+        Node::new(&known_topic::THIS)
+            .with(known_topic::TOPIC_ID, id(number))
+            .with(known_topic::NAME, name)
+            .with(known_topic::ERROR_CODE, error)
+    };
+    let found = vec![known(7, "a-new", 0), known(8, "x-new", 0), known(9, "", 100)];
+    let found = Node::response(ApiKey::METADATA).with(metadata::TOPICS, found);
+    let answer = finished(bench.complete_with(then, ApiKey::METADATA, 12, &found), KEY, 10);
+    let parts = answer.nodes(res::GROUPS);
+    assert_eq!(parts[0].int(res_group::ERROR_CODE), 30);
+    assert_eq!(told(&MANY, &parts[1]), [("#1".to_owned(), vec![]), ("#7".to_owned(), vec![])]);
+}
+
+#[test]
+fn all_topics_by_id_need_no_look_where_every_name_is_known() {
     let mut bench = Bench::acls(&[DESCRIBE_G, DESCRIBE_A]).topics(&["a1", "x"]);
     let (_, then) = rewritten(bench.judge(&OffsetFetch, KEY, 10, &many(&[("g1", None)])));
     let mut broker = Node::response(KEY);
     let entry = broker.child(res::GROUPS).with(res_group::GROUP_ID, "g1");
-    broker.push(res::GROUPS, topics_in(&MANY, entry, &[("", 1), ("", 2), ("", 9)]));
+    broker.push(res::GROUPS, topics_in(&MANY, entry, &[("", 1), ("", 2)]));
     let answer = finished(bench.complete(then, KEY, 10, &broker), KEY, 10);
     assert_eq!(told(&MANY, &answer.nodes(res::GROUPS)[0]), [("#1".to_owned(), vec![])]);
 }
