@@ -25,6 +25,9 @@ use std::sync::Arc;
 pub const FIRST_SESSION_VERSION: i16 = 7;
 /// Sessions remembered per connection. A client has one; beyond this its fetches go on without.
 const MAX_SESSIONS: usize = 16;
+/// Partitions and topics in all sessions of a connection. A fetch that would make them more goes on without a session, as where a
+/// broker has no place for one.
+const MAX_PARTITIONS: usize = 100_000;
 /// Topics that a session may forget while its fetches wait; a client that has no fetch waiting forgets as many as it likes.
 const MAX_LEAVING: usize = 1_000;
 /// The epoch that closes a session, or means none.
@@ -41,6 +44,8 @@ const RESPONSE_TOPIC: TopicFields =
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionTopics {
     topics: HashMap<Arc<str>, BTreeSet<i32>>,
+    /// How many partitions and topics there are.
+    partitions: usize,
     /// Fetches of the session that wait for their answer.
     waiting: usize,
     /// Topics that the session forgot while fetches were waiting: their answers may still hold them.
@@ -64,24 +69,31 @@ impl SessionTopics {
     }
 
     fn add(&mut self, name: &str, partitions: impl Iterator<Item = i32>) {
-        match self.topics.get_mut(name) {
-            Some(known) => known.extend(partitions),
-            None => {
-                self.topics.insert(name.into(), partitions.collect());
-            }
+        if let Some(known) = self.topics.get_mut(name) {
+            let before = known.len();
+            known.extend(partitions);
+            self.partitions += known.len() - before;
+        } else {
+            let new: BTreeSet<i32> = partitions.collect();
+            self.partitions += new.len() + 1;
+            self.topics.insert(name.into(), new);
         }
     }
 
     fn forget(&mut self, name: &str, partitions: impl Iterator<Item = i32>) {
         if let Some(known) = self.topics.get_mut(name) {
+            let before = known.len();
             for partition in partitions {
                 known.remove(&partition);
             }
+            self.partitions = self.partitions.saturating_sub(before - known.len());
             if known.is_empty()
                 && let Some((name, _)) = self.topics.remove_entry(name)
-                && self.waiting > 0
             {
-                self.leaving.insert(name);
+                self.partitions = self.partitions.saturating_sub(1);
+                if self.waiting > 0 {
+                    self.leaving.insert(name);
+                }
             }
         }
     }
@@ -104,6 +116,17 @@ impl FetchSessions {
         if self.by_id.len() < MAX_SESSIONS || self.by_id.contains_key(&id) {
             self.by_id.insert(id, topics);
         }
+    }
+
+    /// Takes a session out, to look at it or to change it in place, and put it back with [`FetchSessions::created`].
+    fn take(&mut self, id: i32) -> SessionTopics {
+        self.by_id.remove(&id).unwrap_or_default()
+    }
+
+    /// Whether there is room for a session of this many partitions more.
+    fn has_room(&self, partitions: usize) -> bool {
+        let held: usize = self.by_id.values().map(|session| session.partitions).sum();
+        self.by_id.len() < MAX_SESSIONS && held.saturating_add(partitions) <= MAX_PARTITIONS
     }
 
     /// An answer to a fetch of the session has begun to arrive. Behind the last one nothing is due that was forgotten.
@@ -165,8 +188,13 @@ impl FetchPlan {
         }
         match &self.session {
             SessionPlan::Continue(id) => {
-                let topics = judge.sessions.topics(*id).cloned().unwrap_or_default();
-                ask_all(judge, topics.due()).is_some()
+                if judge.sessions.topics(*id).is_none() {
+                    return false;
+                }
+                let topics = judge.sessions.take(*id);
+                let allowed = ask_all(judge, topics.due()).is_some();
+                judge.sessions.created(*id, topics);
+                allowed
             }
             SessionPlan::None | SessionPlan::Create(_) => ask_all(judge, self.names.iter()).is_some(),
         }
@@ -229,18 +257,27 @@ fn judge_full(
     follower: bool,
 ) -> Result<Verdict, WireError> {
     let view = request.view;
+    let (old, epoch) = (view.i32(req::SESSION_ID), view.i32(req::SESSION_EPOCH));
+    if old != 0 && epoch == FINAL_EPOCH && view.items(req::TOPICS).is_empty() {
+        return Ok(close_session(request, judge, old, follower, outcome.permit));
+    }
     let Some(permit) = outcome.permit.take() else {
         let mut topics = request.decode().take_nodes(req::TOPICS);
         let cut = outcome.cut(&mut topics);
         return Ok(Verdict::Answer(refuse(cut.iter().map(|(t, e)| (t, *e)))));
     };
-    let old = view.i32(req::SESSION_ID);
     if old != 0 {
         judge.sessions.ended(old);
     }
     let mut plan = plan(request, follower);
     if outcome.denied.is_empty() {
-        if view.i32(req::SESSION_EPOCH) == INITIAL_EPOCH && request.version() >= FIRST_SESSION_VERSION {
+        remember_names(judge, view, &mut plan.names);
+        if epoch == INITIAL_EPOCH && request.version() >= FIRST_SESSION_VERSION {
+            let partitions = view.items(req::TOPICS).map(|topic| 1 + topic.items(fetch_topic::PARTITIONS).len()).sum();
+            if !judge.sessions.has_room(partitions) {
+                let node = request.decode().with(req::SESSION_EPOCH, FINAL_EPOCH);
+                return Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)));
+            }
             let mut topics = SessionTopics::default();
             for topic in view.items(req::TOPICS) {
                 if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
@@ -249,7 +286,6 @@ fn judge_full(
             }
             plan.session = SessionPlan::Create(Box::new(topics));
         }
-        remember_names(judge, view, &mut plan.names);
         return Ok(Verdict::Forward(permit, Then::Fetch(plan)));
     }
     let mut node = request.decode();
@@ -266,6 +302,24 @@ fn judge_full(
     Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)))
 }
 
+/// Ends a session of this connection. The broker is told, so that the place is free: there are few for all its clients. Who
+/// may no longer read what is in it is answered here; the broker forgets it when it needs the place.
+fn close_session(
+    request: &Request<'_, '_>,
+    judge: &mut Judge<'_>,
+    id: i32,
+    follower: bool,
+    follows: Option<Permit>,
+) -> Verdict {
+    let session = judge.sessions.take(id);
+    let Some(permit) = follows.or_else(|| ask_all(judge, session.names())) else {
+        return Verdict::Answer(Node::response(ApiKey::FETCH));
+    };
+    let mut plan = plan(request, follower);
+    session.names().for_each(|name| plan.names.push(name));
+    Verdict::Forward(permit, Then::Fetch(plan))
+}
+
 /// Continues a session that this connection knows.
 fn judge_next(
     request: &Request<'_, '_>,
@@ -275,7 +329,8 @@ fn judge_next(
 ) -> Result<Verdict, WireError> {
     let view = request.view;
     let id = view.i32(req::SESSION_ID);
-    let mut topics = judge.sessions.topics(id).cloned().unwrap_or_default();
+    // Out of the others until it is known to go on.
+    let mut topics = judge.sessions.take(id);
     for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
         if let Some(name) = name_of(judge, topic, FORGOTTEN_TOPIC) {
             topics.forget(&name, topic.i32s(forgotten_topic::PARTITIONS));
@@ -289,13 +344,15 @@ fn judge_next(
     // A session without topics has nothing to permit; it too begins anew.
     let goes_on = outcome.denied.is_empty() && topics.leaving.len() <= MAX_LEAVING;
     let Some(permit) = remembered.filter(|_| goes_on) else {
-        judge.sessions.ended(id);
         return Ok(Verdict::Answer(session_not_found()));
     };
     for topic in view.items(req::TOPICS) {
         if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
             topics.add(&name, partitions_of(topic));
         }
+    }
+    if !judge.sessions.has_room(topics.partitions) {
+        return Ok(Verdict::Answer(session_not_found()));
     }
     topics.waiting += 1;
     judge.sessions.created(id, topics);

@@ -262,8 +262,13 @@ impl Machine {
         }
         self.refresh_edge(now);
         self.check_admission(now);
+        if self.is_shut() {
+            return Ok(());
+        }
         self.take_answers(now, recorder, out)?;
         self.take_requests(now, recorder, out)?;
+        // A connection does not hold for the rest of its life what one message took.
+        self.scan.shrink();
         // Answers made here may stand in front.
         self.flush_local(now, out);
         if self.client_ended && self.idle_after_end() {
@@ -353,6 +358,11 @@ impl Machine {
         if !self.world.snapshot.gate(subject, &self.connection.host, now.wall).is_allowed() {
             self.close(CloseReason::NotConnectedRole);
         }
+    }
+
+    /// Whether the client may no longer be connected: nothing more goes either way, answers that have come included.
+    fn is_shut(&self) -> bool {
+        matches!(self.closing, Some(CloseReason::NotConnectedRole | CloseReason::SuperUserListener))
     }
 
     fn idle_after_end(&self) -> bool {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 mod changes;
+mod sessions;
 
 /// Writes down what was decided; has room or not; asks for durability or not.
 #[derive(Default)]

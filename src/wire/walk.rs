@@ -45,6 +45,19 @@ impl Scan {
         Self::default()
     }
 
+    /// Gives back what a large message took, once its view is no longer needed.
+    pub fn shrink(&mut self) {
+        if self.slots.capacity() > KEPT_SLOTS {
+            self.slots.clear();
+            self.slots.shrink_to(KEPT_SLOTS);
+        }
+    }
+
+    /// How many bytes it holds from one message to the next.
+    pub fn held(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+    }
+
     /// Walks a body once: bounds, counts, nullability, UTF-8, order and sizes of tags, no byte left over.
     ///
     /// # Errors
@@ -124,10 +137,8 @@ impl Scan {
         if body.len() > MAX_LENGTH {
             return Err(WireError::PeerSentTrailingBytes { at: MAX_LENGTH, count: body.len() - MAX_LENGTH });
         }
+        self.shrink();
         self.slots.clear();
-        if self.slots.capacity() > KEPT_SLOTS {
-            self.slots.shrink_to(KEPT_SLOTS);
-        }
         let mut walker = Walker {
             cursor: Cursor::new(body, 0),
             slots: &mut self.slots,

@@ -623,3 +623,32 @@ fn a_pipeline_of_10_000_requests_is_answered_in_order_within_the_same_memory() {
     }
     run.play();
 }
+
+#[test]
+fn the_next_fetch_of_a_large_session_does_not_copy_it() {
+    use kordon::wire::schema::fetch::request::{self as req, fetch_topic};
+    const TOPICS: usize = 5_000;
+    let mut stage = crate::stage::Stage::new(2, LIMITS);
+    let fetch = |session: (i32, i32)| {
+        Node::request(ApiKey::FETCH).with(req::SESSION_ID, session.0).with(req::SESSION_EPOCH, session.1)
+    };
+    let mut full = fetch((0, 0)).with(req::REPLICA_ID, -1);
+    for number in 0..TOPICS {
+        let mut topic = full.child(req::TOPICS).with(fetch_topic::TOPIC, format!("open-{number}").as_str());
+        topic.push(fetch_topic::PARTITIONS, topic.child(fetch_topic::PARTITIONS));
+        full.push(req::TOPICS, topic);
+    }
+    let mut ask = |id: i32, node: &Node| {
+        let bytes = frame::request_frame(ApiKey::FETCH, 12, id, None, node).into_bytes();
+        let ((), most) = peak(|| stage.client(&bytes).expect("it is well-formed"));
+        assert!(!drain(&mut stage.machine.to_broker, usize::MAX).is_empty(), "it is allowed");
+        let answer = Node::response(ApiKey::FETCH).with(res::SESSION_ID, 7);
+        stage.broker(&frame::response_frame(ApiKey::FETCH, 12, id, &answer).into_bytes()).expect("it is well-formed");
+        most
+    };
+    ask(1, &full);
+    let next = fetch((7, 1)).with(req::REPLICA_ID, -1);
+    let most = ask(2, &next);
+    // The names of what was decided are written down, in memory that is given back.
+    assert!(most < TOPICS * 60, "{most} bytes were held for a fetch of 40");
+}
