@@ -33,7 +33,7 @@ const LAST_RETRY: Duration = Duration::from_secs(3);
 /// Somebody waits for what the cluster says.
 #[derive(Debug)]
 pub(super) struct Want {
-    /// Topics to find; none: everything.
+    /// Topics to find; none, or zero among them: everything.
     pub ids: Vec<TopicId>,
     /// Told when it was asked.
     pub done: oneshot::Sender<()>,
@@ -134,7 +134,7 @@ impl Follower {
                 let _ = want.done.send(());
                 continue;
             }
-            everything |= want.ids.is_empty() || ids.len() + want.ids.len() > IDS;
+            everything |= want.ids.is_empty() || want.ids.contains(&TopicId::ZERO) || ids.len() + want.ids.len() > IDS;
             ids.extend(want.ids);
             self.served.push(want.done);
         }

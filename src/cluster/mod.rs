@@ -135,7 +135,7 @@ impl Cluster {
         self.shared.trouble.borrow().clone()
     }
 
-    /// Asks for topics by id (none: for everything) and waits for the answer, whether it knows them or not. Calls are
+    /// Asks for topics by id (none, or zero among them: for everything) and waits for the answer, whether it knows them or not. Calls are
     /// joined and paced, so a client that invents ids costs little.
     pub async fn want(&self, ids: Vec<TopicId>) -> Arc<Topology> {
         let (done, answered) = oneshot::channel();

@@ -10,6 +10,7 @@
 use super::judge::Judge;
 use super::look_up::{self, Topics};
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::split::{TopicFields, each_once};
 use crate::model::{Operation, ResourceName, TopicName, TransactionalId};
 use crate::policy::{Decision, Permit, ReasonCode};
 use crate::wire::schema::add_partitions_to_txn::request::{
@@ -59,7 +60,8 @@ impl Rule for AddPartitionsToTxn {
             .map(|(_, name)| name)
             .collect();
         if named.is_empty() {
-            return Ok(refuse(request, ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+            let all = refused(&request.decode(), |_, _, _| ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+            return Ok(Verdict::Answer(by_topic(all)));
         }
         let (version, body) = look_up::metadata(judge, &Topics::Named(named));
         let then = Then::Complete(Box::new(NotAdded { denied, asked: request.decode() }));
@@ -81,7 +83,7 @@ impl Complete for NotAdded {
             let indexes = topic.nodes(known_topic::PARTITIONS).iter().map(|p| p.int(known_partition::PARTITION_INDEX));
             partitions.extend(indexes.map(|index| (topic.str(known_topic::NAME), index)));
         }
-        Completed::Answer(refused(&self.asked, |place, name, index| {
+        Completed::Answer(by_topic(refused(&self.asked, |place, name, index| {
             if self.denied.binary_search(&place).is_ok() {
                 ErrorCode::TOPIC_AUTHORIZATION_FAILED
             } else if partitions.contains(&(name, index)) {
@@ -89,7 +91,7 @@ impl Complete for NotAdded {
             } else {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             }
-        }))
+        })))
     }
 }
 
@@ -123,6 +125,14 @@ fn refused(request: &Node, error: impl Fn(usize, &str, i64) -> ErrorCode) -> Nod
         answer.push(res::RESULTS_BY_TOPIC_V3_AND_BELOW, refused);
     }
     answer
+}
+
+/// With a topic that is named twice once: what is refused by topic the broker collects in a map.
+fn by_topic(mut answer: Node) -> Node {
+    let fields = TopicFields { name: result::NAME, id: None };
+    let topics = answer.take_nodes(res::RESULTS_BY_TOPIC_V3_AND_BELOW);
+    let once = each_once(topics, fields, result::RESULTS_BY_PARTITION, partition::PARTITION_INDEX);
+    answer.with(res::RESULTS_BY_TOPIC_V3_AND_BELOW, once)
 }
 
 fn of_broker(view: View<'_, '_>, judge: &mut Judge<'_>) -> Verdict {

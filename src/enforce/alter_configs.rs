@@ -112,6 +112,7 @@ impl Rule for AlterConfigs {
         for resource in view.items(self.resources) {
             *counts.entry((resource.i8(self.kind), resource.str(self.name))).or_default() += 1;
         }
+        let mut broken = false;
         let mut permit: Option<Permit> = None;
         let mut refused: Vec<(usize, Node)> = Vec::new();
         for (place, resource) in view.items(self.resources).enumerate() {
@@ -121,9 +122,15 @@ impl Rule for AlterConfigs {
                 false => self.resource(resource, judge),
             };
             match outcome {
-                Ok(allowed) => permit = Some(allowed),
+                Ok(allowed) => {
+                    permit = Some(allowed);
+                    broken |= self.breaks(resource);
+                }
                 Err(refusal) => refused.push((place, self.row(resource, refusal))),
             }
+        }
+        if broken {
+            return Ok(Verdict::Answer(self.broken(view, refused)));
         }
         let Some(permit) = permit else {
             let rows: Vec<Node> = refused.into_iter().map(|(_, row)| row).collect();
@@ -142,6 +149,29 @@ impl Rule for AlterConfigs {
 }
 
 impl AlterConfigs {
+    /// Whether a topic's, group's or client's resource has an operation that is none: the controller fails over it, with
+    /// all that was handed to it.
+    fn breaks(&self, resource: View<'_, '_>) -> bool {
+        let forwarded = match Configured::of(resource.i8(self.kind)) {
+            Some(Configured::Topic | Configured::Group | Configured::ClientMetrics) => true,
+            // Their broker checks before it hands on.
+            Some(Configured::Broker | Configured::BrokerLogger) | None => false,
+        };
+        let unknown = |config: View<'_, '_>| self.operation.is_some_and(|op| !OPERATIONS.contains(&config.i8(op)));
+        forwarded && resource.items(self.configs).any(unknown)
+    }
+
+    /// The answer of a controller that failed: only what never came to it has an error of its own.
+    fn broken(&self, view: View<'_, '_>, refused: Vec<(usize, Node)>) -> Node {
+        let malformed = |row: &Node| row.int(self.row.error) == i64::from(ErrorCode::INVALID_REQUEST.0);
+        let mut own: HashMap<usize, Node> = refused.into_iter().filter(|(_, row)| malformed(row)).collect();
+        let row = |(place, resource)| {
+            own.remove(&place).unwrap_or_else(|| self.row(resource, (ErrorCode::UNKNOWN_SERVER_ERROR, None)))
+        };
+        let rows: Vec<Node> = view.items(self.resources).enumerate().map(row).collect();
+        Node::response(self.key).with(self.responses, rows)
+    }
+
     fn resource(&self, resource: View<'_, '_>, judge: &mut Judge<'_>) -> Result<Permit, Refusal> {
         self.check_configs(resource)?;
         let (code, name) = (resource.i8(self.kind), resource.str(self.name));

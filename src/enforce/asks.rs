@@ -21,7 +21,7 @@ impl ClusterOrTopic {
 
     /// Whether a request may have this topic.
     pub(super) fn allows(&mut self, topic: TopicName<'_>, judge: &mut Judge<'_>) -> bool {
-        if self.cluster.is_some() && !judge.is_own(topic) {
+        if self.holds_cluster(topic, judge) {
             self.by_cluster = true;
             return true;
         }
@@ -29,6 +29,11 @@ impl ClusterOrTopic {
         let allowed = permit.is_some();
         self.topic = permit.or(self.topic.take());
         allowed
+    }
+
+    /// Whether the demand is met on the cluster for this topic.
+    pub(super) fn holds_cluster(&self, topic: TopicName<'_>, judge: &Judge<'_>) -> bool {
+        self.cluster.is_some() && !judge.is_own(topic)
     }
 
     /// The permit, if a topic was allowed.

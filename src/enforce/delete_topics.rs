@@ -2,7 +2,7 @@
 //!
 //! Source: Kafka 4.1 `ControllerApis.deleteTopics`. DELETE on the cluster grants every topic, else each needs DELETE.
 //! DESCRIBE decides what is revealed: by name, 29 without it, error 3 for a topic that is absent; by id, the name only
-//! with it. A name or id given twice, both, and neither are refused before (42). The proxy's own topics are decided by
+//! with it. DELETE on the cluster asks for no DESCRIBE. A name or id given twice, both, and neither are refused before (42). The proxy's own topics are decided by
 //! name even for DELETE on the cluster, by id likewise (threat 4).
 //!
 //! Kafka shuffles its answer, so that absent topics cannot be told from denied ones by their place; here no place says
@@ -28,9 +28,12 @@ impl Rule for DeleteTopics {
         let view = request.view;
         judge.arguments(arguments(view));
         let asked = Asked::read(view);
-        let unresolved: Vec<TopicId> =
+        let mut unresolved: Vec<TopicId> =
             asked.ids.iter().copied().filter(|id| judge.topic_name(*id) == Err(true)).collect();
         if !unresolved.is_empty() {
+            if !asked.names.is_empty() {
+                unresolved.push(TopicId::ZERO);
+            }
             return Ok(Verdict::Probe(unresolved));
         }
         let mut demand = ClusterOrTopic::ask(judge, Operation::Delete, Operation::Delete);
@@ -45,7 +48,8 @@ impl Rule for DeleteTopics {
         for name in asked.names {
             match by_name(name, &mut demand, judge) {
                 Ok(()) => names.push(name),
-                Err(row) => rows.push(row),
+                Err(Some(row)) => rows.push(row),
+                Err(None) => return Ok(Verdict::Probe(vec![TopicId::ZERO])),
             }
         }
         let nothing = ids.is_empty() && names.is_empty();
@@ -80,14 +84,20 @@ fn by_id(id: TopicId, demand: &mut ClusterOrTopic, judge: &mut Judge<'_>) -> Res
     Err(row(shown, id, ErrorCode::TOPIC_AUTHORIZATION_FAILED))
 }
 
-fn by_name(name: &str, demand: &mut ClusterOrTopic, judge: &mut Judge<'_>) -> Result<(), Node> {
-    let denied = |error| Err(row(Some(name), TopicId::ZERO, error));
+/// The answer for a name that is not deleted; none where the brokers must be asked first which topics there are.
+fn by_name(name: &str, demand: &mut ClusterOrTopic, judge: &mut Judge<'_>) -> Result<(), Option<Node>> {
+    let denied = |error| Err(Some(row(Some(name), TopicId::ZERO, error)));
+    let on_cluster = demand.holds_cluster(TopicName(name), judge);
     let allowed = demand.allows(TopicName(name), judge);
+    if on_cluster {
+        return Ok(());
+    }
     if !judge.decide(Operation::Describe, TopicName(name)).is_allowed() {
         return denied(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
     }
     match allowed {
         true => Ok(()),
+        false if !judge.looked_up() => Err(None),
         false if judge.cx.topology.has_topic(name) => denied(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
         false => denied(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }

@@ -9,7 +9,7 @@
 
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
-use crate::model::{Operation, ResourceName as _, TopicName};
+use crate::model::{Operation, ResourceName as _, TopicId, TopicName};
 use crate::policy::Permit;
 use crate::wire::schema::describe_topic_partitions::request::{self as req, cursor as req_cursor, topic_request};
 use crate::wire::schema::describe_topic_partitions::response::{
@@ -25,19 +25,20 @@ impl Rule for DescribeTopicPartitions {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let view = request.view;
         if is_invalid(view) {
-            return Ok(Verdict::Answer(failed(view)));
+            return Ok(Verdict::Answer(failed(&asked(view), ErrorCode::INVALID_REQUEST)));
         }
         let start = view.strct(req::CURSOR).map_or("", |cursor| cursor.str(req_cursor::TOPIC_NAME));
         let all = view.items(req::TOPICS).is_empty();
-        let mut names: Vec<String> = if all {
-            judge.cx.topology.ids.keys().map(|name| name.to_string()).collect()
-        } else {
-            view.items(req::TOPICS).map(|topic| topic.str(topic_request::NAME).to_owned()).collect()
-        };
+        if all && !judge.looked_up() {
+            // A topic made a moment ago is one of all.
+            return Ok(Verdict::Probe(vec![TopicId::ZERO]));
+        }
+        let mut names: Vec<String> =
+            if all { judge.cx.topology.ids.keys().map(|name| name.to_string()).collect() } else { asked(view) };
         names.retain(|name| java_order(name, start).is_ge());
         names.sort_by(|a, b| java_order(a, b));
         names.dedup();
-        let mut page = Page { all, allowed: Vec::new(), denied: Vec::new() };
+        let mut page = Page { asked: asked(view), all, allowed: Vec::new(), denied: Vec::new() };
         let mut permit: Option<Permit> = None;
         for name in names {
             let allowed = if all {
@@ -83,12 +84,16 @@ fn is_invalid(view: View<'_, '_>) -> bool {
 }
 
 /// `DescribeTopicPartitionsRequest.getErrorResponse`.
-fn failed(view: View<'_, '_>) -> Node {
+fn failed(names: &[String], error: ErrorCode) -> Node {
     let mut answer = Node::response(ApiKey::DESCRIBE_TOPIC_PARTITIONS);
-    for topic in view.items(req::TOPICS) {
-        answer.push(res::TOPICS, row(ErrorCode::INVALID_REQUEST, topic.str(topic_request::NAME)));
+    for name in names {
+        answer.push(res::TOPICS, row(error, name));
     }
     answer
+}
+
+fn asked(view: View<'_, '_>) -> Vec<String> {
+    view.items(req::TOPICS).map(|topic| topic.str(topic_request::NAME).to_owned()).collect()
 }
 
 fn row(error: ErrorCode, name: &str) -> Node {
@@ -102,6 +107,8 @@ fn java_order(a: &str, b: &str) -> Ordering {
 
 /// What is known of the topics from the cursor on, both lists sorted.
 struct Page {
+    /// The names of the request, as they stand there.
+    asked: Vec<String>,
     all: bool,
     allowed: Vec<String>,
     denied: Vec<String>,
@@ -127,6 +134,11 @@ impl Page {
 
 impl Complete for Page {
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        let unknown = i64::from(ErrorCode::UNKNOWN_SERVER_ERROR.0);
+        if answer.nodes(res::TOPICS).first().is_some_and(|topic| topic.int(res_topic::ERROR_CODE) == unknown) {
+            // The broker failed over the whole request: an empty name, or pages of no size.
+            return Completed::Answer(failed(&self.asked, ErrorCode::UNKNOWN_SERVER_ERROR));
+        }
         answer.nodes_mut(res::TOPICS).retain_mut(|topic| {
             let gone = topic.int(res_topic::ERROR_CODE) == i64::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
             let name = topic.str(res_topic::NAME);

@@ -11,7 +11,7 @@
 use super::judge::Judge;
 use super::record::Names;
 use super::rule::{Request, Rule, Then, Verdict};
-use super::split::{Outcome, TopicFields, copy_topic, no_records};
+use super::split::{Outcome, TopicFields, copy_topic, each_once, no_records};
 use crate::model::{Operation, Resource, ResourceType, TopicName};
 use crate::policy::{Decision, Permit, ReasonCode, Use};
 use crate::wire::schema::fetch::request::{self as req, fetch_partition, fetch_topic, forgotten_topic, replica_state};
@@ -298,7 +298,7 @@ fn judge_full(
         }
     }
     node.set(req::SESSION_EPOCH, FINAL_EPOCH);
-    plan.denied = cut.iter().map(|(topic, error)| refuse_topic(topic, *error)).collect();
+    plan.denied = refused(cut.iter().map(|(topic, error)| (topic, *error)));
     Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)))
 }
 
@@ -435,11 +435,12 @@ fn session_not_found() -> Node {
 }
 
 fn refuse<'n>(topics: impl Iterator<Item = (&'n Node, ErrorCode)>) -> Node {
-    let mut answer = Node::response(ApiKey::FETCH);
-    for (topic, error) in topics {
-        answer.push(res::RESPONSES, refuse_topic(topic, error));
-    }
-    answer
+    Node::response(ApiKey::FETCH).with(res::RESPONSES, refused(topics))
+}
+
+fn refused<'n>(topics: impl Iterator<Item = (&'n Node, ErrorCode)>) -> Vec<Node> {
+    let all = topics.map(|(topic, error)| refuse_topic(topic, error)).collect();
+    each_once(all, RESPONSE_TOPIC, fetchable_topic_response::PARTITIONS, partition_data::PARTITION_INDEX)
 }
 
 /// A refused topic as `FetchResponse.partitionResponse` (Kafka 4.1) makes it: no offsets, no transactions, no records.

@@ -155,6 +155,11 @@ impl<'a> Judge<'a> {
         self.cx.topology.topic_name(id).cloned().ok_or(!self.looked_up && !id.is_zero())
     }
 
+    /// Whether the topology was looked up for this very request: what it says of existence is then what the brokers say.
+    pub fn looked_up(&self) -> bool {
+        self.looked_up
+    }
+
     /// The address of a broker as this listener's clients reach it; `None` (and noted) where it has none.
     pub fn address(&mut self, node: i32) -> Option<(Arc<str>, u16)> {
         let address = self.cx.routes.address(node);

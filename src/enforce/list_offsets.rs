@@ -21,10 +21,19 @@ pub(super) struct ListOffsets;
 
 const TOPIC: TopicFields = TopicFields { name: req_topic::NAME, id: None };
 
+/// `IsolationLevel`: with others the broker fails over the first topic that is allowed.
+const ISOLATION_LEVELS: std::ops::RangeInclusive<i8> = 0..=1;
+
 impl Rule for ListOffsets {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let mut outcome = Outcome::of_topics(judge, Use::Normal, Operation::Describe, request.view, req::TOPICS, TOPIC);
         match outcome.permit.take() {
+            Some(_) if !ISOLATION_LEVELS.contains(&request.view.i8(req::ISOLATION_LEVEL)) => {
+                // What is refused beside it is lost with the rest.
+                let topics = request.decode().take_nodes(req::TOPICS).into_iter();
+                let all = topics.map(|topic| (topic, ErrorCode::UNKNOWN_SERVER_ERROR)).collect();
+                Ok(Verdict::Answer(answer(all)))
+            }
             Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
             permit => {
                 let mut node = request.decode();

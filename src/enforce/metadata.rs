@@ -55,12 +55,13 @@ impl Rule for Metadata {
 
 /// What fails the whole request.
 fn invalid(view: View<'_, '_>, version: i16) -> Option<ErrorCode> {
+    let by_id = view.items(req::TOPICS).any(|topic| !topic.uuid(req_topic::TOPIC_ID).is_zero());
     for topic in view.items(req::TOPICS) {
         let (nameless, id) = (topic.opt_str(req_topic::NAME).is_none(), topic.uuid(req_topic::TOPIC_ID));
         if version < WITH_IDS && (nameless || !id.is_zero()) {
             return Some(ErrorCode::INVALID_REQUEST);
         }
-        if nameless && id.is_zero() {
+        if nameless && id.is_zero() && !by_id {
             // Kafka's authorizer is asked for a resource whose name is null, and throws.
             return Some(ErrorCode::UNKNOWN_SERVER_ERROR);
         }

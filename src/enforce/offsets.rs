@@ -61,7 +61,8 @@ impl Shape {
         }
         let mut node = request.decode();
         let denied = self.refused(outcome.cut(node.nodes_mut(self.topics)));
-        Ok(if node.nodes(self.topics).is_empty() {
+        // An error of the whole answer (there is no such group) stands above those of topics: only the broker knows.
+        Ok(if node.nodes(self.topics).is_empty() && self.answer_top.is_none() {
             Verdict::Answer(denied)
         } else {
             Verdict::Rewrite(permit, node, Then::Complete(Box::new(ErrorsFirst { shape: self, denied })))

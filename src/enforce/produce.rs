@@ -7,7 +7,7 @@
 
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
-use super::split::{Outcome, TopicFields, copy_topic, is_transactional};
+use super::split::{Outcome, TopicFields, copy_topic, each_once, is_transactional};
 use crate::model::{CloseReason, Operation, TransactionalId};
 use crate::policy::Use;
 use crate::wire::schema::produce::request::{self as req, partition_produce_data as req_partition, topic_produce_data};
@@ -94,7 +94,9 @@ fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
         }
         answer.push(res::RESPONSES, refused);
     }
-    answer
+    let (partitions, index) = (topic_produce_response::PARTITION_RESPONSES, res_partition::INDEX);
+    let once = each_once(answer.take_nodes(res::RESPONSES), RESPONSE_TOPIC, partitions, index);
+    answer.with(res::RESPONSES, once)
 }
 
 /// Rewrites the endpoints that a broker adds when it is not the leader (KIP-951); a healthy cluster never sends any.

@@ -74,7 +74,7 @@ pub enum Verdict {
     Answer(Node),
     /// It asks for nothing and wants no answer: nothing happens.
     Silence,
-    /// A topic id is unknown: look it up once, then judge again (`Judge::looked_up`).
+    /// A topic id is unknown: look it up once, then judge again (`Judge::looked_up`). The zero id asks for every topic.
     Probe(Vec<TopicId>),
     /// The connection closes, after the answers that are due.
     Refuse(CloseReason),

@@ -5,7 +5,7 @@ use crate::model::{Operation, TopicId, TopicName};
 use crate::policy::{Permit, Use};
 use crate::wire::{ErrorCode, Field, Node, View};
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Which field holds a topic's name and which its id; the version decides which of them is on the wire.
@@ -113,6 +113,28 @@ pub(super) fn copy_topic(from: &Node, from_fields: TopicFields, to: &mut Node, t
     if let (Some(f), Some(t)) = (from_fields.id, to_fields.id) {
         to.set(t, from.uuid(f));
     }
+}
+
+/// Refused topics as a broker answers them: one that is named twice stands once, with each partition once; one without
+/// partitions does not stand at all.
+pub(super) fn each_once(topics: Vec<Node>, fields: TopicFields, partitions: Field, index: Field) -> Vec<Node> {
+    let mut once: Vec<Node> = Vec::new();
+    let mut places: HashMap<(String, TopicId), (usize, HashSet<i64>)> = HashMap::new();
+    for mut topic in topics {
+        let id = fields.id.map_or(TopicId::ZERO, |id| topic.uuid(id));
+        let rows = topic.take_nodes(partitions);
+        if rows.is_empty() {
+            continue;
+        }
+        let (place, seen) = places.entry((topic.str(fields.name).to_owned(), id)).or_insert_with(|| {
+            once.push(topic);
+            (once.len() - 1, HashSet::new())
+        });
+        if let Some(own) = once.get_mut(*place) {
+            own.nodes_mut(partitions).extend(rows.into_iter().filter(|row| seen.insert(row.int(index))));
+        }
+    }
+    once
 }
 
 /// Whether the first batch of records carries the transactional flag: record batch v2, attributes bit 4

@@ -129,6 +129,12 @@ impl Bench {
         self
     }
 
+    /// The same where the topics were looked up for this very request.
+    pub(super) fn fresh(mut self) -> Self {
+        self.looked_up = true;
+        self
+    }
+
     /// The same where every broker serves only these versions of an API.
     pub(super) fn broker_serves(mut self, key: ApiKey, versions: Versions) -> Self {
         for broker in self.topology.brokers.values_mut() {

@@ -55,7 +55,7 @@ fn by_name(name: &str, error: i64) -> (Option<String>, TopicId, i64) {
 #[test]
 fn describe_decides_what_a_name_reveals() {
     for version in 1..=6 {
-        let mut bench = Bench::acls(&[DELETE_A, DESCRIBE_D]).topics(&["a1", "d-is", "x"]);
+        let mut bench = Bench::acls(&[DELETE_A, DESCRIBE_D]).topics(&["a1", "d-is", "x"]).fresh();
         let names = ["x", "a1", "d-is", "d-is-not", "x-is-not"];
         let (sent, then) = rewritten(bench.judge(&DeleteTopics, KEY, version, &request(version, &names)));
         assert_eq!(sent_names(version, &sent), ["a1"]);
@@ -71,11 +71,19 @@ fn describe_decides_what_a_name_reveals() {
 }
 
 #[test]
-fn delete_on_the_cluster_grants_every_topic_but_reveals_no_name() {
+fn delete_on_the_cluster_grants_every_topic_by_name_and_id() {
     let mut bench = Bench::acls(&[DELETE_C, DESCRIBE_D]).topics(&["d", "x"]);
     let _ = forwarded(bench.judge(&DeleteTopics, KEY, 6, &pairs(&[(None, id(2))])));
-    let (sent, _) = rewritten(bench.judge(&DeleteTopics, KEY, 5, &request(5, &["d", "x"])));
-    assert_eq!(sent_names(5, &sent), ["d"]);
+    let _ = forwarded(bench.judge(&DeleteTopics, KEY, 5, &request(5, &["d", "x"])));
+}
+
+#[test]
+fn which_topics_there_are_is_looked_up_before_a_name_is_told_to_be_absent() {
+    let mut bench = Bench::acls(&[DESCRIBE_D]);
+    match bench.judge(&DeleteTopics, KEY, 5, &request(5, &["d-new"])) {
+        Verdict::Probe(ids) => assert_eq!(ids, [TopicId::ZERO]),
+        other => panic!("{}", kind(&other)),
+    }
 }
 
 #[test]

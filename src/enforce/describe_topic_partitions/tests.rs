@@ -1,5 +1,5 @@
 use super::*;
-use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded, rewritten};
+use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded, kind, rewritten};
 
 const KEY: ApiKey = ApiKey::DESCRIBE_TOPIC_PARTITIONS;
 const READ_A: &str = r#"{ allow: [Read], principals: ["User:alice"], resources: ["topic:a*"] }"#;
@@ -104,7 +104,7 @@ fn a_cursor_that_is_not_among_the_names_or_negative_is_invalid() {
 
 #[test]
 fn threat_36_all_topics_are_asked_for_by_permitted_name() {
-    let mut bench = Bench::acls(&[READ_A]).topics(&["b", "a2", STATE, AUDIT, "a1", "zz"]);
+    let mut bench = Bench::acls(&[READ_A]).topics(&["b", "a2", STATE, AUDIT, "a1", "zz"]).fresh();
     let (sent, then) = rewritten(bench.judge(&DescribeTopicPartitions, KEY, 0, &request(&[], None)));
     assert_eq!(names(&sent), ["a1", "a2"]);
     // A cursor or topic that was not asked for is not passed on, whatever the broker says.
@@ -115,7 +115,7 @@ fn threat_36_all_topics_are_asked_for_by_permitted_name() {
 
 #[test]
 fn threat_36_pages_of_all_topics_go_on_from_the_cursor_among_permitted_names() {
-    let mut bench = Bench::acls(&[READ_A]).topics(&["a1", "b", "a2", "a3"]);
+    let mut bench = Bench::acls(&[READ_A]).topics(&["a1", "b", "a2", "a3"]).fresh();
     let all = |cursor| request(&[], Some(cursor));
     let (sent, then) = rewritten(bench.judge(&DescribeTopicPartitions, KEY, 0, &all(("a2", 3))));
     assert_eq!((names(&sent), sent.is_null(req::CURSOR)), (vec!["a2", "a3"], false));
@@ -128,7 +128,7 @@ fn threat_36_pages_of_all_topics_go_on_from_the_cursor_among_permitted_names() {
 
 #[test]
 fn of_all_topics_one_that_was_deleted_since_is_none() {
-    let mut bench = Bench::acls(&[READ_A]).topics(&["a1", "a2"]);
+    let mut bench = Bench::acls(&[READ_A]).topics(&["a1", "a2"]).fresh();
     let (_, then) = rewritten(bench.judge(&DescribeTopicPartitions, KEY, 0, &request(&[], None)));
     let page = finished(bench.complete(then, KEY, 0, &broker(&[("a1", 3), ("a2", 0)], None)), KEY, 0);
     assert_eq!(told(&page), [seen("a2")]);
@@ -136,9 +136,18 @@ fn of_all_topics_one_that_was_deleted_since_is_none() {
 
 #[test]
 fn nothing_goes_to_the_broker_when_nothing_is_permitted() {
-    let mut bench = Bench::acls(&[]).topics(&["a1"]);
+    let mut bench = Bench::acls(&[]).topics(&["a1"]).fresh();
     let all = answer(bench.judge(&DescribeTopicPartitions, KEY, 0, &request(&[], None)), KEY, 0);
     assert!(told(&all).is_empty() && next(&all).is_none());
     let named = answer(bench.judge(&DescribeTopicPartitions, KEY, 0, &request(&["b", "b", "a1"], None)), KEY, 0);
     assert_eq!(told(&named), [denied("a1"), denied("b")]);
+}
+
+#[test]
+fn all_topics_are_looked_up_so_that_a_new_one_is_among_them() {
+    let mut bench = Bench::acls(&[READ_A]).topics(&["a1"]);
+    match bench.judge(&DescribeTopicPartitions, KEY, 0, &request(&[], None)) {
+        Verdict::Probe(ids) => assert_eq!(ids, [TopicId::ZERO]),
+        other => panic!("{}", kind(&other)),
+    }
 }

@@ -123,14 +123,26 @@ mod offsets {
         assert_eq!(allowed.decided(), ["Delete group:g1 allowed", "Describe topic:a1 allowed"]);
         assert_eq!(allowed.trail.records()[0].decision.right(), Some("OffsetsWrite"));
         let mut plain = bench(&[("Delete", "group:g1"), ("Describe", "topic:a*")]);
-        let refused = answer(plain.judge(&OffsetDelete, KEY, 0, &request(&["a1"])), KEY, 0);
+        let (sent, then) = rewritten(plain.judge(&OffsetDelete, KEY, 0, &request(&["a1"])));
+        assert!(sent.nodes(req::TOPICS).is_empty());
+        let refused = finished(plain.complete(then, KEY, 0, &served(0, &[])), KEY, 0);
         assert_eq!(told(&refused), (0, vec![("a1", vec![(3, 29)])]));
     }
 
     #[test]
     fn threat_04_offsets_of_own_topics_are_not_deleted() {
         let mut bench = bench(&[("All", "*")]).user("root");
-        let refused = answer(bench.judge(&OffsetDelete, KEY, 0, &request(&[AUDIT])), KEY, 0);
+        let (sent, then) = rewritten(bench.judge(&OffsetDelete, KEY, 0, &request(&[AUDIT])));
+        assert!(sent.nodes(req::TOPICS).is_empty());
+        let refused = finished(bench.complete(then, KEY, 0, &served(0, &[])), KEY, 0);
         assert_eq!(told(&refused), (0, vec![(AUDIT, vec![(3, 29)])]));
+    }
+
+    #[test]
+    fn that_there_is_no_such_group_is_told_also_where_every_topic_is_denied() {
+        let mut bench = bench(&[("Delete", "group:g1")]);
+        let (_, then) = rewritten(bench.judge(&OffsetDelete, KEY, 0, &request(&["x"])));
+        let answer = finished(bench.complete(then, KEY, 0, &served(69, &[])), KEY, 0);
+        assert_eq!(told(&answer), (69, vec![]));
     }
 }

@@ -1,0 +1,195 @@
+//! What may differ, each with its reason. `docs/differences.md` is held to this list.
+
+use kordon::wire::schema::{describe_user_scram_credentials, elect_leaders, fetch};
+use kordon::wire::{ApiKey, Node, Versions};
+
+use crate::normal::Delta;
+
+/// A difference in its place.
+pub struct Look<'a> {
+    /// The request, as it was made: ids and the like still stand for those of the sides.
+    pub body: &'a Node,
+    /// The difference.
+    pub delta: &'a Delta,
+    /// All differences of the answer.
+    pub all: &'a [Delta],
+}
+
+/// A difference that is meant.
+pub struct Waiver {
+    /// Its name in the documentation.
+    pub name: &'static str,
+    /// The APIs in which it shows; none: in all that name such a thing.
+    pub apis: &'static [ApiKey],
+    /// The versions in which it shows.
+    pub versions: Versions,
+    /// Whether it is this one.
+    pub is: fn(&Look<'_>) -> bool,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// All of them.
+pub static WAIVERS: &[Waiver] = &[
+    Waiver {
+        name: "fetch sessions",
+        apis: &[ApiKey::FETCH],
+        versions: Versions::new(7, 18),
+        is: |look| look.delta.path == "SessionId" && look.delta.reference == "<session>" && look.delta.proxied == "0",
+        why: "A full fetch of which some partition is refused is served without a session: the client sends full \
+              fetches, so that what was refused is judged anew each time (threat 1).",
+    },
+    Waiver {
+        name: "fetch sessions of other connections",
+        apis: &[ApiKey::FETCH],
+        versions: Versions::new(7, 18),
+        is: |look| {
+            let refused = |d: &Delta| d.path == "ErrorCode" && d.proxied == "FETCH_SESSION_ID_NOT_FOUND";
+            look.all.iter().any(refused) && look.body.int(fetch::request::SESSION_ID) != 0
+        },
+        why: "A session is known only to the connection on which it was made. Kafka knows it by its number alone, and \
+              also takes a number that is none as no session where the fetch is a full one; here the client is told \
+              that there is no such session, and begins anew (threat 1).",
+    },
+    Waiver {
+        name: "isolation levels that are none",
+        apis: &[ApiKey::FETCH],
+        versions: Versions::new(4, 18),
+        is: |look| {
+            let refused = |d: &Delta| d.reference.contains("UNKNOWN_SERVER_ERROR") && d.proxied.contains("_FAILED");
+            look.body.int(fetch::request::ISOLATION_LEVEL) > 1 && refused(look.delta)
+        },
+        why: "A broker fails over a fetch with such a level as soon as it comes to a partition that exists, with what it \
+              refused beside it; here what is refused says so.",
+    },
+    Waiver {
+        name: "the zero topic id",
+        apis: &[ApiKey::FETCH],
+        versions: Versions::new(13, 18),
+        is: |look| look.all.iter().any(|d| d.path == "ErrorCode" && d.reference == "UNKNOWN_SERVER_ERROR"),
+        why: "Kafka with an authorizer fails a whole fetch that asks for several partitions of the topic with the zero \
+              id, which is none; here each of them has its own error, as on a broker without an authorizer.",
+    },
+    Waiver {
+        name: "addresses in configs of brokers",
+        apis: &[ApiKey::DESCRIBE_CONFIGS],
+        versions: Versions::new(1, 4),
+        is: |look| {
+            look.delta.path.ends_with("Value") && look.delta.proxied.is_empty() && look.delta.reference.contains(':')
+        },
+        why: "Where brokers listen is not for clients of the proxy: listeners and voters are blank (threat 7).",
+    },
+    Waiver {
+        name: "credentials of everybody, denied",
+        apis: &[ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS],
+        versions: Versions::new(0, 0),
+        is: |look| {
+            look.delta.reference == "(silence)" && look.body.is_null(describe_user_scram_credentials::request::USERS)
+        },
+        why: "A broker never answers who may not see credentials and asks for those of all users; here the refusal is told.",
+    },
+    Waiver {
+        name: "addresses of controllers",
+        apis: &[ApiKey::DESCRIBE_QUORUM],
+        versions: Versions::new(2, 2),
+        is: |look| look.delta.path == "Nodes.Listeners(count)" && look.delta.proxied == "[]",
+        why: "Where controllers listen is not for clients of the proxy (threat 7).",
+    },
+    Waiver {
+        name: "quotas that would hold the proxy",
+        apis: &[ApiKey::ALTER_CLIENT_QUOTAS],
+        versions: Versions::new(0, 1),
+        is: |look| {
+            let denied = |d: &Delta| d.proxied == "CLUSTER_AUTHORIZATION_FAILED";
+            format!("{:?}", look.body).contains("EntityName: null") && look.all.iter().any(denied)
+        },
+        why: "To the brokers all clients are the proxy: a default quota of users or addresses would hold them all, the \
+              audit included (threat 18).",
+    },
+    Waiver {
+        name: "the wildcard is every name",
+        apis: &[],
+        versions: Versions::new(0, i16::MAX),
+        is: |look| format!("{:?}", look.body).contains("\"*x\""),
+        why: "Kafka's index of ACLs skips the wildcard for names that begin with an asterisk and go on: a deny of `*` \
+              is escaped by such a name. Here `*` is every name.",
+    },
+    Waiver {
+        name: "subscriptions by a pattern of the broker",
+        apis: &[ApiKey::CONSUMER_GROUP_HEARTBEAT],
+        versions: Versions::new(1, 1),
+        is: |look| {
+            look.delta.proxied.contains("INVALID_REGULAR_EXPRESSION")
+                || look.delta.proxied.contains("subscriptions by a pattern")
+        },
+        why: "A broker resolves the pattern with the rights of its client, which here is the proxy: a member would be \
+              told of topics that it may not see. The refusal comes before the broker looks at the rest (threat 22).",
+    },
+    Waiver {
+        name: "configs of brokers",
+        apis: &[ApiKey::ALTER_CONFIGS, ApiKey::INCREMENTAL_ALTER_CONFIGS],
+        versions: Versions::new(0, 2),
+        is: |look| {
+            let refused = ["CLUSTER_AUTHORIZATION_FAILED", "Cluster authorization failed."];
+            let invalid = |d: &Delta| ["INVALID_CONFIG", "INVALID_REQUEST"].contains(&d.reference.as_str());
+            refused.contains(&look.delta.proxied.as_str()) && look.all.iter().any(invalid)
+        },
+        why: "A broker looks at the values of its own configs before it asks whether they may be changed. The proxy does \
+              not know what is valid, and says first that they may not.",
+    },
+    Waiver {
+        name: "a broker that never answers",
+        apis: &[ApiKey::ALTER_CONFIGS],
+        versions: Versions::new(0, 2),
+        is: |look| look.delta.path == "(outcome)" && look.delta.reference == "(silence)",
+        why: "Kafka 4.3 with an authorizer never answers an AlterConfigs that names a resource twice; the proxy hands \
+              on the error of a broker without one.",
+    },
+];
+
+/// What is not served yet.
+static PENDING: &[Waiver] = &[
+    Waiver {
+        name: "pending: rows that are not advertised",
+        apis: &[ApiKey::API_VERSIONS],
+        versions: Versions::new(0, 4),
+        is: |look| look.delta.path == "ApiKeys(count)" && look.delta.proxied == "[]",
+        why: "",
+    },
+    Waiver {
+        name: "pending: share sessions",
+        apis: &[ApiKey::SHARE_FETCH, ApiKey::SHARE_ACKNOWLEDGE],
+        versions: Versions::new(1, 2),
+        is: |look| look.all.iter().any(|d| d.path == "ErrorCode" && d.reference == "INVALID_REQUEST"),
+        why: "",
+    },
+    Waiver {
+        name: "pending: quotas",
+        apis: &[ApiKey::ALTER_CLIENT_QUOTAS],
+        versions: Versions::new(0, 1),
+        is: |look| {
+            look.all.iter().any(|d| d.reference == "INVALID_REQUEST" && d.proxied == "CLUSTER_AUTHORIZATION_FAILED")
+        },
+        why: "",
+    },
+    Waiver {
+        name: "pending: elections of all",
+        apis: &[ApiKey::ELECT_LEADERS],
+        versions: Versions::new(0, 2),
+        is: |look| look.body.is_null(elect_leaders::request::TOPIC_PARTITIONS),
+        why: "",
+    },
+    Waiver {
+        name: "pending: markers of one producer",
+        apis: &[ApiKey::WRITE_TXN_MARKERS],
+        versions: Versions::new(1, 2),
+        is: |look| look.delta.path.ends_with("(count)"),
+        why: "",
+    },
+];
+
+/// The waiver for a difference.
+pub fn of(key: ApiKey, version: i16, look: &Look<'_>) -> Option<&'static Waiver> {
+    let about = |w: &Waiver| (w.apis.is_empty() || w.apis.contains(&key)) && w.versions.contains(version);
+    WAIVERS.iter().chain(PENDING).find(|w| about(w) && (w.is)(look))
+}
