@@ -101,8 +101,7 @@ impl Cluster {
     pub fn start(config: &config::Cluster) -> Self {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
-        let (publish, topology) =
-            watch::channel(Arc::new(Topology { own: own_traffic(config), ..Topology::default() }));
+        let (publish, topology) = watch::channel(Arc::new(at_first(config)));
         let (tell, trouble) = watch::channel(Some("the cluster was not reached yet".into()));
         let follower = metadata::Follower::new(
             metadata::Settings {
@@ -225,6 +224,12 @@ impl Links {
     }
 }
 
+/// What is known before the cluster was reached: what the configuration says.
+fn at_first(config: &config::Cluster) -> Topology {
+    let telemetry = config.client_telemetry == config::ClientTelemetry::Forward;
+    Topology { own: own_traffic(config), telemetry, ..Topology::default() }
+}
+
 /// As whom the brokers see the proxy: where it does not log in, as Kafka's `KafkaPrincipal.ANONYMOUS`.
 fn own_traffic(config: &config::Cluster) -> OwnTraffic {
     let user = |login: Option<&config::UpstreamSasl>| login.map_or("ANONYMOUS", |login| &login.username).into();
@@ -253,4 +258,33 @@ fn topic_of(answer: &Node, topic: &str) -> Result<TopicInfo, AskError> {
         }
     }
     Ok(TopicInfo { id: found.uuid(metadata_response_topic::TOPIC_ID), partitions: all })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClientTelemetry, PasswordMechanism, Secret, SecretSource, UpstreamSasl};
+
+    #[test]
+    fn threat_18_the_proxys_users_at_the_brokers_are_known_before_the_cluster_is_reached() {
+        let login = |name: &str| UpstreamSasl {
+            mechanism: PasswordMechanism::Plain,
+            username: name.to_owned(),
+            password: Secret(SecretSource::Env("PASSWORD".into())),
+        };
+        let mut config = config::Cluster::plain("c", Vec::new());
+        let users = |config: &config::Cluster| -> Vec<String> {
+            at_first(config).own.users.iter().map(|user| user.to_string()).collect()
+        };
+        assert_eq!(users(&config), ["ANONYMOUS"]);
+        config.sasl = Some(login("clients"));
+        assert_eq!(users(&config), ["clients"]);
+        config.own = Some(config::OwnTraffic { sasl: Some(login("audit")) });
+        assert_eq!(users(&config), ["clients", "audit"]);
+        config.own = Some(config::OwnTraffic { sasl: None });
+        assert_eq!(users(&config), ["clients", "ANONYMOUS"]);
+        assert!(!at_first(&config).telemetry);
+        config.client_telemetry = ClientTelemetry::Forward;
+        assert!(at_first(&config).telemetry);
+    }
 }

@@ -86,6 +86,17 @@ pub struct Cluster {
     pub request_timeout: Duration,
     /// How often brokers, topics and versions are asked for without a cause.
     pub metadata_refresh: Duration,
+    /// What clients are told of telemetry.
+    pub client_telemetry: ClientTelemetry,
+}
+
+/// Whether clients are told that the brokers take their metrics (KIP-714).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ClientTelemetry {
+    /// They are not.
+    None,
+    /// They are, where the brokers tell of it.
+    Forward,
 }
 
 impl Cluster {
@@ -99,6 +110,7 @@ impl Cluster {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             metadata_refresh: Duration::from_secs(5),
+            client_telemetry: ClientTelemetry::None,
         }
     }
 

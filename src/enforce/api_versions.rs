@@ -10,6 +10,7 @@
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::table;
+use super::telemetry::is_telemetry;
 use super::topology::{Feature, Topology};
 use crate::wire::schema::api_versions::request as req;
 use crate::wire::schema::api_versions::response::{
@@ -39,7 +40,7 @@ pub fn local_answer(request: View<'_, '_>, version: i16, topology: &Topology, br
         return Some(error);
     }
     let mut answer = Node::response(ApiKey::API_VERSIONS);
-    for row in table::TABLE.iter().filter(|row| row.advertised) {
+    for row in table::TABLE {
         if let Some(versions) = known(topology, broker, row.key) {
             push_api(&mut answer, row.key, versions);
         }
@@ -84,12 +85,13 @@ fn error(code: ErrorCode) -> Node {
 }
 
 fn known(topology: &Topology, broker: Option<i32>, key: ApiKey) -> Option<Versions> {
-    advertised(key, topology.versions(broker, key)?)
+    advertised(key, topology.versions(broker, key)?, topology)
 }
 
 /// What is advertised of an API that a broker serves in these versions.
-fn advertised(key: ApiKey, broker: Versions) -> Option<Versions> {
-    let both = table::find(key).filter(|row| row.advertised)?.versions.intersect(broker);
+fn advertised(key: ApiKey, broker: Versions, topology: &Topology) -> Option<Versions> {
+    let told = |row: &&'static table::Row| row.advertised || (topology.telemetry && is_telemetry(key));
+    let both = table::find(key).filter(told)?.versions.intersect(broker);
     let min = if key == ApiKey::PRODUCE { 0 } else { both.min };
     (!both.is_empty()).then_some(Versions { min, max: both.max })
 }
@@ -131,10 +133,11 @@ fn push_features(answer: &mut Node, topology: &Topology, version: i16) {
 struct Cut;
 
 impl Complete for Cut {
-    fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+    fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
         answer.nodes_mut(res::API_KEYS).retain_mut(|api| {
             let broker = Versions { min: api.i16(api_version::MIN_VERSION), max: api.i16(api_version::MAX_VERSION) };
-            let Some(versions) = advertised(ApiKey(api.i16(api_version::API_KEY)), broker) else { return false };
+            let key = ApiKey(api.i16(api_version::API_KEY));
+            let Some(versions) = advertised(key, broker, judge.cx.topology) else { return false };
             api.set(api_version::MIN_VERSION, versions.min);
             api.set(api_version::MAX_VERSION, versions.max);
             true

@@ -284,7 +284,10 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
     ),
     (
         ApiKey::DESCRIBE_CLIENT_QUOTAS,
-        &[cluster(DescribeConfigs, "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in")],
+        &[cluster(
+            DescribeConfigs,
+            "the request fails with CLUSTER_AUTHORIZATION_FAILED; ClusterRead stands in, and shows no quotas of other users",
+        )],
     ),
     (
         ApiKey::ALTER_CLIENT_QUOTAS,

@@ -4,6 +4,9 @@
 //! fails with 31, no text, entries null. `ControllerApis.handleAlterClientQuotas`: ALTER_CONFIGS on the cluster, or every
 //! entry fails with 31 and its default text, the entity echoed.
 //!
+//! Who describes the cluster by `ClusterRead` is not shown which users there are: of quotas of users only the default and his
+//! own (threat 36).
+//!
 //! A quota can mute the proxy's own connections, and with them audit, policy state and every client (threat 18): so
 //! nobody sets, through the proxy, a quota that its own traffic falls under. That is one of its users at the brokers, of the
 //! client id of its own requests, of the default of either, or of an IP address: to the brokers all who come through the
@@ -20,10 +23,15 @@ use crate::wire::schema::alter_client_quotas::request::{self as req, entity_data
 use crate::wire::schema::alter_client_quotas::response::{
     self as res, entity_data as res_entity, entry_data as res_entry,
 };
-use crate::wire::schema::describe_client_quotas::response as list;
+use crate::wire::schema::describe_client_quotas::response::{
+    self as list, entity_data as list_entity, entry_data as list_entry,
+};
 use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
+
+/// `ClientQuotaEntity.USER`.
+const USER: &str = "user";
 
 const DENIED: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
 
@@ -32,7 +40,10 @@ pub(super) struct DescribeClientQuotas;
 
 impl Rule for DescribeClientQuotas {
     fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
-        Ok(match judge.cluster(Operation::DescribeConfigs).permit() {
+        let decision = judge.cluster(Operation::DescribeConfigs);
+        let limited = decision.is_limited_to_names();
+        Ok(match decision.permit() {
+            Some(permit) if limited => Verdict::Forward(permit, Then::Complete(Box::new(HideUsers))),
             Some(permit) => Verdict::Forward(permit, Scrub::then()),
             None => Verdict::Answer(
                 Node::response(ApiKey::DESCRIBE_CLIENT_QUOTAS)
@@ -41,6 +52,24 @@ impl Rule for DescribeClientQuotas {
                     .with(list::ENTRIES, Value::Null),
             ),
         })
+    }
+}
+
+/// Takes out quotas of users other than the caller.
+struct HideUsers;
+
+impl Complete for HideUsers {
+    fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        let caller = judge.cx.subject.principal.name();
+        if !answer.is_null(list::ENTRIES) {
+            answer.nodes_mut(list::ENTRIES).retain(|entry| {
+                let parts = entry.nodes(list_entry::ENTITY).iter();
+                let mut users = parts.filter(|part| part.str(list_entity::ENTITY_TYPE) == USER);
+                users.all(|user| user.opt_str(list_entity::ENTITY_NAME).is_none_or(|name| name == caller))
+            });
+        }
+        scrub(&mut answer);
+        Completed::Answer(answer)
     }
 }
 
@@ -80,7 +109,7 @@ fn reaches_proxy(entry: View<'_, '_>, judge: &mut Judge<'_>) -> bool {
     for part in entry.items(entry_data::ENTITY) {
         let name = part.opt_str(entity_data::ENTITY_NAME);
         match part.str(entity_data::ENTITY_TYPE) {
-            "user" => user = Some(name),
+            USER => user = Some(name),
             "client-id" => client = Some(name),
             "ip" => address = true,
             // Brokers refuse any other.

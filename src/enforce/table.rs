@@ -201,7 +201,7 @@ const fn refused(key: ApiKey, min: i16, max: i16, category: Category, rule: &'st
 
 const REFUSED: &str = "refused to everybody, in the form in which a broker refuses it";
 
-const TELEMETRY: &str = "answered as the broker answers it, but not told of: no client is invited to push metrics";
+const TELEMETRY: &str = "answered as the broker answers it; told of with `cluster.client_telemetry: forward`";
 
 /// Keys below this have a place in the index.
 const KEYS: usize = 128;

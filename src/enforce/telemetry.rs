@@ -1,8 +1,9 @@
 //! GetTelemetrySubscriptions (API 71), PushTelemetry (API 72): metrics of clients, KIP-714.
 //!
 //! Source: Kafka 4.1 `KafkaApis.handleGetTelemetrySubscriptionsRequest`, `.handlePushTelemetryRequest`: nothing is asked.
-//! A broker without a receiver of metrics does not tell of them in ApiVersions, yet answers them; so does the proxy, and
-//! it does not tell of them where brokers do: what a receiver takes for a client's address would be the proxy's.
+//! A broker without a receiver of metrics does not tell of them in ApiVersions, yet answers them; so does the proxy, and it
+//! tells of them where brokers do only with `cluster.client_telemetry: forward`: what a receiver takes for a client's
+//! address is the proxy's.
 
 use super::judge::Judge;
 use super::rule::{Request, Rule, Then, Verdict};
@@ -16,6 +17,11 @@ impl Rule for Telemetry {
     fn judge(&self, _: &Request<'_, '_>, _: &mut Judge<'_>) -> Result<Verdict, WireError> {
         Ok(Verdict::Forward(table::open_row(self.0), Then::Stream))
     }
+}
+
+/// Whether this is one of the APIs that the setting is about.
+pub(super) fn is_telemetry(key: ApiKey) -> bool {
+    key == ApiKey::GET_TELEMETRY_SUBSCRIPTIONS || key == ApiKey::PUSH_TELEMETRY
 }
 
 #[cfg(test)]

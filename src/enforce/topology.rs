@@ -79,6 +79,8 @@ pub struct Topology {
     pub auto_create_off: bool,
     /// As whom brokers see the proxy.
     pub own: OwnTraffic,
+    /// Whether clients are told that brokers take their metrics (`cluster.client_telemetry`).
+    pub telemetry: bool,
 }
 
 impl Topology {

@@ -1,13 +1,22 @@
 //! `cluster`: the brokers and the proxy's logins there.
 
 use super::Reader;
-use crate::config::{Cluster, HostPort, OwnTraffic, PasswordMechanism, UpstreamSasl};
+use crate::config::{ClientTelemetry, Cluster, HostPort, OwnTraffic, PasswordMechanism, UpstreamSasl};
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
 
 const CLUSTER: Keys = Keys {
-    served: &["name", "bootstrap", "sasl", "own", "connect_timeout", "request_timeout", "metadata_refresh"],
-    later: &["tls", "client_telemetry"],
+    served: &[
+        "name",
+        "bootstrap",
+        "sasl",
+        "own",
+        "connect_timeout",
+        "request_timeout",
+        "metadata_refresh",
+        "client_telemetry",
+    ],
+    later: &["tls"],
 };
 const SASL: Keys = Keys {
     served: &["mechanism", "username", "password"],
@@ -35,6 +44,11 @@ impl Reader<'_> {
         let connect_timeout = time("connect_timeout", default.connect_timeout);
         let request_timeout = time("request_timeout", default.request_timeout);
         let metadata_refresh = time("metadata_refresh", default.metadata_refresh);
+        let words = [("none", ClientTelemetry::None), ("forward", ClientTelemetry::Forward)];
+        let client_telemetry = match fields.get("client_telemetry") {
+            Some(node) => self.word(node, "cluster.client_telemetry", &words),
+            None => Some(default.client_telemetry),
+        };
         Some(Cluster {
             name: name?,
             bootstrap: bootstrap?,
@@ -43,6 +57,7 @@ impl Reader<'_> {
             connect_timeout: connect_timeout?,
             request_timeout: request_timeout?,
             metadata_refresh: metadata_refresh?,
+            client_telemetry: client_telemetry?,
         })
     }
 

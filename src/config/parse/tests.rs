@@ -70,6 +70,7 @@ fn defaults_are_those_of_the_documentation() {
         (seconds(5), seconds(30), seconds(5))
     );
     assert_eq!((&config.cluster.sasl, &config.cluster.own), (&None, &None));
+    assert_eq!(config.cluster.client_telemetry, ClientTelemetry::None);
     let listener = &config.listeners[0];
     assert_eq!(listener.advertise, "127.0.0.1");
     assert_eq!(listener.brokers, Brokers::Ports { start: 19093, ids: 0..=3, advertise_start: 19093 });
@@ -109,6 +110,7 @@ cluster:
   connect_timeout: 1s
   request_timeout: 2s
   metadata_refresh: 500ms
+  client_telemetry: forward
 listeners:
   - name: external
     bind: "[::]:9092"
@@ -142,6 +144,7 @@ audit:
 "#,
     );
     let config = config.unwrap();
+    assert_eq!(config.cluster.client_telemetry, ClientTelemetry::Forward);
     assert_eq!(config.cluster.bootstrap[1], HostPort { host: "2001:db8::1".into(), port: 9093 });
     let sasl = config.cluster.sasl.as_ref().unwrap();
     assert_eq!((sasl.mechanism, sasl.username.as_str()), (PasswordMechanism::ScramSha512, "kordon"));
@@ -252,7 +255,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#listener", "upstream: null,", "`listeners[0].upstream`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),
         ("#cluster", ", tls: null", "`cluster.tls`"),
-        ("#cluster", ", client_telemetry: none", "`cluster.client_telemetry`"),
         ("#cluster", ", own: { tls: null }", "`cluster.own.tls`"),
         ("#root", "certificates: {}", "`certificates`"),
         ("#root", "tokens: []", "`tokens`"),
@@ -727,6 +729,7 @@ fn what_the_example_shows_in_comments_is_the_default() {
         "  # connect_timeout:",
         "  # request_timeout:",
         "  # metadata_refresh:",
+        "  # client_telemetry:",
         "    # advertise:",
         "        # start:",
         "        # advertise_start:",

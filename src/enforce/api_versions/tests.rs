@@ -152,3 +152,20 @@ fn a_client_that_means_another_cluster_or_node_is_told_to_start_over() {
     assert_eq!(asked(None, 2), 0);
     assert_eq!(asked(Some("other"), -1), 0);
 }
+
+#[test]
+fn telemetry_is_told_of_where_it_is_forwarded_and_brokers_tell_of_it() {
+    let told = |forwarded_to: bool, at_broker: bool| {
+        let mut bench = Bench::acls(&[]);
+        bench.topology.telemetry = forwarded_to;
+        let then = forwarded(bench.judge(&ApiVersions, KEY, 4, &request("kafka", "1")));
+        let mut broker = Node::response(KEY);
+        api(&mut broker, 3, 0, 13);
+        if at_broker {
+            api(&mut broker, 71, 0, 0);
+            api(&mut broker, 72, 0, 0);
+        }
+        listed(&finished(bench.complete(then, KEY, 4, &broker), KEY, 4)).len()
+    };
+    assert_eq!([told(false, true), told(true, false), told(true, true)], [1, 1, 3]);
+}

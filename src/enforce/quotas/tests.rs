@@ -88,12 +88,36 @@ fn a_refused_entry_stands_at_its_place_among_those_that_are_served() {
     assert_eq!(all, [(0, Some("alice".to_owned())), (31, None), (0, Some("bob".to_owned()))]);
 }
 
-#[test]
-fn quotas_are_shown_by_cluster_read_and_changed_only_by_quotas_write() {
+/// Names in the entries that are shown, of a user's own quota, others', and defaults.
+fn shown(bench: &mut Bench, version: i16) -> Vec<Option<String>> {
     let key = ApiKey::DESCRIBE_CLIENT_QUOTAS;
+    let then = forwarded(bench.judge(&DescribeClientQuotas, key, version, &Node::request(key)));
+    let part = |kind: &str, name: Option<&str>| {
+        Node::new(&list_entity::THIS).with(list_entity::ENTITY_TYPE, kind).with(list_entity::ENTITY_NAME, name)
+    };
+    let entries = [
+        vec![part("user", Some("alice"))],
+        vec![part("user", Some("bob"))],
+        vec![part("client-id", Some("app")), part("user", Some("bob"))],
+        vec![part("user", None)],
+        vec![part("client-id", Some("app"))],
+    ];
+    let entries: Vec<Node> =
+        entries.into_iter().map(|parts| Node::new(&list_entry::THIS).with(list_entry::ENTITY, parts)).collect();
+    let told = Node::response(key).with(list::ENTRIES, entries);
+    let told = finished(bench.complete(then, key, version, &told), key, version);
+    let first = |entry: &Node| entry.nodes(list_entry::ENTITY)[0].opt_str(list_entity::ENTITY_NAME).map(str::to_owned);
+    told.nodes(list::ENTRIES).iter().map(first).collect()
+}
+
+#[test]
+fn threat_36_cluster_read_shows_quotas_without_other_users() {
     let read = r#"{ allow: [ClusterRead], principals: ["User:alice"], resources: ["cluster"] }"#;
+    let kafka = r#"{ allow: [DescribeConfigs], principals: ["User:alice"], resources: ["cluster"] }"#;
     for version in [0, 1] {
-        forwarded(Bench::acls(&[read]).judge(&DescribeClientQuotas, key, version, &Node::request(key)));
+        let own = Some("alice".to_owned());
+        assert_eq!(shown(&mut Bench::acls(&[read]), version), [own, None, Some("app".to_owned())]);
+        assert_eq!(shown(&mut Bench::acls(&[kafka]), version).len(), 5);
     }
     let asked = request(&[&[("user", Some("bob"))]]);
     assert_eq!(kind(&Bench::acls(&[read]).judge(&AlterClientQuotas, KEY, 1, &asked)), "answer");
