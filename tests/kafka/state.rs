@@ -1,10 +1,17 @@
 //! ACLs made over the protocol, kept in the state topic: durable, in force at once, on every proxy, and never lost to an
 //! empty, other or damaged topic.
 
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kordon::access::record;
+use kordon::access::{self, Access, InForce, Made, record};
 use kordon::cluster::batch::{Builder, Record, Stamp};
+use kordon::config;
+use kordon::model::{Operation, PatternType, ResourceType};
+use kordon::policy::{AclBinding, AclChange, AclChanged, AclSet, Permission};
 use kordon::wire::schema::{create_acls, delete_acls, describe_acls, produce};
 use kordon::wire::{ApiKey, ErrorCode, Node, Value};
 use serde_json::json;
@@ -348,14 +355,19 @@ fn threat_17_a_proxy_that_is_cut_off_takes_no_connections_and_the_loss_of_a_lead
     kordon.await_ready();
     assert_eq!(write(&mut bob, &topic), DENIED, "the deny that was made meanwhile");
 
+    lost_answers_are_settled(cluster);
+
     // the leader of the state topic goes: changes wait or are refused, rights stay, and it goes on
     let admin = cluster.admin();
     let leader = admin.leader(&state, 0);
-    cluster.kill_node(leader);
+    // connections that are open: new ones are refused while nobody confirms the end
+    kordon.await_ready();
     let mut root = Raw::connect(&kordon.broker("root", 1 + leader % 3));
     root.patience(Duration::from_secs(40));
     let mut bob = Raw::connect(&kordon.broker("bob", 1 + leader % 3));
     bob.patience(Duration::from_secs(40));
+    assert!(listed(&mut root).contains(&topic) && write(&mut bob, &topic) == DENIED);
+    cluster.kill_node(leader);
     let (code, message) = create(&mut root, "meanwhile", ALLOW);
     match code {
         ErrorCode::NONE => {}
@@ -375,7 +387,74 @@ fn threat_17_a_proxy_that_is_cut_off_takes_no_connections_and_the_loss_of_a_lead
     if code == ErrorCode::NONE {
         assert!(now.contains(&"meanwhile".to_owned()), "{now:?}");
     }
-    soon("both proxies have the same", || listed(&mut Raw::connect(&other.broker("root", 1 + leader % 3))) == now);
+    let mut there = Raw::connect(&other.broker("root", 1 + leader % 3));
+    soon("both proxies have the same", || listed(&mut there) == now);
+}
+
+/// Notes what is in force.
+#[derive(Default)]
+struct Target(Mutex<AclSet>);
+
+impl InForce for Target {
+    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        *self.0.lock().unwrap() = acls;
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// The leader has a change, its followers do not answer: nobody knows, until a fence in a newer epoch has settled it.
+fn lost_answers_are_settled(cluster: &Cluster) {
+    let state = unique("kordon.state");
+    let bootstrap: Vec<String> = cluster.direct().split(',').map(|a| format!("\"{a}\"")).collect();
+    let text = format!(
+        "version: 1\ninstance: p\ncluster: {{ name: c, bootstrap: [{}], request_timeout: 3s, metadata_refresh: 1s }}\n\
+         listeners: [{{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: {{ ports: {{ ids: 1-1 }} }} }}]\n\
+         policy: {{ file: p }}\nstate: {{ topic: {state} }}\n",
+        bootstrap.join(", ")
+    );
+    let config = config::parse(&text, Path::new("k"), &|_| None).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let acl = |name: &str| AclBinding {
+        kind: ResourceType::Topic,
+        pattern: PatternType::Literal,
+        name: name.into(),
+        principal: "User:b".into(),
+        host: "*".into(),
+        operation: Operation::Read,
+        permission: Permission::Deny,
+    };
+    let by = record::ChangeBy {
+        principal: "User:root".into(),
+        address: "127.0.0.1:1".into(),
+        client_id: None,
+        listener: "a".into(),
+        instance: "p".into(),
+    };
+    let target = Arc::new(Target::default());
+    let (connection, metrics) = runtime.block_on(async {
+        (kordon::cluster::Cluster::start(&config.cluster), Arc::new(kordon::telemetry::Metrics::new().unwrap()))
+    });
+    let mut tasks = tokio::task::JoinSet::new();
+    let access = runtime.block_on(async {
+        let target = Arc::clone(&target) as Arc<dyn InForce>;
+        let access = Access::start(&config, &connection, &metrics, target, &mut tasks);
+        assert!(access.admits(Duration::from_secs(30)).await, "{:?}", access.obstacle());
+        access
+    });
+    let create = |name: &str| runtime.block_on(access.change(AclChange::Create(vec![acl(name)]), by.clone()));
+    assert_eq!(create("a"), Ok(AclChanged::Created));
+    let leader = cluster.admin().leader(&state, 0);
+    let followers: Vec<_> =
+        cluster.nodes().iter().filter(|n| n.id != leader).map(|n| cluster.pause_node(n.id)).collect();
+    let lost = create("b").unwrap_err();
+    assert!(lost.message.starts_with("it is not known whether this was changed"), "{lost}");
+    drop(followers);
+    eventually("a change works again", Duration::from_secs(60), || create("c").map_err(|e| e.message));
+    let look = runtime.block_on(access::look(&connection, &config)).unwrap().unwrap();
+    let (there, in_force) = (look.fold.set(), target.0.lock().unwrap().clone());
+    assert_eq!(there, in_force, "what the topic says is in force");
+    assert!(there.contains(&acl("a")) && there.contains(&acl("c")), "{there:?}");
+    runtime.shutdown_background();
 }
 
 #[test]
