@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 const RETRY: Duration = Duration::from_millis(200);
 /// The same, if somebody has to see to it.
 const RETRY_LASTING: Duration = Duration::from_secs(1);
+/// A topic that is empty when this proxy starts may have been made by another that is about to initialise it.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// `delete.retention.ms` of a topic that this proxy makes: how long whoever reads from the start finds tombstones.
 const TOMBSTONES: Duration = Duration::from_secs(7 * 86_400);
 /// Kafka's default of it, where it cannot be asked for.
@@ -74,6 +76,7 @@ pub(super) struct Follower {
     made: bool,
     tombstones: Duration,
     confirmed: Option<Instant>,
+    started: Instant,
 }
 
 impl Follower {
@@ -90,6 +93,7 @@ impl Follower {
             made: false,
             tombstones: DEFAULT_TOMBSTONES,
             confirmed: None,
+            started: Instant::now(),
         }
     }
 
@@ -281,9 +285,9 @@ impl Follower {
         }
         match self.read.genesis() {
             None if self.read.is_empty() => {
-                return Err(Halt::lasting(
-                    "it exists and is empty, which is never taken for \"no denies\": run `kordon state init`",
-                ));
+                let what = "it exists and is empty, which is never taken for \"no denies\": run `kordon state init`";
+                let lasting = self.started.elapsed() > BEGINNING;
+                return Err(Halt { what: what.to_owned(), lasting });
             }
             None => {
                 return Err(Halt::lasting(

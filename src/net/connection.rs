@@ -15,7 +15,7 @@ use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
 use crate::policy::{AclChanged, ChangeRefused};
 use crate::session::{Input, Machine, Outputs, World};
-use clock::Edges;
+use clock::{Edges, moved};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -292,11 +292,4 @@ impl Link<'_> {
             Err(_) => Err(CloseReason::ClientReset),
         }
     }
-}
-
-/// Ends when the world has changed, or will no longer.
-async fn moved(mut worlds: watch::Receiver<World>) -> watch::Receiver<World> {
-    // Who is told looks at its own receiver, which also knows when there will be no further world.
-    let _ = worlds.changed().await;
-    worlds
 }

@@ -2,8 +2,9 @@
 
 use super::Link;
 use crate::model::{CloseReason, Timestamp};
-use crate::session::Now;
+use crate::session::{Now, World};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Longer than any connection lives.
@@ -55,4 +56,11 @@ impl Link<'_> {
 
 fn until(edge: Timestamp, now: Now) -> Duration {
     Duration::from_millis(u64::try_from(edge.millis_since(now.wall)).unwrap_or(0))
+}
+
+/// Ends when the world has changed, or will no longer.
+pub(super) async fn moved(mut worlds: watch::Receiver<World>) -> watch::Receiver<World> {
+    // Who is told looks at its own receiver, which also knows when there will be no further world.
+    let _ = worlds.changed().await;
+    worlds
 }
