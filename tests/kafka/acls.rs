@@ -275,3 +275,43 @@ fn a_code_of_0_closes_the_connection_as_a_broker_does() {
         }
     }
 }
+
+#[test]
+#[ignore = "thousands of ACLs take a broker ten seconds; a unit test pins what this found out"]
+fn one_request_makes_or_removes_as_many_acls_as_a_controller_takes() {
+    use create_acls::request::{self as req, acl_creation as acl};
+    needs!(Java);
+    // A broker of its own: it is left with thousands of ACLs.
+    let cluster = Cluster::start_authorizing();
+    let address = format!("127.0.0.1:{}", cluster.node(1).direct);
+    let (mut raw, mut rules) = (Raw::connect(&address), Rules::new());
+    let creation = |from: usize, count: usize| {
+        let mut request = Node::request(ApiKey::CREATE_ACLS);
+        for n in from..from + count {
+            let row = request
+                .child(req::CREATIONS)
+                .with(acl::RESOURCE_TYPE, 2)
+                .with(acl::RESOURCE_NAME, format!("t{n}").as_str())
+                .with(acl::RESOURCE_PATTERN_TYPE, 3)
+                .with(acl::PRINCIPAL, "User:a")
+                .with(acl::HOST, "*")
+                .with(acl::OPERATION, 3)
+                .with(acl::PERMISSION_TYPE, 3);
+            request.push(req::CREATIONS, row);
+        }
+        request
+    };
+    let every_topic = (2, None, 1, None, None, 1, 1);
+    let requests = [
+        (ApiKey::CREATE_ACLS, creation(0, 10_001)),
+        (ApiKey::CREATE_ACLS, creation(0, 6_000)),
+        (ApiKey::CREATE_ACLS, creation(5_000, 6_000)),
+        (ApiKey::DELETE_ACLS, deletion(&[EVERYTHING, every_topic])),
+    ];
+    for (key, request) in requests {
+        let theirs = broker_says(&mut raw, &address, key, 3, &request).map(|node| plain(&node));
+        let ours = rules.ask(key, 3, &request).map(|node| plain(&node));
+        let cut = |text: Option<String>| text.map(|t| t.chars().take(300).collect::<String>());
+        assert!(ours == theirs, "{}\n  ours   {:?}\n  theirs {:?}", key.name(), cut(ours), cut(theirs));
+    }
+}

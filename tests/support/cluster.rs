@@ -102,11 +102,14 @@ impl Cluster {
     /// is its super user. One broker: what ACLs say does not depend on their number.
     pub fn authorizing() -> &'static Cluster {
         static AUTHORIZING: OnceLock<Cluster> = OnceLock::new();
-        AUTHORIZING.get_or_init(|| {
-            let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
-            let properties = vec![("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS".to_owned())];
-            Cluster::start(Options { nodes: 1, properties, ..Options::default() })
-        })
+        AUTHORIZING.get_or_init(Cluster::start_authorizing)
+    }
+
+    /// A broker as [`Cluster::authorizing`], of its own.
+    pub fn start_authorizing() -> Cluster {
+        let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
+        let properties = vec![("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS".to_owned())];
+        Cluster::start(Options { nodes: 1, properties, ..Options::default() })
     }
 
     /// Starts a cluster of its own and waits until every broker takes clients.
