@@ -53,6 +53,8 @@ const UNASKED: &[(&str, &str)] = &[
         "StreamsGroupTopologyDescriptionUpdate TopologyDescription.GlobalStores.Processor.SinkTopic",
         "text that others are shown; own topics are refused by name",
     ),
+    ("StreamsGroupHeartbeat UserEndpoint.Host", "what the application says of itself"),
+    ("StreamsGroupHeartbeat UserEndpoint.Port", "what the application says of itself"),
     ("ShareFetch ForgottenTopicsData.TopicId", "takes a topic out of a session; shows nothing"),
     ("ShareAcknowledge Topics.TopicId", "asked once the session is known; its own tests prove it"),
     ("InitializeShareGroupState Topics.TopicId", "brokers only: CLUSTER_ACTION; own topics are refused by id"),
@@ -181,6 +183,16 @@ const ANSWERS: &[(&str, Shown)] = &[
     ("StreamsGroupDescribe Groups.TopologyDescription.GlobalStores.Source.SinkTopic", Filtered),
     ("StreamsGroupDescribe Groups.TopologyDescription.GlobalStores.Processor.SourceTopics", Filtered),
     ("StreamsGroupDescribe Groups.TopologyDescription.GlobalStores.Processor.SinkTopic", Filtered),
+    (
+        "StreamsGroupHeartbeat PartitionsByUserEndpoint.UserEndpoint.Host",
+        AsInKafka("what the application says of itself"),
+    ),
+    (
+        "StreamsGroupHeartbeat PartitionsByUserEndpoint.UserEndpoint.Port",
+        AsInKafka("what the application says of itself"),
+    ),
+    ("StreamsGroupHeartbeat PartitionsByUserEndpoint.ActivePartitions.Topic", Filtered),
+    ("StreamsGroupHeartbeat PartitionsByUserEndpoint.StandbyPartitions.Topic", Filtered),
     ("DescribeShareGroupOffsets Groups.GroupId", Echo),
     ("DescribeShareGroupOffsets Groups.Topics.TopicName", Filtered),
     ("DescribeShareGroupOffsets Groups.Topics.TopicId", Filtered),
@@ -303,6 +315,38 @@ const PLAIN: &[(&str, &str)] = &[
     ("ConsumerGroupHeartbeat ServerAssignor", "assignor"),
     ("ShareGroupHeartbeat MemberId", "member of the group"),
     ("ShareGroupHeartbeat RackId", "where the client is"),
+    (
+        "StreamsGroupHeartbeat MemberId",
+        "member of the group; with it a topology that its connection has passed (threat 6)",
+    ),
+    ("StreamsGroupHeartbeat InstanceId", "member of the group"),
+    ("StreamsGroupHeartbeat RackId", "where the client is"),
+    ("StreamsGroupHeartbeat Topology.Subtopologies.SubtopologyId", "part of the application"),
+    ("StreamsGroupHeartbeat Topology.Subtopologies.SourceTopicRegex", "TOPICS by a pattern: refused (threat 22)"),
+    (
+        "StreamsGroupHeartbeat Topology.Subtopologies.StateChangelogTopics.TopicConfigs.Key",
+        "a setting of a topic to create",
+    ),
+    (
+        "StreamsGroupHeartbeat Topology.Subtopologies.StateChangelogTopics.TopicConfigs.Value",
+        "a setting of a topic to create",
+    ),
+    (
+        "StreamsGroupHeartbeat Topology.Subtopologies.RepartitionSourceTopics.TopicConfigs.Key",
+        "a setting of a topic to create",
+    ),
+    (
+        "StreamsGroupHeartbeat Topology.Subtopologies.RepartitionSourceTopics.TopicConfigs.Value",
+        "a setting of a topic to create",
+    ),
+    ("StreamsGroupHeartbeat ActiveTasks.SubtopologyId", "part of the application"),
+    ("StreamsGroupHeartbeat StandbyTasks.SubtopologyId", "part of the application"),
+    ("StreamsGroupHeartbeat WarmupTasks.SubtopologyId", "part of the application"),
+    ("StreamsGroupHeartbeat ProcessId", "process of the application"),
+    ("StreamsGroupHeartbeat ClientTags.Key", "what the application says of itself"),
+    ("StreamsGroupHeartbeat ClientTags.Value", "what the application says of itself"),
+    ("StreamsGroupHeartbeat TaskOffsets.SubtopologyId", "part of the application"),
+    ("StreamsGroupHeartbeat TaskEndOffsets.SubtopologyId", "part of the application"),
     ("ShareFetch MemberId", "member of the group; with it a session that only its connection may use (threat 1)"),
     ("ShareAcknowledge MemberId", "member of the group; with it a session that only its connection may use (threat 1)"),
     ("InitializeShareGroupState GroupId", "brokers only: CLUSTER_ACTION is asked for, as in Kafka"),
@@ -313,7 +357,7 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 pub(super) fn open_rows() -> impl Iterator<Item = &'static Row> {
-    TABLE.iter().filter(|row| !row.refused)
+    TABLE.iter()
 }
 
 /// Names of resources and addresses; producer and broker ids are neither.
@@ -359,8 +403,8 @@ impl Sample {
             let path = if parent.is_empty() { of.name.to_owned() } else { format!("{parent}.{}", of.name) };
             let known = self.naming.contains(&path);
             let value = match &of.kind {
-                // A cursor: absent in a first request.
-                Kind::Struct(_) if !of.nullable.is_empty() => Value::Null,
+                // A cursor: absent in a first request. A topology is what a first request is about.
+                Kind::Struct(_) if !of.nullable.is_empty() && of.name != "Topology" => Value::Null,
                 Kind::Struct(inner) => Value::from(self.fill(&path, inner)),
                 Kind::Array(Kind::Struct(inner)) => Value::from(vec![self.fill(&path, inner)]),
                 Kind::Uuid if known => Value::Uuid(self.id(path)),

@@ -406,6 +406,19 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
     (ApiKey::DELETE_SHARE_GROUP_STATE, SHARE_STATE),
     (ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, SHARE_STATE),
     (
+        ApiKey::STREAMS_GROUP_HEARTBEAT,
+        &[
+            group(Read, "the request fails with GROUP_AUTHORIZATION_FAILED"),
+            topic(Describe, "on every topic of the topology; the request fails with TOPIC_AUTHORIZATION_FAILED"),
+            cluster(Create, "creates any internal topic of the topology"),
+            topic(
+                Create,
+                "on every internal topic of the topology, where Create on the cluster is not held; the request fails with \
+                 TOPIC_AUTHORIZATION_FAILED",
+            ),
+        ],
+    ),
+    (
         ApiKey::STREAMS_GROUP_DESCRIBE,
         &[
             group(Describe, "the group fails with GROUP_AUTHORIZATION_FAILED"),

@@ -75,7 +75,7 @@ fn refuse(answer: &Node, asked: &Node, error: ErrorCode, why: &str) -> Node {
 }
 
 /// Why no topic can have this name, in Kafka's words (`Topic.detectInvalidTopic`, Kafka 4.4).
-fn why_illegal(name: &str) -> Option<String> {
+pub(super) fn why_illegal(name: &str) -> Option<String> {
     /// In UTF-16 units, as Java counts.
     const LONGEST: usize = 249;
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -6,6 +6,7 @@ use super::memory::Memory;
 use super::record::{Category, Trail};
 use super::routes::Routes;
 use super::share_session::ShareSessions;
+use super::streams_heartbeat::Topologies;
 use super::topology::Topology;
 use crate::model::{
     Connection, Operation, OperationSet, Resource, ResourceName, ResourceType, Subject, Timestamp, TopicId, TopicName,
@@ -39,6 +40,8 @@ pub struct Judge<'a> {
     pub sessions: &'a mut FetchSessions,
     /// The share sessions that this connection saw made.
     pub(super) share: &'a mut ShareSessions,
+    /// The members of streams groups whose topology went on.
+    pub(super) topologies: &'a mut Topologies,
     /// Topic ids of assignments that nothing is known of yet.
     pub(super) unnamed: &'a mut Unnamed,
     api: ApiKey,
@@ -58,8 +61,8 @@ impl<'a> Judge<'a> {
         unmapped: &'a mut Vec<i32>,
         looked_up: bool,
     ) -> Self {
-        let Memory { fetch: sessions, share, unnamed } = memory;
-        Self { cx, sessions, share, unnamed, api, trail, looked_up, unmapped }
+        let Memory { fetch: sessions, share, topologies, unnamed } = memory;
+        Self { cx, sessions, share, topologies, unnamed, api, trail, looked_up, unmapped }
     }
 
     /// Decides one operation on one named resource, and records it.

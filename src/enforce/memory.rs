@@ -3,6 +3,7 @@
 use super::assignments::Unnamed;
 use super::fetch::FetchSessions;
 use super::share_session::ShareSessions;
+use super::streams_heartbeat::Topologies;
 
 /// Everything that rules remember of one connection; empty until the first request of such a kind. Every part is bounded.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Memory {
     pub fetch: FetchSessions,
     /// The share sessions that this connection saw made.
     pub share: ShareSessions,
+    /// The members of streams groups whose topology went on.
+    pub(super) topologies: Topologies,
     /// Topic ids of assignments that nothing is known of yet.
     pub unnamed: Unnamed,
 }

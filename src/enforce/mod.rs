@@ -53,7 +53,6 @@ pub mod quirks;
 mod quotas;
 mod reassignments;
 pub mod record;
-mod refusing;
 pub mod routes;
 mod rows;
 pub mod rule;
@@ -67,6 +66,7 @@ mod share_offsets;
 pub mod share_session;
 mod share_state;
 mod split;
+mod streams_heartbeat;
 pub mod table;
 mod telemetry;
 #[cfg(test)]

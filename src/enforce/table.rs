@@ -40,7 +40,6 @@ use super::produce::Produce;
 use super::quotas::{AlterClientQuotas, DescribeClientQuotas};
 use super::reassignments::{AlterPartitionReassignments, ListPartitionReassignments};
 use super::record::Category;
-use super::refusing::{Refusing, streams};
 use super::rule::Rule;
 use super::sasl::{SaslAuthenticate, SaslHandshake};
 use super::scram_credentials::{AlterUserScramCredentials, DescribeUserScramCredentials};
@@ -49,6 +48,7 @@ use super::share_fetch::ShareFetch;
 use super::share_heartbeat::ShareGroupHeartbeat;
 use super::share_offsets::{self, DescribeShareGroupOffsets};
 use super::share_state;
+use super::streams_heartbeat::StreamsGroupHeartbeat;
 use super::telemetry::Telemetry;
 use super::topology_description::StreamsGroupTopologyDescriptionUpdate;
 use super::transaction_describe::{DescribeTransactions, ListTransactions};
@@ -72,8 +72,6 @@ pub struct Row {
     pub polling: bool,
     /// Whether ApiVersions tells clients of it.
     pub advertised: bool,
-    /// Whether it is refused to everybody.
-    pub refused: bool,
     /// Why versions that Kafka has are missing, or why it is not advertised; empty where nothing is.
     pub narrower: &'static str,
     /// The rule.
@@ -160,7 +158,7 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Category::ClusterWrite, &share_state::WRITE_SHARE_GROUP_STATE),
     row(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::DELETE_SHARE_GROUP_STATE),
     row(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Category::Read, &share_state::READ_SHARE_GROUP_STATE_SUMMARY),
-    refused(ApiKey::STREAMS_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &streams::STREAMS_GROUP_HEARTBEAT),
+    polling(row(ApiKey::STREAMS_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &StreamsGroupHeartbeat)),
     row(ApiKey::STREAMS_GROUP_DESCRIBE, 0, 1, Category::Read, &STREAMS_GROUP_DESCRIBE),
     row(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 0, 1, Category::Read, &DescribeShareGroupOffsets),
     row(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Category::GroupWrite, &share_offsets::ALTER),
@@ -177,7 +175,7 @@ pub static TABLE: &[Row] = &[
 
 const fn row(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static dyn Rule) -> Row {
     let versions = Versions { min, max };
-    Row { key, versions, category, polling: false, advertised: true, refused: false, narrower: "", rule }
+    Row { key, versions, category, polling: false, advertised: true, narrower: "", rule }
 }
 
 const fn polling(row: Row) -> Row {
@@ -193,13 +191,6 @@ const fn narrower(row: Row, why: &'static str) -> Row {
 const fn unadvertised(row: Row, why: &'static str) -> Row {
     Row { advertised: false, narrower: why, ..row }
 }
-
-/// Served by an answer that refuses it: nobody is told of it.
-const fn refused(key: ApiKey, min: i16, max: i16, category: Category, rule: &'static Refusing) -> Row {
-    Row { advertised: false, refused: true, narrower: REFUSED, ..row(key, min, max, category, rule) }
-}
-
-const REFUSED: &str = "refused to everybody, in the form in which a broker refuses it";
 
 const TELEMETRY: &str = "answered as the broker answers it; told of with `cluster.client_telemetry: forward`";
 

@@ -191,10 +191,7 @@ fn every_api_that_a_broker_tells_of_is_served() {
     assert!(theirs.len() > 60, "{theirs:?}");
     for (key, range) in &theirs {
         let row = table::find(*key).unwrap_or_else(|| panic!("{key} has no row"));
-        if row.refused || !row.advertised {
-            assert!(UNSERVED.contains(&key.0), "{} is refused to everybody, or not told of", row.key.name());
-            continue;
-        }
+        assert!(row.advertised, "{} is not told of", row.key.name());
         // Brokers tell of Produce from 0 on for old librdkafka's sake (KAFKA-18659), and refuse it below 3.
         let usable = api(*key).expect("an api").versions.intersect(*range);
         let all = ours.get(key).copied().unwrap_or(Versions::NONE);
@@ -212,8 +209,5 @@ fn every_api_that_a_broker_tells_of_is_served() {
         let line = listed.lines().find(told).unwrap_or_else(|| panic!("{key} is not listed:\n{listed}"));
         assert!(!line.contains("disconnected"), "{line}");
     }
-    assert!(TABLE.iter().all(|row| row.refused || row.advertised || !theirs.contains_key(&row.key)));
+    assert!(TABLE.iter().all(|row| row.advertised || !theirs.contains_key(&row.key)));
 }
-
-/// What a broker of 4.3.1 tells of and the proxy does not serve yet: heartbeats of streams groups.
-const UNSERVED: &[i16] = &[88];

@@ -37,6 +37,7 @@ mod refusals;
 mod reload;
 mod share;
 mod state;
+mod streams_groups;
 mod threats;
 mod tools;
 mod topology;

@@ -25,7 +25,7 @@ pub(super) fn print(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{HEAD}")?;
     writeln!(out, "## Served\n")?;
     writeln!(out, "| key | API | versions | asks for | category |\n|--:|---|---|---|---|")?;
-    for row in TABLE.iter().filter(|row| !row.refused) {
+    for row in TABLE {
         let asks: Vec<String> = demands::of(row.key)
             .iter()
             .map(|d| format!("**{}** on {}: {}", d.operation, d.on.policy_word(), d.without))
@@ -39,16 +39,6 @@ pub(super) fn print(out: &mut dyn Write) -> io::Result<()> {
             versions(row),
             row.category.as_str()
         )?;
-    }
-    writeln!(out, "\n## Refused to everybody\n")?;
-    writeln!(
-        out,
-        "Not told of in ApiVersions. Who sends one all the same, a super user too, gets the answer with which a broker \
-         refuses it, and the attempt is written to the audit with reason UNSUPPORTED_API.\n"
-    )?;
-    writeln!(out, "| key | API | versions | category |\n|--:|---|---|---|")?;
-    for row in TABLE.iter().filter(|row| row.refused) {
-        writeln!(out, "| {} | {} | {} | {} |", row.key.0, row.key.name(), row.versions, row.category.as_str())?;
     }
     writeln!(out, "\nA request with any other key, or in a version that is not listed, closes the connection.")
 }
