@@ -81,12 +81,17 @@ impl Rule for AlterClientQuotas {
         let view = request.view;
         judge.arguments(arguments(view));
         let mut node = request.decode();
-        let permit = judge.cluster(Operation::AlterConfigs).permit();
+        let decision = judge.weigh(Operation::AlterConfigs, Resource::CLUSTER);
+        let permit = decision.permit();
         let mut refused: Vec<(usize, Node)> = Vec::new();
         for (place, (entry, asked)) in view.items(req::ENTRIES).zip(node.nodes(req::ENTRIES)).enumerate() {
             if permit.is_none() || reaches_proxy(entry, judge) {
                 refused.push((place, row(asked)));
             }
+        }
+        // Where all of it is the proxy's own, nothing is granted.
+        if permit.is_none() || refused.is_empty() || refused.len() < view.items(req::ENTRIES).len() {
+            judge.note(Operation::AlterConfigs, Resource::CLUSTER, &decision);
         }
         let Some(permit) = permit.filter(|_| refused.len() < view.items(req::ENTRIES).len() || refused.is_empty())
         else {

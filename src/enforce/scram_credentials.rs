@@ -61,7 +61,8 @@ impl Rule for AlterUserScramCredentials {
         let deleted = view.items(req::DELETIONS).map(|n| n.str(deletion::NAME));
         let changed = view.items(req::UPSERTIONS).map(|n| n.str(upsertion::NAME));
         let users: BTreeSet<&str> = deleted.chain(changed).collect();
-        let permit = judge.cluster(Operation::Alter).permit();
+        let decision = judge.weigh(Operation::Alter, Resource::CLUSTER);
+        let permit = decision.permit();
         let mut refused = Vec::new();
         for user in &users {
             let own = judge.cx.topology.own.has_user(user);
@@ -72,6 +73,10 @@ impl Rule for AlterUserScramCredentials {
             if own || permit.is_none() {
                 refused.push(row(user));
             }
+        }
+        // Where all of it is the proxy's own, nothing is granted.
+        if permit.is_none() || refused.is_empty() || refused.len() < users.len() {
+            judge.note(Operation::Alter, Resource::CLUSTER, &decision);
         }
         let Some(permit) = permit.filter(|_| refused.is_empty() || refused.len() < users.len()) else {
             let answer = Node::response(ApiKey::ALTER_USER_SCRAM_CREDENTIALS).with(res::RESULTS, refused);

@@ -1,6 +1,7 @@
 //! The tools of cluster administration: what they print through the proxy is what they print at the broker, who is refused
 //! reads Kafka's own exception, and what is the proxy's own is left alone. The tools run within the driver's JVM.
 
+use crate::support::audit::Event;
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::proxy::{Kordon, Setup, cli_with};
@@ -133,6 +134,13 @@ fn threat_18_quotas_and_logins_of_others_are_changed_and_the_proxys_own_by_nobod
     let password = ["--alter", "--add-config", "SCRAM-SHA-256=[iterations=4096,password=pw]"];
     refused(tool, kordon.at("root"), &[&login[..], &password[..]].concat(), CLUSTER_REFUSED);
     assert_eq!(lines(at(tool, &broker, &[&login[..], &["--describe"][..]].concat())), Vec::<String>::new());
+    let mut audit = kordon.audit();
+    let login = audit.wait("the new login", |e| e.method() == "kafka.AlterUserScramCredentials" && e.granted());
+    let told = login.json.to_string();
+    assert!(told.contains(&user) && told.contains("SCRAM-SHA-256"), "{told}");
+    assert!(!told.to_lowercase().contains("salt"), "secrets are in no event: {told}");
+    audit
+        .wait("the quota of the proxy's own", |e| e.method() == "kafka.AlterClientQuotas" && e.reason() == "PROTECTED");
     let gone = "producer_byte_rate,request_percentage";
     at(tool, us, &[&named[..], &["--alter", "--delete-config", gone][..]].concat()).ok();
     at(tool, us, &[&named[..], &["--alter", "--delete-config", "SCRAM-SHA-256"][..]].concat()).ok();
@@ -297,4 +305,7 @@ fn the_quorum_features_brokers_metrics_and_tokens() {
     refused(tool, kordon.at("logins"), &create, "Delegation Token feature is not enabled.");
     let describe = ["--describe", "--command-config", command.as_str()];
     refused(tool, kordon.at("logins"), &describe, "Delegation Token feature is not enabled.");
+    let event = |e: &Event| e.method() == "kafka.CreateDelegationToken" && e.operation() == "CreateTokens";
+    let told = kordon.audit().wait("the token that was not made", event);
+    assert!(!told.granted() && told.on("User:root") && told.reason() == "UNSUPPORTED_API", "{told:?}");
 }

@@ -61,8 +61,10 @@ fn threat_18_the_proxys_own_logins_are_changed_by_nobody_through_it() {
         let all = rows(&finished(bench.complete(then, KEY, 0, &told), KEY, 0));
         assert_eq!(all, [("bob".to_owned(), 0), (own.to_owned(), 31)]);
         assert!(bench.trail.records().iter().any(|r| r.decision.code() == ReasonCode::Protected));
+        let mut bench = Bench::acls(&[WRITER]).user(user);
         let whole = bench.judge(&AlterUserScramCredentials, KEY, 0, &request(&[own], &[]));
         assert_eq!(rows(&answer(whole, KEY, 0)), [(own.to_owned(), 31)]);
+        assert_eq!(bench.decided(), ["Alter cluster:kafka-cluster denied"], "nothing is granted of it");
     }
 }
 
