@@ -344,3 +344,109 @@ async fn without_protocol_acls_changes_are_answered_as_by_a_broker_without_an_au
     let refused = access.change(AclChange::Create(vec![acl("a")]), ChangeBy::clone(&by())).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::SECURITY_DISABLED);
 }
+
+/// What becomes of fetches.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Fetches {
+    Served,
+    Cut,
+    OutOfRange,
+}
+
+/// A script that does to fetches what the switch says.
+fn switched() -> (watch::Sender<Fetches>, impl Fn(&Seen) -> Step + Send + Sync + 'static) {
+    use crate::wire::schema::fetch::response::{self as f, fetchable_topic_response as t, partition_data as p};
+    let switch = watch::Sender::new(Fetches::Served);
+    let state = switch.clone();
+    let script = move |seen: &Seen| {
+        if seen.key != ApiKey::FETCH {
+            return Step::Serve;
+        }
+        match *state.borrow() {
+            Fetches::Served => return Step::Serve,
+            Fetches::Cut => return Step::Close,
+            Fetches::OutOfRange => {}
+        }
+        // Once: what is read again is there.
+        state.send_replace(Fetches::Served);
+        let mut answer = Node::response(ApiKey::FETCH);
+        let mut topic = answer.child(f::RESPONSES);
+        let part = topic.child(t::PARTITIONS).with(p::ERROR_CODE, ErrorCode::OFFSET_OUT_OF_RANGE);
+        topic.push(t::PARTITIONS, part);
+        answer.push(f::RESPONSES, topic);
+        Step::Answer(answer)
+    };
+    (switch, script)
+}
+
+/// How often the topic was read from the start.
+fn beginnings(tape: &Tape) -> usize {
+    use crate::wire::schema::list_offsets::request::{self as l, list_offsets_partition as p, list_offsets_topic as t};
+    let asks = |seen: &&Arc<Seen>| {
+        seen.key == ApiKey::LIST_OFFSETS
+            && seen.body.nodes(l::TOPICS)[0].nodes(t::PARTITIONS)[0].int(p::TIMESTAMP) == remote::EARLIEST
+    };
+    tape.seen().iter().filter(asks).count()
+}
+
+#[tokio::test]
+async fn threat_16_who_was_away_for_long_reads_from_the_start() {
+    let (switch, script) = switched();
+    let tape = Tape::before(script);
+    let settings = Settings { script: Some(Box::new(Arc::clone(&tape))), ..Settings::default() };
+    let broker = Broker::start(settings).await.unwrap();
+    // Half of it is a second and a half: longer than a round, shorter than a test should be.
+    make(&broker, 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "3000")]).await;
+    let config = configuration(&broker, "");
+    let cluster = Cluster::start(&config.cluster);
+    assert!(cluster.reached(SOON).await);
+    init(&cluster, &config, false).await.unwrap();
+    let bench = Bench::before(broker, Arc::clone(&tape), "").await.ready().await;
+    bench.create("a").await.unwrap();
+    tape.clear();
+    switch.send_replace(Fetches::Cut);
+    let shared = Arc::clone(bench.access.shared().unwrap());
+    while shared.staleness().is_some_and(|s| s < Duration::from_secs(2)) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.names(), ["a"], "it stays in force meanwhile");
+    switch.send_replace(Fetches::Served);
+    bench.create("b").await.unwrap();
+    assert_eq!((bench.names(), beginnings(&tape)), (vec!["a".to_owned(), "b".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn threat_16_an_offset_that_is_gone_is_no_loss_if_all_is_there_and_never_believed_if_not() {
+    let (switch, script) = switched();
+    let bench = Bench::start("", script).await.ready().await;
+    for name in ["a", "b"] {
+        bench.create(name).await.unwrap();
+    }
+    bench.change(AclChange::Delete(vec![AclFilter::exactly(&acl("b"))])).await.unwrap();
+    switch.send_replace(Fetches::OutOfRange);
+    let before = beginnings(&bench.tape);
+    let mut stays = switch.subscribe();
+    stays.wait_for(|now| *now == Fetches::Served).await.unwrap();
+    bench.create("c").await.unwrap();
+    assert_eq!(beginnings(&bench.tape), before + 1);
+    assert_eq!(bench.names(), ["a", "c"], "the end of `b` is known, so nothing is missed");
+
+    // The same, and of `a` there is nothing any more: as if the log had been cut and its records were gone.
+    switch.send_replace(Fetches::Cut);
+    let record = record::acl(&acl("a"), true, &by(), "T");
+    let mut batch = crate::cluster::batch::Builder::default();
+    let gone = crate::cluster::batch::Record { timestamp: 0, key: Some(&record.key), value: None, headers: &[] };
+    batch.push(gone);
+    let info = bench.cluster.topic("kordon.state").await.unwrap();
+    let place = follower::place_of(&bench.cluster, "kordon.state", &info).unwrap();
+    let link = bench.cluster.any_link().unwrap();
+    remote::append(&link, &place, batch.finish(follower::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
+    switch.send_replace(Fetches::OutOfRange);
+    let obstacle = bench.obstacle("it lost records").await;
+    assert!(
+        obstacle.contains("of `topic:LITERAL:a User:b DENY READ *` and 0 more ACLs in force it knows nothing"),
+        "{obstacle}"
+    );
+    assert_eq!(bench.names(), ["a", "c"], "what was in force stays in force");
+    assert!(bench.create("d").await.unwrap_err().message.contains("it lost records"));
+}
