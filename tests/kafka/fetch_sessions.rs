@@ -34,14 +34,14 @@ fn reading(words: &[&str]) -> String {
 }
 
 /// Topics, each of one partition, that the same broker leads; and a producer behind the proxy's back.
-struct Scene {
-    names: Vec<String>,
+pub(crate) struct Scene {
+    pub(crate) names: Vec<String>,
     ids: Vec<TopicId>,
     leader: i32,
-    producer: Producer,
+    pub(crate) producer: Producer,
 }
 
-fn scene(cluster: &Cluster, prefixes: &[&str]) -> Scene {
+pub(crate) fn scene(cluster: &Cluster, prefixes: &[&str]) -> Scene {
     let mut direct = Raw::connect(&cluster.direct());
     let mut of = |prefix: &str| {
         let name = unique(prefix);
@@ -180,7 +180,7 @@ fn a_right_that_ends_takes_its_topic_out_of_a_session() {
 
 /// The fetch is seen leaving for the broker, then the right ends, then the record is produced: it must not arrive.
 #[track_caller]
-fn withheld(kordon: &Kordon, scene: &Scene, version: i16, session: bool, end: impl FnOnce()) {
+pub(crate) fn withheld(kordon: &Kordon, scene: &Scene, version: i16, session: bool, end: impl FnOnce()) {
     let mut raw = Raw::connect(&kordon.broker("alice", scene.leader));
     raw.patience(LONG);
     let offset = scene.producer.send(&scene.names[0], &["before"]).offsets[0].1 + 1;
@@ -262,6 +262,20 @@ fn now() -> Timestamp {
     Timestamp(since.as_millis() as i64)
 }
 
+/// A fetch that has left for its broker and has no answer yet.
+#[track_caller]
+pub(crate) fn waiting_fetch(tap: &Tap, wanted: impl Fn(&Frame) -> bool) -> Frame {
+    soon("a waiting fetch", || {
+        tap.requests(ApiKey::FETCH).iter().rev().find(|f| !answered(tap, f) && wanted(f)).cloned()
+    })
+}
+
+/// Whether the broker has answered a fetch.
+pub(crate) fn answered(tap: &Tap, fetch: &Frame) -> bool {
+    let answers = |a: &Frame| (a.connection, a.correlation) == (fetch.connection, fetch.correlation);
+    tap.answers(ApiKey::FETCH).iter().any(answers)
+}
+
 #[test]
 fn a_running_consumer_loses_its_right_inside_a_session_and_gets_it_back_without_reconnecting() {
     needs!(Java);
@@ -277,18 +291,11 @@ fn a_running_consumer_loses_its_right_inside_a_session_and_gets_it_back_without_
     producer.send(&topic, &["one"]);
     soon("the first record", || consumer.has("one"));
     // The next fetch waits at the broker: in a session, without topics.
-    let leaving = soon("a waiting incremental fetch", || {
-        let (asked, answered) = (tap.requests(ApiKey::FETCH), tap.answers(ApiKey::FETCH));
-        let waits =
-            |f: &&Frame| !answered.iter().any(|a| a.connection == f.connection && a.correlation == f.correlation);
-        asked.iter().find(|f| waits(f) && f.request().i32(SESSION_ID) != 0).cloned()
-    });
+    let leaving = waiting_fetch(&tap, |f| f.request().i32(SESSION_ID) != 0);
     let connections = consumer.metric("connection-creation-total");
     kordon.write_policy(&less);
     producer.send(&topic, &["secret"]);
-    tap.wait("the broker's answer", |f| {
-        f.way == Way::FromBroker && f.correlation == leaving.correlation && f.connection == leaving.connection
-    });
+    soon("the broker's answer", || answered(&tap, &leaving));
     soon("the refusal", || consumer.events(0).iter().any(|e| e["error"] == "TopicAuthorizationException"));
     throughout("the record stays away", Duration::from_secs(1), || !consumer.has("secret"));
     kordon.write_policy(&all);

@@ -35,6 +35,7 @@ mod memory;
 mod programs;
 mod refusals;
 mod reload;
+mod revocation;
 mod share;
 mod state;
 mod streams_groups;

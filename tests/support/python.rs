@@ -1,5 +1,7 @@
 //! librdkafka, by way of its Python binding: one process per step.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -40,4 +42,49 @@ pub fn programs(jobs: &[Value]) -> Value {
     python.env("PYTHONPATH", confluent_kafka()).arg(&script);
     let ran = run_within(Duration::from_secs(300), python, "`python3`", &Value::from(jobs.to_vec()).to_string());
     outcome(ran).unwrap_or_else(|e| panic!("the programs failed: {e}"))
+}
+
+/// A process with librdkafka clients (`python/live.py`) that takes one command after the other. Killed when dropped.
+pub struct Live {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Live {
+    /// Starts the process.
+    #[track_caller]
+    pub fn start() -> Live {
+        let script = scratch("python").join("live.py");
+        super::write_once(&script, include_str!("python/live.py"));
+        let log = std::fs::File::create(super::log_file("librdkafka-live.log")).expect("log");
+        let mut python = process::command("python3");
+        python.env("PYTHONPATH", confluent_kafka()).arg(&script);
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(log));
+        let mut child = process::spawn(python, "`python3`");
+        let commands = child.stdin.take().expect("stdin");
+        let answers = BufReader::new(child.stdout.take().expect("stdout"));
+        Live { child, commands, answers }
+    }
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// # Errors
+    /// What librdkafka said, by the name of its error code.
+    #[track_caller]
+    pub fn ask(&mut self, op: &str, mut args: Value) -> Result<Value, Failure> {
+        args["op"] = Value::from(op);
+        writeln!(self.commands, "{args}").and_then(|()| self.commands.flush()).expect("a running process");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("an answer");
+        let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no answer to `{op}`: {line}"));
+        if answer.get("error").is_some() { Err(Failure::from(answer)) } else { Ok(answer["ok"].take()) }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -107,7 +107,7 @@ final class ToolPrograms {
         }
         ByteArrayOutputStream printed = new ByteArrayOutputStream();
         AtomicInteger code = new AtomicInteger();
-        synchronized (ToolPrograms.class) {
+        synchronized (Tools.class) {
             PrintStream out = System.out;
             PrintStream err = System.err;
             InputStream in = System.in;
