@@ -6,7 +6,7 @@
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
-use super::split::{Outcome, TopicFields};
+use super::split::{Outcome, TopicFields, each_once};
 use crate::model::Operation;
 use crate::policy::Use;
 use crate::wire::schema::delete_records::request::{
@@ -17,7 +17,6 @@ use crate::wire::schema::delete_records::response::{
 };
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 use serde_json::json;
-use std::collections::HashSet;
 
 /// The rule of DeleteRecords.
 pub(super) struct DeleteRecords;
@@ -57,28 +56,23 @@ fn arguments(view: View<'_, '_>) -> String {
     bounded.object([("topics", topics)])
 }
 
-/// The refusals; a partition that is named twice is one in Kafka's map, and in a topic's answer.
+/// The refusals; what is named twice is one in Kafka's map.
 fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
-    let mut answer = Node::response(ApiKey::DELETE_RECORDS);
-    let mut seen = HashSet::new();
+    let mut refused = Vec::new();
     for (topic, error) in denied {
-        let name = topic.str(req_topic::NAME);
-        let mut refused = Node::new(&res_topic::THIS).with(res_topic::NAME, name);
+        let mut own = Node::new(&res_topic::THIS).with(res_topic::NAME, topic.str(req_topic::NAME));
         for partition in topic.nodes(req_topic::PARTITIONS) {
-            let index = partition.i32(req_partition::PARTITION_INDEX);
-            if seen.insert((name.to_owned(), index)) {
-                let row = Node::new(&res_partition::THIS)
-                    .with(res_partition::PARTITION_INDEX, index)
-                    .with(res_partition::LOW_WATERMARK, -1i64)
-                    .with(res_partition::ERROR_CODE, error);
-                refused.push(res_topic::PARTITIONS, row);
-            }
+            let row = Node::new(&res_partition::THIS)
+                .with(res_partition::PARTITION_INDEX, partition.i32(req_partition::PARTITION_INDEX))
+                .with(res_partition::LOW_WATERMARK, -1i64)
+                .with(res_partition::ERROR_CODE, error);
+            own.push(res_topic::PARTITIONS, row);
         }
-        if !refused.nodes(res_topic::PARTITIONS).is_empty() {
-            answer.push(res::TOPICS, refused);
-        }
+        refused.push(own);
     }
-    answer
+    let fields = TopicFields { name: res_topic::NAME, id: None };
+    let once = each_once(refused, fields, res_topic::PARTITIONS, res_partition::PARTITION_INDEX);
+    Node::response(ApiKey::DELETE_RECORDS).with(res::TOPICS, once)
 }
 
 struct Merge {

@@ -119,7 +119,7 @@ impl Page {
         self.allowed.binary_search_by(|own| java_order(own, name)).is_ok()
     }
 
-    /// Adds the denied topics that come before the next page.
+    /// Adds the denied topics that come before the first that was not reached.
     fn append_denied(&self, answer: &mut Node, next: Option<&str>) {
         if self.all {
             return;
@@ -150,12 +150,20 @@ impl Complete for Page {
             topic.set(res_topic::TOPIC_AUTHORIZED_OPERATIONS, operations);
             true
         });
-        let next = answer.strct(res::NEXT_CURSOR).map(|cursor| cursor.str(res_cursor::TOPIC_NAME).to_owned());
-        let next = next.filter(|name| self.has(name));
+        let told = answer.strct(res::NEXT_CURSOR);
+        let next = told.map(|c| (c.str(res_cursor::TOPIC_NAME).to_owned(), c.i32(res_cursor::PARTITION_INDEX)));
+        let next = next.filter(|(name, _)| self.has(name));
         if next.is_none() {
             answer.set(res::NEXT_CURSOR, Value::Null);
         }
-        self.append_denied(&mut answer, next.as_deref());
+        // A page that ends within a topic was written after a look at the next one that is allowed.
+        let reached = match &next {
+            Some((name, partition)) if *partition > 0 => {
+                self.allowed.iter().find(|own| java_order(own, name).is_gt()).map(String::as_str)
+            }
+            other => other.as_ref().map(|(name, _)| name.as_str()),
+        };
+        self.append_denied(&mut answer, reached);
         Completed::Answer(answer)
     }
 }

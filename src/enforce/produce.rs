@@ -16,6 +16,8 @@ use crate::wire::schema::produce::response::{
 };
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 
+use std::collections::HashSet;
+
 /// The rule of Produce.
 pub(super) struct Produce;
 
@@ -47,7 +49,22 @@ impl Rule for Produce {
         if !outcome.unresolved.is_empty() {
             return Ok(Verdict::Probe(outcome.unresolved));
         }
-        match (outcome.permit.take(), outcome.denied.is_empty()) {
+        // Without an answer only what would have an error in it closes: a topic without partitions would not stand in it.
+        let nothing_denied = match silent {
+            true => {
+                let denied: HashSet<usize> = outcome.denied.iter().map(|(place, _)| *place).collect();
+                let mut asked = view.items(req::TOPIC_DATA).enumerate().filter(|(place, _)| denied.contains(place));
+                asked.all(|(_, topic)| topic.items(topic_produce_data::PARTITION_DATA).is_empty())
+            }
+            false => outcome.denied.is_empty(),
+        };
+        if silent && nothing_denied && !outcome.denied.is_empty() {
+            let Some(permit) = outcome.permit.take() else { return Ok(Verdict::Silence) };
+            let mut node = request.decode();
+            let _ = outcome.cut(node.nodes_mut(req::TOPIC_DATA));
+            return Ok(Verdict::Rewrite(permit, node, Then::Nothing));
+        }
+        match (outcome.permit.take(), nothing_denied) {
             (Some(permit), true) if silent => Ok(Verdict::Forward(permit, Then::Nothing)),
             (Some(permit), true) => Ok(Verdict::Forward(permit, Then::Complete(Box::new(Endpoints)))),
             (Some(permit), false) => {

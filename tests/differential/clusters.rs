@@ -58,6 +58,9 @@ fn common() -> Vec<(&'static str, String)> {
         ("offsets.topic.num.partitions", "1".to_owned()),
         ("transaction.state.log.num.partitions", "1".to_owned()),
         ("share.coordinator.state.topic.num.partitions", "1".to_owned()),
+        // Records are of a day long past: nothing may be deleted for its age while two sides are compared.
+        ("log.retention.check.interval.ms", "86400000".to_owned()),
+        ("log.initial.task.delay.ms", "86400000".to_owned()),
         // Topics by the hundred.
         ("log.index.size.max.bytes", "65536".to_owned()),
     ]

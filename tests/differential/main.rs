@@ -31,12 +31,14 @@ mod support;
 
 mod acls;
 mod clusters;
+mod effects;
 mod names;
 mod normal;
 mod records;
 mod requests;
 mod rng;
 mod run;
+mod scripts;
 mod side;
 mod tally;
 mod waivers;
@@ -48,4 +50,16 @@ use support::needs;
 fn kordon_answers_and_does_what_a_broker_that_authorizes_does() {
     needs!(Java);
     run::run();
+}
+
+/// `KORDON_WRITE=1` writes the page anew.
+#[test]
+fn the_page_of_differences_is_the_list_of_waivers() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/differences.md");
+    let page = waivers::page();
+    if std::env::var_os("KORDON_WRITE").is_some() {
+        std::fs::write(path, &page).expect("docs/differences.md");
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == page, "docs/differences.md is stale: KORDON_WRITE=1 cargo test --test differential page");
 }

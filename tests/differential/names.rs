@@ -104,7 +104,9 @@ impl Names {
         match rng.below(100) {
             0..85 => rng.pick(&self.transactions),
             85..92 => format!("{}tx-none", self.prefix),
-            _ => self.odd(rng),
+            92..94 => String::new(),
+            // They stay for days: not a name that another world may have.
+            _ => format!("{}{}", self.prefix, self.odd(rng)),
         }
     }
 

@@ -8,11 +8,13 @@ use kordon::wire::{ApiKey, Node, Versions};
 
 use crate::acls;
 use crate::clusters::{self, tell};
+use crate::effects;
 use crate::names::{Names, PEOPLE};
 use crate::normal::{self, Delta};
 use crate::requests::Maker;
 use crate::rng::Rng;
-use crate::side::{Outcome, Side};
+use crate::scripts;
+use crate::side::{BACK, Outcome, Side};
 use crate::support::log_file;
 use crate::support::proxy::Kordon;
 use crate::tally::{self, Tally};
@@ -210,12 +212,71 @@ impl Run {
                 break;
             }
         }
+        if intact && self.plan.case.is_none_or(|(_, last)| last >= STEPS) {
+            intact = self.script(&mut reference, &names, number, &mut rng);
+        }
         if intact {
-            self.step(&mut reference, &names, &own(STEPS, ApiKey::DELETE_ACLS, &deletion));
+            self.effects(&mut reference, &names, number);
+            self.step(&mut reference, &names, &own(2 * STEPS, ApiKey::DELETE_ACLS, &deletion));
         }
         world::clear(&mut reference, &names);
         world::clear(&mut self.proxied, &names);
         *(if everyone { &mut self.lenient } else { &mut self.strict }) = Some(reference);
+    }
+
+    /// Scripts of two people; whether the world may go on.
+    fn script(&mut self, reference: &mut Side, names: &Names, world: u64, rng: &mut Rng) -> bool {
+        let mut step = STEPS;
+        for _ in 0..2 {
+            let who = rng.pick(&PEOPLE);
+            for one in scripts::pick(names, rng, who) {
+                if !self.served.get(&one.key).is_some_and(|range| range.contains(one.version)) {
+                    continue;
+                }
+                let who = if one.by_super { "super" } else { who };
+                let case = Case { world, step, who, key: one.key, version: one.version, body: &one.body };
+                if self.plan.case.is_some() {
+                    tell(&format!("{step}: {who} {} v{} {:?}", one.key.name(), one.version, one.body));
+                }
+                let (intact, theirs, ours) = self.asked(reference, names, &case);
+                reference.take(&one.take, &theirs);
+                self.proxied.take(&one.take, &ours);
+                step += 1;
+                if !intact {
+                    return false;
+                }
+                // A session on one side alone: nothing to go on with.
+                if !self.proxied.goes_on_like(reference, &one.take) {
+                    break;
+                }
+            }
+        }
+        true
+    }
+
+    /// What the world has done, compared behind everybody's back.
+    fn effects(&mut self, reference: &mut Side, names: &Names, world: u64) {
+        let topics = reference.topics(names);
+        self.proxied.topics(names);
+        let groups = world::groups(reference, names);
+        for (key, version, body) in effects::questions(names, &topics, &groups) {
+            let case = Case { world, step: 2 * STEPS, who: BACK, key, version, body: &body };
+            let begin = Instant::now();
+            loop {
+                let theirs = reference.ask(BACK, key, version, &body, names);
+                let ours = self.proxied.ask(BACK, key, version, &body, names);
+                let deltas = self.compare(reference, &case, &theirs, &ours);
+                if deltas.is_empty() {
+                    break;
+                }
+                // Transactions end behind the answer.
+                if begin.elapsed() > Duration::from_secs(2) {
+                    self.failed_case(&case, &deltas, &theirs, &ours);
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// What a world asks: its share of all versions in turn, so that none is left out, and as much again by chance.
@@ -238,6 +299,11 @@ impl Run {
 
     /// One request on both sides; whether the world may go on.
     fn step(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>) -> bool {
+        self.asked(reference, names, case).0
+    }
+
+    /// As [`Run::step`], with both outcomes.
+    fn asked(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>) -> (bool, Outcome, Outcome) {
         let Case { who, key, version, body, .. } = *case;
         reference.begin_step(case.step + 1);
         self.proxied.begin_step(case.step + 1);
@@ -246,6 +312,16 @@ impl Run {
         self.proxied.send(who, key, version, body, names);
         let mut theirs = reference.receive(who, key, version);
         let mut ours = self.proxied.receive(who, key, version);
+        // A transaction ends behind its answer: who comes too early is asked to come again.
+        while asked.elapsed() < Duration::from_secs(3) && (too_early(&theirs) || too_early(&ours)) {
+            std::thread::sleep(Duration::from_millis(10));
+            if too_early(&theirs) {
+                theirs = reference.ask(who, key, version, body, names);
+            }
+            if too_early(&ours) {
+                ours = self.proxied.ask(who, key, version, body, names);
+            }
+        }
         self.tally.note(key, version, tally::end(&theirs));
         if asked.elapsed() > SLOW {
             self.tally.slow.push(format!(
@@ -280,7 +356,7 @@ impl Run {
         if !deltas.is_empty() {
             self.failed_case(case, &deltas, &theirs, &ours);
         }
-        !deltas.iter().any(|delta| delta.path.starts_with("(effects"))
+        (!deltas.iter().any(|delta| delta.path.starts_with("(effects")), theirs, ours)
     }
 
     /// Where both answers differ and nobody means it.
@@ -399,6 +475,14 @@ impl Run {
         }
         assert!(self.failed.is_empty(), "{} answers differ", self.failed.len());
     }
+}
+
+/// Whether every error of an answer says that a transaction is still ending.
+fn too_early(outcome: &Outcome) -> bool {
+    let Outcome::Answer(answer) = outcome else { return false };
+    let mut codes = Vec::new();
+    tally::errors(answer, &mut codes);
+    codes.contains(&51) && codes.iter().all(|code| [0, 51].contains(code))
 }
 
 fn short(text: &str) -> String {

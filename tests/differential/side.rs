@@ -16,6 +16,7 @@ use kordon::wire::schema::{metadata, produce, sasl_authenticate, sasl_handshake}
 use kordon::wire::{ApiKey, Node, Value};
 
 use super::names::{Names, password, slot};
+use super::scripts::Take;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +87,7 @@ impl Side {
         names.prefix.clone_into(&mut self.prefix);
         self.ids.clear();
         self.numbers.clear();
-        self.texts.clear();
+        self.texts = vec!["nobody".to_owned(); 4];
         self.seen.clear();
         self.step = (0, 0);
     }
@@ -188,6 +189,31 @@ impl Side {
         self.step.1 += 1;
         self.seen.insert((kind, value.to_owned()), word.clone());
         word
+    }
+
+    /// Takes from an answer what later steps of a script name.
+    pub fn take(&mut self, all: &[Take], outcome: &Outcome) {
+        let Outcome::Answer(answer) = outcome else { return };
+        for take in all {
+            match *take {
+                Take::Number(field, slot) => {
+                    self.numbers.resize(self.numbers.len().max(slot + 1), -1);
+                    self.numbers[slot] = answer.int(field);
+                }
+                Take::Text(field, slot) => {
+                    self.texts.resize(self.texts.len().max(slot + 1), String::new());
+                    answer.str(field).clone_into(&mut self.texts[slot]);
+                }
+            }
+        }
+    }
+
+    /// Whether what was taken is there on both sides, or on none.
+    pub fn goes_on_like(&self, other: &Side, all: &[Take]) -> bool {
+        all.iter().all(|take| match *take {
+            Take::Number(_, slot) => (self.number(slot) > 0) == (other.number(slot) > 0),
+            Take::Text(_, slot) => self.texts[slot].is_empty() == other.texts[slot].is_empty(),
+        })
     }
 
     /// The request as this side must be asked: with its own ids, members and producers.

@@ -3,6 +3,7 @@
 use kordon::wire::schema::{describe_user_scram_credentials, elect_leaders, fetch};
 use kordon::wire::{ApiKey, Node, Versions};
 
+use crate::names;
 use crate::normal::Delta;
 
 /// A difference in its place.
@@ -40,6 +41,17 @@ pub static WAIVERS: &[Waiver] = &[
               fetches, so that what was refused is judged anew each time (threat 1).",
     },
     Waiver {
+        name: "fetch sessions that lost a right",
+        apis: &[ApiKey::FETCH],
+        versions: Versions::new(7, 18),
+        is: |look| {
+            let begins_anew = |d: &Delta| d.path == "ErrorCode" && d.proxied == "FETCH_SESSION_ID_NOT_FOUND";
+            names::slot(look.body.int(fetch::request::SESSION_ID)).is_some() && look.all.iter().any(begins_anew)
+        },
+        why: "When a right on a topic of a session ends, the client is told that there is no such session, and asks in \
+              full; Kafka goes on with the session and answers 29 for those partitions in it (threat 1).",
+    },
+    Waiver {
         name: "fetch sessions of other connections",
         apis: &[ApiKey::FETCH],
         versions: Versions::new(7, 18),
@@ -50,6 +62,25 @@ pub static WAIVERS: &[Waiver] = &[
         why: "A session is known only to the connection on which it was made. Kafka knows it by its number alone, and \
               also takes a number that is none as no session where the fetch is a full one; here the client is told \
               that there is no such session, and begins anew (threat 1).",
+    },
+    Waiver {
+        name: "ids of topics that are gone",
+        apis: &[
+            ApiKey::PRODUCE,
+            ApiKey::FETCH,
+            ApiKey::METADATA,
+            ApiKey::DELETE_TOPICS,
+            ApiKey::OFFSET_COMMIT,
+            ApiKey::OFFSET_FETCH,
+            ApiKey::TXN_OFFSET_COMMIT,
+        ],
+        versions: Versions::new(6, 18),
+        is: |look| {
+            let gone = |d: &Delta| d.reference == "UNKNOWN_TOPIC_ID" && d.proxied == "TOPIC_AUTHORIZATION_FAILED";
+            look.all.iter().any(gone)
+        },
+        why: "Until the proxy has asked the brokers again for their topics, who may not see a topic that was just deleted \
+              is told so, and not yet that its id is none.",
     },
     Waiver {
         name: "isolation levels that are none",
@@ -126,6 +157,25 @@ pub static WAIVERS: &[Waiver] = &[
               told of topics that it may not see. The refusal comes before the broker looks at the rest (threat 22).",
     },
     Waiver {
+        name: "heartbeats of streams groups",
+        apis: &[ApiKey::STREAMS_GROUP_HEARTBEAT],
+        versions: Versions::new(0, 1),
+        is: |look| {
+            let refused = [
+                "INVALID_REQUEST",
+                "TOPIC_AUTHORIZATION_FAILED",
+                "STREAMS_INVALID_TOPOLOGY",
+                "not supported",
+                "not valid",
+            ];
+            refused.iter().any(|word| look.all.iter().any(|d| d.reference.contains(word) || d.proxied.contains(word)))
+        },
+        why: "A broker creates the internal topics of a topology with the rights of its client, which here is the proxy: a \
+              heartbeat goes on only if the caller could create them all, names no pattern of source topics, and brings its \
+              topology when it joins. What is refused for that is refused before the broker looks at the form (threats 6 \
+              and 22).",
+    },
+    Waiver {
         name: "configs of brokers",
         apis: &[ApiKey::ALTER_CONFIGS, ApiKey::INCREMENTAL_ALTER_CONFIGS],
         versions: Versions::new(0, 2),
@@ -158,9 +208,23 @@ static PENDING: &[Waiver] = &[
     },
     Waiver {
         name: "pending: share sessions",
-        apis: &[ApiKey::SHARE_FETCH, ApiKey::SHARE_ACKNOWLEDGE],
+        apis: &[ApiKey::SHARE_FETCH, ApiKey::SHARE_ACKNOWLEDGE, ApiKey::SHARE_GROUP_HEARTBEAT],
         versions: Versions::new(1, 2),
         is: |look| look.all.iter().any(|d| d.path == "ErrorCode" && d.reference == "INVALID_REQUEST"),
+        why: "",
+    },
+    Waiver {
+        name: "pending: offsets of share groups",
+        apis: &[ApiKey::ALTER_SHARE_GROUP_OFFSETS, ApiKey::DELETE_SHARE_GROUP_OFFSETS],
+        versions: Versions::new(0, 0),
+        is: |look| look.delta.path.ends_with("(count)") || look.delta.path.ends_with("TopicId"),
+        why: "",
+    },
+    Waiver {
+        name: "pending: configs beside loggers",
+        apis: &[ApiKey::INCREMENTAL_ALTER_CONFIGS],
+        versions: Versions::new(0, 1),
+        is: |look| look.all.iter().any(|d| d.reference == "UNKNOWN_SERVER_ERROR"),
         why: "",
     },
     Waiver {
@@ -193,3 +257,35 @@ pub fn of(key: ApiKey, version: i16, look: &Look<'_>) -> Option<&'static Waiver>
     let about = |w: &Waiver| (w.apis.is_empty() || w.apis.contains(&key)) && w.versions.contains(version);
     WAIVERS.iter().chain(PENDING).find(|w| about(w) && (w.is)(look))
 }
+
+/// The page of the documentation.
+pub fn page() -> String {
+    let mut text = HEAD.to_owned();
+    for waiver in WAIVERS {
+        let apis: Vec<&str> = waiver.apis.iter().map(|key| key.name()).collect();
+        let apis = if apis.is_empty() { "every API that names one".to_owned() } else { apis.join(", ") };
+        let versions = if waiver.versions.max == i16::MAX { "all".to_owned() } else { waiver.versions.to_string() };
+        text.push_str(&format!("| {} | {apis} | {versions} | {} |\n", waiver.name, waiver.why));
+    }
+    text.push_str(TAIL);
+    text
+}
+
+const HEAD: &str = "# Where the proxy answers otherwise than a broker
+
+With the same ACLs, the proxy before an open broker answers as a broker with `StandardAuthorizer` does: error codes, defaults,
+order where Kafka has one, silence, closed connections, and effects. `tests/differential` asks both the same requests and
+compares. What may differ is this list, which is made from `tests/differential/waivers.rs`; a difference that no longer shows
+fails the full run.
+
+| what | where | versions | why |
+|---|---|---|---|
+";
+
+const TAIL: &str = "
+Besides, what two clusters cannot have in common is not compared: ids, members, producers, ports, directories, the time, sizes
+and offsets of the brokers' own topics, names of loggers, and the order of lists that Kafka takes out of hash maps. The text of
+a denied cluster operation, which in Kafka is a dump of its request object, is the default text of the error here. Topics of
+the proxy itself are hidden from everybody. What has two readings on the wire (duplicate or descending tags, bytes behind the
+last field) closes the connection here; brokers read on.
+";

@@ -269,6 +269,25 @@ fn reset(side: &mut Side, names: &Names) {
             side.back(ApiKey::ALTER_USER_SCRAM_CREDENTIALS, 0, &request, names);
         }
     }
+    {
+        use kordon::wire::schema::incremental_alter_configs::request::{
+            RESOURCES, alter_configs_resource as r, alterable_config as c,
+        };
+        let mut request = Node::request(ApiKey::INCREMENTAL_ALTER_CONFIGS);
+        for broker in ["", "1"] {
+            let mut one = request.child(RESOURCES).with(r::RESOURCE_TYPE, 4i8).with(r::RESOURCE_NAME, broker);
+            for name in ["no.such.config", "log.cleaner.threads", "message.max.bytes"] {
+                let config = one
+                    .child(r::CONFIGS)
+                    .with(c::NAME, name)
+                    .with(c::CONFIG_OPERATION, 1i8)
+                    .with(c::VALUE, Value::Null);
+                one.push(r::CONFIGS, config);
+            }
+            request.push(RESOURCES, one);
+        }
+        side.back(ApiKey::INCREMENTAL_ALTER_CONFIGS, 1, &request, names);
+    }
     caught_up(side, names);
 }
 

@@ -151,3 +151,18 @@ fn all_topics_are_looked_up_so_that_a_new_one_is_among_them() {
         other => panic!("{}", kind(&other)),
     }
 }
+
+#[test]
+fn a_page_that_ends_within_a_topic_tells_what_is_denied_up_to_the_next_one_allowed() {
+    for (names, expected) in [(&["a1", "b"][..], vec![seen("a1"), denied("b")]), (&["a1", "aa", "b"], vec![seen("a1")])]
+    {
+        let acls = [READ_A, r#"{ deny: [Describe], principals: ["User:alice"], resources: ["topic:aaa"] }"#];
+        let mut bench = Bench::acls(&acls);
+        let (_, then) = rewritten(bench.judge(&DescribeTopicPartitions, KEY, 0, &request(names, None)));
+        let mut page = broker(&[("a1", 0)], Some("a1"));
+        if let Some(cursor) = page.strct_mut(res::NEXT_CURSOR) {
+            cursor.set(res_cursor::PARTITION_INDEX, 1);
+        }
+        assert_eq!(told(&finished(bench.complete(then, KEY, 0, &page), KEY, 0)), expected);
+    }
+}

@@ -2,7 +2,7 @@
 
 use kordon::model::TopicId;
 use kordon::wire::schema::{
-    alter_configs, create_delegation_token, delete_topics, describe_configs, describe_quorum,
+    alter_client_quotas, alter_configs, create_delegation_token, delete_topics, describe_configs, describe_quorum,
     describe_topic_partitions, describe_user_scram_credentials, fetch, find_coordinator, incremental_alter_configs,
     init_producer_id, join_group, metadata, produce, update_features,
 };
@@ -38,6 +38,14 @@ impl Maker<'_> {
                 // Denied, a broker never answers it: that is waited for seldom.
                 if request.is_null(USERS) && self.rng.chance(85) {
                     request.set(USERS, Value::Nodes(Vec::new()));
+                }
+            }
+            ApiKey::ALTER_CLIENT_QUOTAS => {
+                use alter_client_quotas::request::{ENTRIES, VALIDATE_ONLY, entity_data as e, entry_data as n};
+                let default = |entry: &Node| entry.nodes(n::ENTITY).iter().any(|entity| entity.is_null(e::ENTITY_NAME));
+                if request.nodes(ENTRIES).iter().any(default) {
+                    // The proxy refuses those: what a broker does with them would be seen ever after.
+                    request.set(VALIDATE_ONLY, true);
                 }
             }
             ApiKey::DESCRIBE_QUORUM => {
