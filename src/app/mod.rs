@@ -143,7 +143,8 @@ impl App {
             latest: AtomicI64::new(0),
             sessions: AtomicU64::new(1),
         });
-        let times = Times { frame: config.limits.frame_timeout, idle: config.limits.idle_timeout };
+        let limits = &config.limits;
+        let times = Times { frame: limits.frame_timeout, idle: limits.idle_timeout, drain: config.drain };
         let mut clients = JoinSet::new();
         for listener in bound {
             let worlds = policy.worlds().open(listener.routes());

@@ -4,6 +4,7 @@ use super::Links;
 use super::dial::Dialler;
 use super::learn::{Learned, agreed, learn, take_newer};
 use super::link::Link;
+use super::wants::{Question, Want, Wants};
 use crate::config::HostPort;
 use crate::enforce::topology::{Broker, Topology};
 use crate::model::TopicId;
@@ -21,23 +22,12 @@ use tokio::time::Instant;
 
 /// The least time between two questions that have a cause.
 const PACE: Duration = Duration::from_millis(50);
-/// The most topic ids in one question.
-const IDS: usize = 1_000;
 /// From this version on Metadata finds topics by their id (KIP-516, Kafka 2.8 answers it from version 12 on).
 const BY_ID: i16 = 12;
 /// The least time between two questions for what hardly ever changes.
 const LEARN: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(3);
-
-/// Somebody waits for what the cluster says.
-#[derive(Debug)]
-pub(super) struct Want {
-    /// Topics to find; none, or zero among them: everything.
-    pub ids: Vec<TopicId>,
-    /// Told when it was asked.
-    pub done: oneshot::Sender<()>,
-}
 
 pub(super) struct Settings {
     pub bootstrap: Vec<HostPort>,
@@ -59,12 +49,13 @@ pub(super) struct Follower {
     update: mpsc::UnboundedSender<(i32, Option<Link>)>,
     /// The question under way: at most one.
     asking: JoinSet<Result<Node, String>>,
-    asked_ids: bool,
+    /// The topic ids that are being asked for; none: everything is.
+    asked_ids: Vec<TopicId>,
     /// The question beside Metadata that is under way: at most one.
     learning: JoinSet<Option<Learned>>,
     next_learn: Instant,
     served: Vec<oneshot::Sender<()>>,
-    waiting: Vec<Want>,
+    waiting: Wants,
     next_refresh: Instant,
     next_ask: Instant,
 }
@@ -88,11 +79,11 @@ impl Follower {
             updates,
             update,
             asking: JoinSet::new(),
-            asked_ids: false,
+            asked_ids: Vec::new(),
             learning: JoinSet::new(),
             next_learn: now,
             served: Vec::new(),
-            waiting: Vec::new(),
+            waiting: Wants::default(),
             next_refresh: now,
             next_ask: now,
         }
@@ -126,28 +117,27 @@ impl Follower {
         if !self.asking.is_empty() || !(due || (!self.waiting.is_empty() && now >= self.next_ask)) {
             return;
         }
-        let known = self.publish.borrow().clone();
-        let mut ids = Vec::new();
-        let mut everything = due;
-        for want in std::mem::take(&mut self.waiting) {
-            if !want.ids.is_empty() && want.ids.iter().all(|id| known.names.contains_key(id)) {
-                let _ = want.done.send(());
-                continue;
-            }
-            everything |= want.ids.is_empty() || want.ids.contains(&TopicId::ZERO) || ids.len() + want.ids.len() > IDS;
-            ids.extend(want.ids);
-            self.served.push(want.done);
-        }
-        if !everything && ids.is_empty() {
-            return;
-        }
         let link = self.links.any();
         let by_id = link.as_ref().and_then(|l| l.version(ApiKey::METADATA, i16::MAX)).is_some_and(|v| v >= BY_ID);
-        self.asked_ids = !everything && by_id;
-        let question = if self.asked_ids { by_ids(ids) } else { everything_known() };
-        if !self.asked_ids {
-            self.next_refresh = now + self.settings.refresh;
-        }
+        let known = self.publish.borrow().clone();
+        let (question, served) = self.waiting.next(&known.names, by_id, due, now);
+        self.served.extend(served);
+        let question = match question {
+            Question::Nothing => {
+                // Who still waits is looked at again then.
+                self.next_ask = now + PACE;
+                return;
+            }
+            Question::Everything => {
+                self.next_refresh = now + self.settings.refresh;
+                self.asked_ids = Vec::new();
+                everything_known()
+            }
+            Question::Ids(ids) => {
+                self.asked_ids = ids;
+                by_ids(&self.asked_ids)
+            }
+        };
         self.next_ask = now + PACE;
         self.asking.spawn(put(Arc::clone(&self.settings), Arc::clone(&self.links), question));
     }
@@ -156,15 +146,17 @@ impl Follower {
         match answer {
             Ok(answer) => {
                 let mut next = Topology::clone(&self.publish.borrow());
-                if !self.asked_ids {
+                let everything = self.asked_ids.is_empty();
+                if everything {
                     next.cluster_id = answer.opt_str(response::CLUSTER_ID).map(Arc::from);
                     self.brokers(&mut next, &answer);
                     next.names = HashMap::new();
                     next.ids = HashMap::new();
                 }
                 topics(&mut next, &answer);
+                self.waiting.asked(&self.asked_ids, &next.names, Instant::now());
                 self.publish(next);
-                if !self.asked_ids {
+                if everything {
                     self.learn();
                 }
                 self.trouble.send_if_modified(|t| t.take().is_some());
@@ -296,10 +288,10 @@ fn everything_known() -> Node {
     Node::request(ApiKey::METADATA).with(request::TOPICS, Value::Null).with(request::ALLOW_AUTO_TOPIC_CREATION, false)
 }
 
-fn by_ids(ids: Vec<TopicId>) -> Node {
+fn by_ids(ids: &[TopicId]) -> Node {
     let mut node = Node::request(ApiKey::METADATA).with(request::ALLOW_AUTO_TOPIC_CREATION, false);
     for id in ids {
-        let topic = node.child(request::TOPICS).with(metadata_request_topic::TOPIC_ID, id);
+        let topic = node.child(request::TOPICS).with(metadata_request_topic::TOPIC_ID, *id);
         node.push(request::TOPICS, topic.with(metadata_request_topic::NAME, Value::Null));
     }
     node

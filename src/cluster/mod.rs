@@ -11,6 +11,7 @@ pub mod producer;
 pub mod records;
 pub mod topic;
 pub mod trouble;
+mod wants;
 
 use crate::config;
 use crate::enforce::topology::{OwnTraffic, Topology};
@@ -36,7 +37,7 @@ pub struct Cluster {
 struct Shared {
     topology: watch::Receiver<Arc<Topology>>,
     trouble: watch::Receiver<Option<Arc<str>>>,
-    wants: mpsc::Sender<metadata::Want>,
+    wants: mpsc::Sender<wants::Want>,
     links: Arc<Links>,
     /// With a broker that was asked what any broker can answer.
     patience: Duration,
@@ -138,7 +139,7 @@ impl Cluster {
     /// joined and paced, so a client that invents ids costs little.
     pub async fn want(&self, ids: Vec<TopicId>) -> Arc<Topology> {
         let (done, answered) = oneshot::channel();
-        if self.shared.wants.send(metadata::Want { ids, done }).await.is_ok() {
+        if self.shared.wants.send(wants::Want { ids, done }).await.is_ok() {
             let _ = answered.await;
         }
         self.topology()

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -59,6 +60,8 @@ pub(super) async fn serve(
         recorder,
         detail: None,
         heard: Instant::now(),
+        reading: false,
+        draining: None,
         edges: Edges::default(),
         held: None,
     };
@@ -86,6 +89,10 @@ struct Link<'a> {
     detail: Option<String>,
     /// When the client was last heard.
     heard: Instant,
+    /// Whether it was read in the last turn.
+    reading: bool,
+    /// Since when the process stops.
+    draining: Option<Instant>,
     edges: Edges,
     /// The share of `limits.request_memory` that its large requests have.
     held: Option<Held>,
@@ -135,8 +142,8 @@ impl Link<'_> {
                 return reason;
             }
             draining |= stop.has_changed().unwrap_or(true);
-            if draining && self.machine.is_idle() && self.machine.to_client.is_empty() {
-                return CloseReason::Drain;
+            if let Some(reason) = draining.then(|| self.drain()).flatten() {
+                return reason;
             }
             if lookup.is_none() && !self.outputs.lookups.is_empty() {
                 let ids: Vec<TopicId> = std::mem::take(&mut self.outputs.lookups);
@@ -150,6 +157,7 @@ impl Link<'_> {
                 asking = Some(Box::pin(shared.memory.hold(bytes)));
             }
             let wants_room = std::mem::take(&mut self.outputs.wants_room);
+            self.note_reading();
             // A timer that rings too early is set anew; most never ring.
             let deadline = self.deadline();
             if std::mem::take(&mut rung) || deadline < alarm.deadline() {
@@ -181,6 +189,8 @@ impl Link<'_> {
                         Ok(_) => Input::Broker,
                     }
                 }
+                // Nobody else says so while it is not read.
+                _ = client.writes.ready(Interest::ERROR), if !reads_client => return CloseReason::ClientReset,
                 _ = client.writes.writable(), if !self.machine.to_client.is_empty() => Input::Tick,
                 () = writable(to_broker), if connected && !self.machine.to_broker.is_empty() => Input::Tick,
                 dialled = &mut dial, if !connected => match dialled {

@@ -19,8 +19,9 @@ pub(super) struct NotDialled {
 /// Dials a broker by id; for a bootstrap port (`None`) any broker, in random order.
 pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<TcpStream, NotDialled> {
     if !cluster.reached(dialler.connect_timeout).await {
-        let trouble = cluster.trouble().unwrap_or_else(|| "no broker is known".into());
-        return Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail: trouble.to_string() });
+        // The trouble itself may name addresses; it stands in the log.
+        let detail = "no broker of the cluster can be reached".to_owned();
+        return Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail });
     }
     let mut topology = cluster.topology();
     if let Some(id) = broker {
@@ -50,6 +51,11 @@ async fn connect(dialler: &Dialler, broker: &Broker) -> Result<TcpStream, NotDia
     let address = HostPort { host: broker.host.to_string(), port: broker.port };
     match dialler.dial(&address).await {
         Ok(upstream) => Ok(upstream.stream),
-        Err(error) => Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail: error.to_string() }),
+        Err(error) => {
+            // Where brokers are is for the log of the proxy: its details go to the audit, which others read.
+            tracing::info!(broker = broker.id, %error, "broker cannot be dialled");
+            let detail = format!("broker {} cannot be reached", broker.id);
+            Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail })
+        }
     }
 }

@@ -42,8 +42,7 @@ pub(super) async fn log_in(
 ) -> Result<LoggedIn, NotLoggedIn> {
     let address = facts.host.ip();
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
-        let detail = "more failed logins from this address than `limits.failed_logins.per_minute`".to_owned();
-        Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail })
+        Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() })
     } else {
         let talk = Talk { client, facts, shared, door, inbound: BytesMut::new() };
         match tokio::time::timeout(door.login.timeout, talk.lead(Login::new(mechanisms, facts.broker))).await {
@@ -68,6 +67,28 @@ pub(super) async fn log_in(
         }
     }
     outcome
+}
+
+const TOO_MANY: &str = "more failed logins from this address than `limits.failed_logins.per_minute`";
+
+/// Does a check when its turn has come, unless it is no longer worth it by then. It keeps its place until it has ended, also
+/// when nobody waits for it any more: who gives up early must not make room for more checks than there are cores.
+async fn checked<T: Send + 'static>(
+    checks: &Arc<Semaphore>,
+    is_worth_it: impl Fn() -> bool,
+    check: impl FnOnce() -> T + Send + 'static,
+) -> Option<Result<T, tokio::task::JoinError>> {
+    // The semaphore is never closed.
+    let place = Arc::clone(checks).acquire_owned().await.ok();
+    if !is_worth_it() {
+        return None;
+    }
+    let checking = tokio::task::spawn_blocking(move || {
+        let result = check();
+        drop(place);
+        result
+    });
+    Some(checking.await)
 }
 
 struct Talk<'a> {
@@ -110,9 +131,15 @@ impl Talk<'_> {
     /// Checks a password where it holds no other connection up, then the gate.
     async fn verify(&self, message: Bytes) -> Result<Verified<Subject>, (CloseReason, String)> {
         let (users, now) = (self.shared.users.borrow().clone(), self.shared.now().wall);
-        let checking = self.shared.checks.acquire().await;
-        let checked = tokio::task::spawn_blocking(move || plain::login(&message, &users, now)).await;
-        drop(checking);
+        let (failures, address, most) = (&self.shared.failures, self.facts.host.ip(), self.door.login.per_minute);
+        let checked = checked(
+            &self.shared.checks,
+            || !failures.too_many(address, most),
+            move || plain::login(&message, &users, now),
+        );
+        let Some(checked) = checked.await else {
+            return Err((CloseReason::LoginFailed, TOO_MANY.to_owned()));
+        };
         let login = match checked {
             Ok(Ok(login)) => login,
             Ok(Err(error)) => return Err((CloseReason::LoginFailed, error.to_string())),
@@ -225,9 +252,44 @@ impl Failures {
 }
 
 /// What password checks share: as many at once as there are cores, so that a storm of logins leaves requests alone.
-pub fn checks() -> Semaphore {
-    Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+pub fn checks() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)))
 }
 
 /// The users that logins are checked against, as the file changes.
 pub type UsersInForce = tokio::sync::watch::Receiver<Arc<Users>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn a_check_that_nobody_waits_for_keeps_its_place_until_it_ends() {
+        let checks = Arc::new(Semaphore::new(1));
+        let (go_on, waits) = mpsc::channel::<()>();
+        let (says, begun) = mpsc::channel();
+        let check = checked(
+            &checks,
+            || true,
+            move || {
+                says.send(()).unwrap();
+                waits.recv()
+            },
+        );
+        assert!(tokio::time::timeout(Duration::ZERO, check).await.is_err(), "its login gave up");
+        begun.recv().unwrap();
+        assert_eq!(checks.available_permits(), 0);
+        go_on.send(()).unwrap();
+        let next = checked(&checks, || true, || 7).await;
+        assert!(matches!(next, Some(Ok(7))), "then the next has its turn");
+    }
+
+    #[tokio::test]
+    async fn a_check_whose_address_failed_too_often_meanwhile_is_not_made() {
+        let checks = Arc::new(Semaphore::new(1));
+        let never = || panic!("it is made");
+        assert!(checked(&checks, || false, never).await.is_none());
+        assert_eq!(checks.available_permits(), 1);
+    }
+}

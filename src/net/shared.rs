@@ -51,7 +51,7 @@ pub struct Shared {
     /// How often logins failed lately.
     pub failures: Failures,
     /// How many passwords are checked at once.
-    pub checks: Semaphore,
+    pub checks: Arc<Semaphore>,
     /// The latest wall clock time that anybody was told, in milliseconds since 1970.
     pub latest: AtomicI64,
     /// Numbers sessions.
@@ -130,4 +130,6 @@ pub struct Times {
     pub frame: Duration,
     /// No request and none unanswered.
     pub idle: Duration,
+    /// From a stop on, what is unanswered (`shutdown.drain`).
+    pub drain: Duration,
 }

@@ -283,6 +283,11 @@ impl Machine {
         self.closing
     }
 
+    /// Judges no further request; those that are under way are finished.
+    pub fn finish(&mut self) {
+        self.last_words = true;
+    }
+
     /// Whether nothing is unanswered, and no answer is on its way through.
     pub fn is_idle(&self) -> bool {
         self.inflight.is_empty() && self.answering.is_idle() && matches!(self.wait, Wait::Nothing)

@@ -27,6 +27,7 @@ mod allow_deny;
 mod audit;
 mod audited;
 mod clients;
+mod endings;
 mod fetch_sessions;
 mod harness;
 mod hostile;

@@ -3,7 +3,11 @@
 use super::Link;
 use crate::model::{CloseReason, Timestamp};
 use crate::session::{Now, World};
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -30,13 +34,46 @@ impl Link<'_> {
         let patience = if self.awaits_rest() { times.frame } else { times.idle };
         // Patience that is too long for the clock never ends.
         let patience = self.heard.checked_add(patience);
-        let first = [patience, self.edges.first].into_iter().flatten().min();
+        let drained = self.draining.and_then(|since| since.checked_add(self.last_wait()));
+        let first = [patience, drained, self.edges.first].into_iter().flatten().min();
         first.unwrap_or_else(|| self.heard + FAR)
     }
 
     /// Whether a request has begun to arrive and more of it would be read.
     pub(super) fn awaits_rest(&self) -> bool {
         self.machine.in_frame() && self.reads_client()
+    }
+
+    /// A client's patience counts from when it is read again: what it could not send before was not its fault.
+    pub(super) fn note_reading(&mut self) {
+        let reads = self.reads_client();
+        if reads && !self.reading {
+            self.heard = Instant::now();
+        }
+        self.reading = reads;
+    }
+
+    /// The process stops: nothing more is judged; what is unanswered is waited for, but not so long that the end of the
+    /// connection could no longer be written to the audit.
+    pub(super) fn drain(&mut self) -> Option<CloseReason> {
+        let since = *self.draining.get_or_insert_with(Instant::now);
+        self.machine.finish();
+        let done = self.machine.is_idle() && self.machine.to_client.is_empty();
+        (done || since.elapsed() >= self.last_wait()).then_some(CloseReason::Drain)
+    }
+
+    /// How long answers are waited for in a stop: most of `shutdown.drain`.
+    fn last_wait(&self) -> Duration {
+        self.door.times.drain - self.door.times.drain / 8
+    }
+
+    /// Whether a client that is not read has ended its side, as far as the socket knows.
+    fn has_left(&self) -> bool {
+        let ready = pin!(self.client.reads.ready(Interest::READABLE));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) => !self.reading && ready.is_read_closed(),
+            Poll::Ready(Err(_)) | Poll::Pending => false,
+        }
     }
 
     pub(super) fn overdue(&mut self) -> Option<CloseReason> {
@@ -47,6 +84,9 @@ impl Link<'_> {
         }
         let idle = self.machine.is_idle() && self.heard.elapsed() >= times.idle;
         if !idle && self.heard.elapsed() >= times.idle {
+            if self.has_left() {
+                return Some(CloseReason::ClientEof);
+            }
             // Something is unanswered: look again when it may have been.
             self.heard = Instant::now();
         }

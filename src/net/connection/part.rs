@@ -12,7 +12,9 @@ const PARTING: Duration = Duration::from_secs(5);
 
 impl Link<'_> {
     /// Lets the last bytes leave: to the broker what was judged, to the client the answers that are due.
-    pub(super) async fn part(&mut self, _reason: CloseReason) {
+    pub(super) async fn part(&mut self, reason: CloseReason) {
+        // In a stop the audit must still learn of the end.
+        let patience = if reason == CloseReason::Drain { PARTING.min(self.door.times.drain / 20) } else { PARTING };
         let parting = async {
             if let Some(Socket { reads, writes }) = &mut self.broker {
                 while !self.machine.to_broker.is_empty() {
@@ -35,7 +37,7 @@ impl Link<'_> {
             writes.shutdown().await
         };
         // Best effort on both: either side may be gone.
-        let _ = tokio::time::timeout(PARTING, answers).await;
-        let _ = tokio::time::timeout(PARTING, parting).await;
+        let _ = tokio::time::timeout(patience, answers).await;
+        let _ = tokio::time::timeout(patience, parting).await;
     }
 }

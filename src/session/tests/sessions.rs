@@ -101,3 +101,16 @@ fn no_answer_goes_to_a_client_that_may_no_longer_be_connected() {
     stage.input(Input::Broker);
     assert!(stage.machine.to_client.is_empty());
 }
+
+#[test]
+fn a_machine_that_is_to_finish_judges_nothing_more_and_comes_to_rest() {
+    let mut stage = Stage::new(OPEN);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], 1));
+    stage.machine.finish();
+    stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], 1));
+    assert_eq!(stage.at_broker().len(), 1);
+    assert!(!stage.machine.is_idle() && !stage.machine.wants_client());
+    stage.broker(ApiKey::PRODUCE, 9, 1, &acknowledged("open"));
+    assert_eq!(stage.at_client(ApiKey::PRODUCE, 9).len(), 1);
+    assert!(stage.machine.is_idle());
+}
