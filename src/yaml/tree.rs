@@ -59,15 +59,22 @@ impl Value {
     }
 }
 
+/// The most nodes of a document, and what a small one may have.
+const MOST_NODES: usize = 5_000_000;
+const LEAST_NODES: usize = 10_000;
+/// A node takes a byte or more; with aliases a byte may stand for some.
+const NODES_PER_BYTE: usize = 16;
+
 /// Reads one document.
 ///
 /// # Errors
 /// The first fault of syntax; a text without a document is [`Value::Null`].
 pub fn parse(text: &str, file: &str) -> Result<Node, Problem> {
-    // Room for a policy of some 400,000 rules; depth and aliases keep the parser's bounds.
+    // Room for a policy of some 400,000 rules, and for lists that are named once and used often; but aliases of aliases must
+    // not make millions of nodes of a few lines. Depth keeps the parser's bound.
     let mut budget = serde_saphyr::Budget::default();
-    budget.max_nodes = 5_000_000;
-    budget.max_events = 15_000_000;
+    budget.max_nodes = text.len().saturating_mul(NODES_PER_BYTE).saturating_add(LEAST_NODES).min(MOST_NODES);
+    budget.max_events = budget.max_nodes.saturating_mul(3);
     let mut options = serde_saphyr::Options::default();
     options.budget = Some(budget);
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;

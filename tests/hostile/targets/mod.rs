@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod documents;
 mod judge;
+mod records;
 mod wire;
 
 /// One thing that is fuzzed.
@@ -19,7 +20,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 13] = [
+pub(crate) const TARGETS: [Target; 15] = [
     target("frame", wire::frame),
     target("header", wire::header),
     target("scan", wire::scan),
@@ -31,6 +32,8 @@ pub(crate) const TARGETS: [Target; 13] = [
     target("policy", documents::policy),
     target("config", documents::config),
     target("users", documents::users),
+    target("records", records::records),
+    target("state", records::state),
     target("json", audit::json),
     target("event", audit::event),
 ];
