@@ -17,6 +17,8 @@ use tokio::sync::{Mutex, Notify, watch};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Before a poll that failed is tried again, at the most.
 const RETRY: Duration = Duration::from_secs(1);
+/// Before a broker that does not show a change yet is asked again.
+const BEHIND: Duration = Duration::from_millis(20);
 /// In requests: any resource type, operation, permission.
 const ANY: i8 = 1;
 
@@ -28,14 +30,15 @@ pub(super) struct Brokers {
     every: Duration,
     /// Ends the wait for the next poll.
     now: Notify,
-    /// How many polls were begun, and how many of those are in force: of the last that succeeded, its number.
-    polled: watch::Sender<u64>,
+    /// Of the last poll that succeeded: its number, and what is in force since.
+    polled: watch::Sender<(u64, AclSet)>,
+    /// How many polls were begun.
     begun: Mutex<u64>,
 }
 
 impl Brokers {
     pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, every: Duration) -> Self {
-        let polled = watch::Sender::new(0);
+        let polled = watch::Sender::new((0, AclSet::default()));
         Self { shared, cluster, every, now: Notify::new(), polled, begun: Mutex::new(0) }
     }
 
@@ -54,11 +57,11 @@ impl Brokers {
                     if known.as_ref() != Some(&set) {
                         self.shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
                         target.put(set.clone(), Vec::new()).await;
-                        known = Some(set);
+                        known = Some(set.clone());
                     }
                     self.shared.in_force.send_replace(0);
                     self.shared.confirmed_at(asked);
-                    self.polled.send_replace(number);
+                    self.polled.send_replace((number, set));
                     self.every
                 }
                 Err(halt) => {
@@ -108,12 +111,31 @@ impl Brokers {
                 deleted(&answer)
             }
         };
-        // A poll that begins after the change sees it, whatever came of it.
-        let after = *self.begun.lock().await;
-        let mut polled = self.polled.subscribe();
-        self.now.notify_one();
-        let _ = polled.wait_for(|number| *number > after).await;
+        self.until_seen(change, told.is_ok()).await;
         told
+    }
+
+    /// Polls until a poll that began after the change is in force, and shows it if it was made: the broker that is asked
+    /// may be behind the controller that made it.
+    async fn until_seen(&self, change: &AclChange, made: bool) {
+        let mut polled = self.polled.subscribe();
+        loop {
+            let after = *self.begun.lock().await;
+            self.now.notify_one();
+            match polled.wait_for(|(number, _)| *number > after).await {
+                Ok(seen) if made && !shows(&seen.1, change) => {}
+                Ok(_) | Err(_) => return,
+            }
+            tokio::time::sleep(BEHIND).await;
+        }
+    }
+}
+
+/// Whether a change is in what the brokers say they have.
+fn shows(acls: &AclSet, change: &AclChange) -> bool {
+    match change {
+        AclChange::Create(made) => made.iter().all(|acl| acls.contains(acl)),
+        AclChange::Delete(filters) => !filters.iter().any(|filter| acls.iter().any(|acl| filter.matches(acl))),
     }
 }
 
@@ -323,4 +345,32 @@ fn deleted(answer: &Node) -> Result<AclChanged, ChangeRefused> {
         by_filter.push(gone);
     }
     Ok(AclChanged::Deleted(by_filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(name: &str) -> AclBinding {
+        AclBinding {
+            kind: ResourceType::Topic,
+            pattern: PatternType::Literal,
+            name: name.to_owned(),
+            principal: "User:alice".to_owned(),
+            host: "*".to_owned(),
+            operation: Operation::Read,
+            permission: Permission::Deny,
+        }
+    }
+
+    #[test]
+    fn a_broker_that_lags_does_not_show_a_change_yet() {
+        let (before, after) = (AclSet::new([acl("a")], None), AclSet::new([acl("a"), acl("b")], None));
+        let made = AclChange::Create(vec![acl("a"), acl("b")]);
+        assert!(!shows(&before, &made));
+        assert!(shows(&after, &made));
+        let gone = AclChange::Delete(vec![AclFilter { name: Some("b".to_owned()), ..AclFilter::ANY }]);
+        assert!(!shows(&after, &gone));
+        assert!(shows(&before, &gone));
+    }
 }
