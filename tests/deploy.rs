@@ -152,7 +152,10 @@ fn the_configuration_passes_kordon_check() {
         .output()
         .unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
-    assert_eq!(String::from_utf8_lossy(&checked.stderr), "", "no warnings");
+    // The id of a topic that does not exist yet cannot stand in a file.
+    let warnings = String::from_utf8_lossy(&checked.stderr).into_owned();
+    let others: Vec<&str> = warnings.lines().filter(|line| !line.contains("`state.genesis` is null")).collect();
+    assert_eq!(others, [""; 0], "no warnings");
 }
 
 /// Ports published by a service: host port → container port.
