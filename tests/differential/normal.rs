@@ -44,6 +44,8 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::ADD_PARTITIONS_TO_TXN, "ResultsByTopicV3AndBelow", HASHED),
     (ApiKey::ADD_PARTITIONS_TO_TXN, "ResultsByTopicV3AndBelow.ResultsByPartition", HASHED),
     (ApiKey::LIST_GROUPS, "Groups", HASHED),
+    (ApiKey::OFFSET_FETCH, "Topics", HASHED),
+    (ApiKey::OFFSET_FETCH, "Groups.Topics", HASHED),
     (ApiKey::OFFSET_COMMIT, "Topics", HASHED),
     (ApiKey::TXN_OFFSET_COMMIT, "Topics", HASHED),
     (ApiKey::OFFSET_DELETE, "Topics", HASHED),
@@ -143,6 +145,9 @@ fn masked(tree: Tree) -> Tree {
             all.into_iter()
                 .map(|(name, tree)| match tree {
                     Tree::Leaf(text) if OF_LOGS.contains(&name) && !["-1", ""].contains(&text.as_str()) => {
+                        (name, Tree::Leaf("<of a log>".to_owned()))
+                    }
+                    Tree::List(all) if name == "AbortedTransactions" && !all.is_empty() => {
                         (name, Tree::Leaf("<of a log>".to_owned()))
                     }
                     tree => (name, masked(tree)),

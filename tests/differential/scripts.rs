@@ -262,3 +262,33 @@ fn transaction(names: &Names, rng: &mut Rng) -> Vec<Step> {
     }
     steps
 }
+
+/// Requests of which the full run must be sure: each meets a difference that is meant, and that chance meets seldom.
+pub fn rare(names: &Names) -> Vec<(&'static str, ApiKey, i16, Node)> {
+    use kordon::wire::schema::{alter_configs, describe_user_scram_credentials};
+    let mut twice = Node::request(ApiKey::ALTER_CONFIGS);
+    for _ in 0..2 {
+        use alter_configs::request::{RESOURCES, alter_configs_resource as r};
+        let one = twice.child(RESOURCES).with(r::RESOURCE_TYPE, 2i8).with(r::RESOURCE_NAME, names.topics[0].0.as_str());
+        twice.push(RESOURCES, one);
+    }
+    let everybody = Node::request(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS)
+        .with(describe_user_scram_credentials::request::USERS, kordon::wire::Value::Null);
+    let mut rare = vec![("super", ApiKey::ALTER_CONFIGS, 2, twice)];
+    for who in ["alice", "bob", "carol"] {
+        use fetch::request::{
+            ISOLATION_LEVEL, MAX_BYTES, SESSION_EPOCH, TOPICS, fetch_partition as p, fetch_topic as t,
+        };
+        rare.push((who, ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS, 0, everybody.clone()));
+        let mut level =
+            Node::request(ApiKey::FETCH).with(MAX_BYTES, 1 << 20).with(SESSION_EPOCH, -1).with(ISOLATION_LEVEL, 9i8);
+        for (name, _) in &names.topics {
+            let mut topic = level.child(TOPICS).with(t::TOPIC, name.as_str());
+            let one = topic.child(t::PARTITIONS).with(p::PARTITION, 0).with(p::PARTITION_MAX_BYTES, 1 << 20);
+            topic.push(t::PARTITIONS, one);
+            level.push(TOPICS, topic);
+        }
+        rare.push((who, ApiKey::FETCH, 11, level));
+    }
+    rare
+}
