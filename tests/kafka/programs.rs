@@ -24,9 +24,9 @@ const ALLOWED: &[(&str, &str, &str, &str)] = &[(
 /// Programs of the Java clients, the longest first; the second is for whom each run of the tests is long enough.
 const JAVA: &[(&str, &[&str])] = &[
     ("tools", &[]),
-    ("streams", ALL),
-    ("consumer", ALL),
-    ("classic", ALL),
+    ("streams", &["bob"]),
+    ("consumer", &["bob", "carol"]),
+    ("classic", &["bob", "carol"]),
     ("consume", ALL),
     ("produce", ALL),
     ("transactions", ALL),

@@ -221,17 +221,22 @@ final class Site {
         }
     }
 
-    /** Where partition 0 ends; -1 without such a topic. */
+    /** Where partition 0 ends; -1 without such a topic. One that is going is asked for briefly, until it is gone. */
     long end(String topic) {
-        try {
-            TopicPartition partition = new TopicPartition(topic, 0);
-            if (!back().listTopics().names().get().contains(topic)) {
-                return -1;
+        TopicPartition partition = new TopicPartition(topic, 0);
+        var quick = new org.apache.kafka.clients.admin.ListOffsetsOptions();
+        quick.timeoutMs(3000);
+        for (int i = 0; i < 20; i++) {
+            try {
+                if (!back().listTopics().names().get().contains(topic)) {
+                    return -1;
+                }
+                return back().listOffsets(Map.of(partition, OffsetSpec.latest()), quick).partitionResult(partition).get().offset();
+            } catch (Exception e) {
+                Trace.rest();
             }
-            return back().listOffsets(Map.of(partition, OffsetSpec.latest())).partitionResult(partition).get().offset();
-        } catch (Exception e) {
-            return -1;
         }
+        return -1;
     }
 
     /** What is in all topics of this program: the side effects. */
