@@ -2,9 +2,9 @@
 
 use kordon::model::TopicId;
 use kordon::wire::schema::{
-    alter_client_quotas, alter_configs, create_delegation_token, delete_topics, describe_configs, describe_quorum,
-    describe_topic_partitions, describe_user_scram_credentials, fetch, find_coordinator, incremental_alter_configs,
-    init_producer_id, join_group, metadata, produce, update_features,
+    alter_client_quotas, alter_configs, consumer_group_heartbeat, create_delegation_token, delete_topics,
+    describe_configs, describe_quorum, describe_topic_partitions, describe_user_scram_credentials, fetch,
+    find_coordinator, incremental_alter_configs, init_producer_id, join_group, metadata, produce, update_features,
 };
 use kordon::wire::{ApiKey, Node, Value};
 
@@ -46,6 +46,13 @@ impl Maker<'_> {
                 if request.nodes(ENTRIES).iter().any(default) {
                     // The proxy refuses those: what a broker does with them would be seen ever after.
                     request.set(VALIDATE_ONLY, true);
+                }
+            }
+            ApiKey::CONSUMER_GROUP_HEARTBEAT => {
+                use consumer_group_heartbeat::request::{MEMBER_ID, SUBSCRIBED_TOPIC_REGEX};
+                if !request.is_null(SUBSCRIBED_TOPIC_REGEX) {
+                    // The proxy refuses it: a broker must not have a member of it ever after.
+                    request.set(MEMBER_ID, "");
                 }
             }
             ApiKey::DESCRIBE_QUORUM => {
