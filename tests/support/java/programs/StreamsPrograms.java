@@ -57,14 +57,12 @@ final class StreamsPrograms {
         }
     }
 
-    /** The classes down to the deepest cause, and its message: what Streams adds names threads and tasks. */
+    /** The deepest cause: how often it is wrapped is chance, and what Streams adds names threads and tasks. */
     private static String roots(Throwable thrown) {
-        StringBuilder text = new StringBuilder();
         Throwable last = thrown;
-        for (Throwable t = thrown; t != null; t = t.getCause()) {
-            text.append(t.getClass().getSimpleName()).append(" <- ");
-            last = t;
+        while (last.getCause() != null) {
+            last = last.getCause();
         }
-        return text + String.valueOf(last.getMessage());
+        return "at the root " + Trace.describe(last);
     }
 }
