@@ -3,7 +3,7 @@
 //! Source: Kafka 4.1 `KafkaApis.handleDescribeTransactionsRequest`, `handleListTransactionsRequest`.
 //!
 //! DescribeTransactions: DESCRIBE on each transactional id, or 53 in its entry, which holds nothing else; of the others,
-//! topics without DESCRIBE are left out silently. An id named twice is answered once; entries keep the order of the
+//! topics without DESCRIBE are left out silently. An id named twice is answered twice; entries keep the order of the
 //! request. ListTransactions: ids without DESCRIBE are left out silently; nobody is refused.
 
 use super::judge::Judge;
@@ -14,7 +14,7 @@ use crate::wire::schema::describe_transactions::request as req;
 use crate::wire::schema::describe_transactions::response::{self as res, topic_data, transaction_state as state};
 use crate::wire::schema::list_transactions::response as list;
 use crate::wire::{ApiKey, ErrorCode, Node, WireError};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 
 /// The rule of DescribeTransactions.
 pub(super) struct DescribeTransactions;
@@ -22,8 +22,8 @@ pub(super) struct DescribeTransactions;
 impl Rule for DescribeTransactions {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let mut blank = Node::response(ApiKey::DESCRIBE_TRANSACTIONS);
-        let (mut permit, mut kept, mut seen, mut entries) = (None, Vec::new(), HashSet::new(), Vec::new());
-        for id in request.view.strs(req::TRANSACTIONAL_IDS).filter(|id| seen.insert(*id)) {
+        let (mut permit, mut kept, mut entries) = (None, Vec::new(), Vec::new());
+        for id in request.view.strs(req::TRANSACTIONAL_IDS) {
             match judge.decide(Operation::Describe, TransactionalId(id)).permit() {
                 Some(own) => {
                     permit = Some(own);
@@ -73,16 +73,15 @@ struct Merge(Vec<Entry>);
 
 impl Complete for Merge {
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
-        let mut served: HashMap<String, Node> = answer
-            .take_nodes(res::TRANSACTION_STATES)
-            .into_iter()
-            .map(|node| (node.str(state::TRANSACTIONAL_ID).to_owned(), node))
-            .collect();
+        let mut served: HashMap<String, VecDeque<Node>> = HashMap::new();
+        for node in answer.take_nodes(res::TRANSACTION_STATES) {
+            served.entry(node.str(state::TRANSACTIONAL_ID).to_owned()).or_default().push_back(node);
+        }
         let mut states = Vec::with_capacity(self.0.len());
         for entry in self.0 {
             states.extend(match entry {
                 Entry::Refused(node) => Some(node),
-                Entry::Asked(id) => served.remove(&id).map(|mut node| {
+                Entry::Asked(id) => served.get_mut(&id).and_then(VecDeque::pop_front).map(|mut node| {
                     node.nodes_mut(state::TOPICS).retain(|topic| {
                         judge.probe(Operation::Describe, TopicName(topic.str(topic_data::TOPIC))).is_some()
                     });

@@ -1,12 +1,13 @@
 //! WriteTxnMarkers (API 27): brokers end transactions with it, and `kafka-transactions abort` does.
 //!
 //! Source: Kafka 4.1 `KafkaApis.handleWriteTxnMarkersRequest`: ALTER on the cluster, or else CLUSTER_ACTION; without both
-//! every partition fails with 31. No topic is asked about, so the proxy's own are refused by name (threat 4).
+//! every partition fails with 31, in an answer by producers (`WriteTxnMarkersRequest.getErrorResponse`). No topic is asked about, so the proxy's own are refused by name (threat 4).
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::partitions::Partitions;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::split::{TopicFields, each_once};
 use crate::model::Operation;
 use crate::wire::schema::write_txn_markers::request::{
     self as req, writable_txn_marker as marker, writable_txn_marker_topic as topic,
@@ -17,6 +18,7 @@ use crate::wire::schema::write_txn_markers::response::{
 };
 use crate::wire::{ApiKey, Node, View, WireError};
 use serde_json::json;
+use std::collections::HashMap;
 
 /// The rule of WriteTxnMarkers.
 pub(super) struct WriteTxnMarkers;
@@ -40,16 +42,10 @@ impl Rule for WriteTxnMarkers {
         let permit = judge.cluster_first(Operation::Alter);
         let permit = permit.or_else(|| judge.cluster(Operation::ClusterAction).permit());
         let mut node = request.decode();
-        let mut answer = Node::response(ApiKey::WRITE_TXN_MARKERS);
+        let answer = Node::response(ApiKey::WRITE_TXN_MARKERS);
         let Some(permit) = permit else {
-            for asked in node.nodes(req::MARKERS) {
-                let mut refused = row(&answer, asked);
-                PARTITIONS.refuse(asked, &mut refused);
-                // Kafka answers by partitions: a topic without any is not there.
-                refused.nodes_mut(result::TOPICS).retain(|topic| !topic.nodes(topic_result::PARTITIONS).is_empty());
-                answer.push(res::MARKERS, refused);
-            }
-            return Ok(Verdict::Answer(answer));
+            let refused = denied(&node, &answer);
+            return Ok(Verdict::Answer(answer.with(res::MARKERS, refused)));
         };
         let mut refused = Vec::new();
         node.nodes_mut(req::MARKERS).retain_mut(|asked| {
@@ -70,6 +66,27 @@ impl Rule for WriteTxnMarkers {
             Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused })))
         })
     }
+}
+
+/// Every partition refused. Kafka collects them in a map by producer and partition: of two markers of one producer the last
+/// is answered, a partition that is named twice once, a topic without partitions not at all.
+fn denied(request: &Node, answer: &Node) -> Vec<Node> {
+    const TOPIC: TopicFields = TopicFields { name: topic_result::NAME, id: None };
+    let mut rows: Vec<Node> = Vec::new();
+    let mut places = HashMap::new();
+    for asked in request.nodes(req::MARKERS) {
+        let mut refused = row(answer, asked);
+        PARTITIONS.refuse(asked, &mut refused);
+        let topics = refused.take_nodes(result::TOPICS);
+        let once = each_once(topics, TOPIC, topic_result::PARTITIONS, partition_result::PARTITION_INDEX);
+        refused.set(result::TOPICS, once);
+        let place = *places.entry(asked.int(marker::PRODUCER_ID)).or_insert(rows.len());
+        match rows.get_mut(place) {
+            Some(earlier) => *earlier = refused,
+            None => rows.push(refused),
+        }
+    }
+    rows
 }
 
 fn row(answer: &Node, asked: &Node) -> Node {

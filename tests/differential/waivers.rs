@@ -1,6 +1,6 @@
 //! What may differ, each with its reason. `docs/differences.md` is held to this list.
 
-use kordon::wire::schema::{describe_user_scram_credentials, elect_leaders, fetch};
+use kordon::wire::schema::{describe_user_scram_credentials, fetch};
 use kordon::wire::{ApiKey, Node, Versions};
 
 use crate::names;
@@ -239,20 +239,6 @@ static PENDING: &[Waiver] = &[
         },
         why: "",
     },
-    Waiver {
-        name: "pending: elections of all",
-        apis: &[ApiKey::ELECT_LEADERS],
-        versions: Versions::new(0, 2),
-        is: |look| look.body.is_null(elect_leaders::request::TOPIC_PARTITIONS),
-        why: "",
-    },
-    Waiver {
-        name: "pending: markers of one producer",
-        apis: &[ApiKey::WRITE_TXN_MARKERS],
-        versions: Versions::new(1, 2),
-        is: |look| look.delta.path.ends_with("(count)"),
-        why: "",
-    },
 ];
 
 /// The waiver for a difference.
@@ -290,5 +276,6 @@ Besides, what two clusters cannot have in common is not compared: ids, members, 
 and offsets of the brokers' own topics, names of loggers, and the order of lists that Kafka takes out of hash maps. The text of
 a denied cluster operation, which in Kafka is a dump of its request object, is the default text of the error here. Topics of
 the proxy itself are hidden from everybody. What has two readings on the wire (duplicate or descending tags, bytes behind the
-last field) closes the connection here; brokers read on.
+last field) closes the connection here; brokers read on. AddRaftVoter with a listener whose name is blank, which ends the process
+of a 4.3.1 controller, is refused here with INVALID_REQUEST.
 ";

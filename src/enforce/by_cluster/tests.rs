@@ -1,6 +1,7 @@
 use super::*;
 use crate::enforce::rule::Then;
-use crate::enforce::testing::{Bench, forwarded, kind};
+use crate::enforce::testing::{Bench, answer, forwarded, kind};
+use crate::wire::schema::add_raft_voter::{request as voter, request::listener, response as added};
 use crate::wire::schema::update_features::request::{self as features, feature_update_key as update};
 
 const ALTER: &str = r#"{ allow: [Alter], principals: ["User:alice"], resources: ["cluster"] }"#;
@@ -39,6 +40,26 @@ fn threat_05_operators_change_the_cluster_but_bring_no_voter_into_its_quorum() {
         let mut bench = Bench::policy("operators: [\"User:alice\"]\n");
         let expected = if key == ApiKey::ADD_RAFT_VOTER { "answer" } else { "forward" };
         assert_eq!(kind(&bench.judge(rule, key, version, &Node::request(key))), expected, "{key}");
+    }
+}
+
+#[test]
+fn a_voter_with_a_blank_listener_is_refused_before_it_ends_the_controller() {
+    let key = ApiKey::ADD_RAFT_VOTER;
+    let ask = |acls: &[&str], version: i16, names: &[&str]| {
+        let of = |name: &&str| Node::new(&listener::THIS).with(listener::NAME, *name).with(listener::PORT, 9093);
+        let request = Node::request(key).with(voter::LISTENERS, names.iter().map(of).collect::<Vec<_>>());
+        Bench::acls(acls).judge(&ADD_RAFT_VOTER, key, version, &request)
+    };
+    for version in [0, 1] {
+        for name in ["", " ", "\t\u{1}"] {
+            let refused = answer(ask(&[ALTER], version, &["CONTROLLER", name]), key, version);
+            assert_eq!(refused.int(added::ERROR_CODE), 42, "{name:?}");
+            assert!(refused.str(added::ERROR_MESSAGE).contains("blank"));
+            let denied = answer(ask(&[], version, &[name]), key, version);
+            assert_eq!(denied.int(added::ERROR_CODE), 31, "who may not is told nothing else");
+        }
+        forwarded(ask(&[ALTER], version, &["CONTROLLER", " x"]));
     }
 }
 

@@ -62,6 +62,22 @@ fn threat_04_markers_of_the_proxys_own_topics_are_refused_by_name_and_the_others
 }
 
 #[test]
+fn a_denial_has_each_producer_once_with_its_last_marker_and_no_topic_without_partitions() {
+    for version in [1, 2] {
+        let mut asked = request(&[(7, &["orders"]), (8, &["pay"]), (7, &["late", "bare", "late"])]);
+        for bare in asked.nodes_mut(req::MARKERS).iter_mut().flat_map(|marker| marker.nodes_mut(marker::TOPICS)) {
+            if bare.str(topic::NAME) == "bare" {
+                bare.set(topic::PARTITION_INDEXES, Vec::<i32>::new());
+            }
+        }
+        let refused = answer(Bench::acls(&[]).judge(&WriteTxnMarkers, KEY, version, &asked), KEY, version);
+        let of = |id: i64, name: &str| (id, name.to_owned(), vec![31, 31]);
+        assert_eq!(results(&refused), [of(7, "late"), of(8, "pay")]);
+        assert_eq!(refused.nodes(res::MARKERS).len(), 2);
+    }
+}
+
+#[test]
 fn the_audit_is_told_which_transactions_end_and_how() {
     let mut bench = Bench::acls(&[ALTER]);
     forwarded(bench.judge(&WriteTxnMarkers, KEY, 1, &request(&[(7, &["orders"])])));
