@@ -3,6 +3,7 @@
 //! Source: Kafka 4.3 `KafkaApis.handleShareFetchRequest`. READ on the group, or the request fails with 30. READ on each
 //! topic of the request and of the session, asked at every fetch: its partitions fail with 29 each time, acknowledgements
 //! that came with the fetch fail with 29 in their own field, the other topics are served. An id without a name is 100.
+//! What is wrong with the form is 42, without a text: behind the right on the group, before the session and the topics.
 //!
 //! What is denied never enters the broker's session, and leaves it when a right ends; it enters when the right comes
 //! back. The client does not notice: its session holds what it put there, and the epochs are the broker's own.
@@ -148,6 +149,9 @@ impl Rule for ShareFetch {
             Err(error) => return Ok(Verdict::Answer(refusal(error))),
         };
         let epoch = view.i32(req::SHARE_SESSION_EPOCH);
+        if renews_and_fetches(view) || (epoch == INITIAL_EPOCH && acknowledges(view)) {
+            return Ok(Verdict::Answer(refusal(ErrorCode::INVALID_REQUEST)));
+        }
         let session = match epoch {
             INITIAL_EPOCH => Arc::default(),
             _ => match known_session(&member, judge) {
@@ -193,10 +197,27 @@ impl Rule for ShareFetch {
     }
 }
 
+/// Whether leases are to be renewed, which is done without records, and records are asked for as well.
+fn renews_and_fetches(view: View<'_, '_>) -> bool {
+    let asked = [req::MAX_BYTES, req::MIN_BYTES, req::MAX_RECORDS, req::MAX_WAIT_MS];
+    view.bool(req::IS_RENEW_ACK) && asked.into_iter().any(|field| view.i32(field) != 0)
+}
+
+/// Whether anything is acknowledged.
+fn acknowledges(view: View<'_, '_>) -> bool {
+    let partitions = view.items(req::TOPICS).flat_map(|topic| topic.items(fetch_topic::PARTITIONS));
+    partitions.into_iter().any(|partition| !partition.items(fetch_partition::ACKNOWLEDGEMENT_BATCHES).is_empty())
+}
+
+/// Whether brokers take this for the id of a member of a share group. They ask no more of it.
+pub(super) fn is_member_id(id: &str) -> bool {
+    (1..=36).contains(&id.encode_utf16().count())
+}
+
 /// Asks for READ on the group of a request of a share session.
 ///
 /// # Errors
-/// It is denied, or there is no group: the error of the whole answer.
+/// It is denied, or there is no group, or no member: the error of the whole answer.
 pub(super) fn read_group(
     view: View<'_, '_>,
     group: Field,
@@ -205,8 +226,12 @@ pub(super) fn read_group(
 ) -> Result<(Permit, Member), ErrorCode> {
     let group = view.opt_str(group).ok_or(ErrorCode::INVALID_REQUEST)?;
     let permit = judge.decide(Operation::Read, GroupId(group)).permit();
-    let member = Member { group: group.into(), id: view.str(member).into() };
-    permit.map(|permit| (permit, member)).ok_or(ErrorCode::GROUP_AUTHORIZATION_FAILED)
+    let permit = permit.ok_or(ErrorCode::GROUP_AUTHORIZATION_FAILED)?;
+    let id = view.str(member);
+    if !is_member_id(id) {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    Ok((permit, Member { group: group.into(), id: id.into() }))
 }
 
 /// The session with what the request adds, then without what it forgets, as a broker does it.

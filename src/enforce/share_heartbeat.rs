@@ -1,12 +1,14 @@
 //! ShareGroupHeartbeat (API 76): joining, staying in and leaving a share group (KIP-932).
 //!
-//! Source: Kafka 4.3 `KafkaApis.handleShareGroupHeartbeat`. READ on the group, or the heartbeat fails with 30; if it names
-//! topics, DESCRIBE on every one of them, or the whole heartbeat fails with 29. No error has a message here. What a member
-//! is assigned is looked at in every answer ([`assignments`](super::assignments)).
+//! Source: Kafka 4.3 `KafkaApis.handleShareGroupHeartbeat`. READ on the group, or the heartbeat fails with 30; an id that
+//! can be no member's is 42; if topics are named, DESCRIBE on every one of them, or the whole heartbeat fails with 29. No
+//! error has a message here. What else is wrong with the form is the coordinator's to say, behind the topics. What a
+//! member is assigned is looked at in every answer ([`assignments`](super::assignments)).
 
 use super::assignments::{self, Assigned};
 use super::judge::Judge;
 use super::rule::{Request, Rule, Then, Verdict};
+use super::share_fetch::is_member_id;
 use crate::model::{GroupId, Operation, TopicName};
 use crate::wire::schema::share_group_heartbeat::{request as req, response as res};
 use crate::wire::{ApiKey, ErrorCode, Node, WireError};
@@ -20,6 +22,9 @@ impl Rule for ShareGroupHeartbeat {
         let Some(permit) = judge.decide(Operation::Read, GroupId(view.str(req::GROUP_ID))).permit() else {
             return Ok(refuse(ErrorCode::GROUP_AUTHORIZATION_FAILED));
         };
+        if !is_member_id(view.str(req::MEMBER_ID)) {
+            return Ok(refuse(ErrorCode::INVALID_REQUEST));
+        }
         let mut denied = false;
         for name in view.strs(req::SUBSCRIBED_TOPIC_NAMES) {
             // Every name is asked for, also behind a denied one: the audit names them all.
@@ -51,7 +56,19 @@ mod tests {
 
     fn request(topics: Option<&[&str]>) -> Node {
         let topics = topics.map_or(Value::Null, |names| Value::from(names.to_vec()));
-        Node::request(KEY).with(req::GROUP_ID, "g1").with(req::SUBSCRIBED_TOPIC_NAMES, topics)
+        let request = Node::request(KEY).with(req::GROUP_ID, "g1").with(req::MEMBER_ID, "m1");
+        request.with(req::SUBSCRIBED_TOPIC_NAMES, topics)
+    }
+
+    #[test]
+    fn what_is_no_member_id_is_said_behind_the_group_and_before_the_topics() {
+        for id in ["", "0123456789012345678901234567890123456"] {
+            for (acls, error) in [(&[READ_G, DESCRIBE_A][..], 42), (&[DESCRIBE_A], 30)] {
+                let wrong = request(Some(&["x"])).with(req::MEMBER_ID, id);
+                let verdict = Bench::acls(acls).judge(&ShareGroupHeartbeat, KEY, 1, &wrong);
+                assert_eq!(answer(verdict, KEY, 1), Node::response(KEY).with(res::ERROR_CODE, error), "{id:?}");
+            }
+        }
     }
 
     #[test]

@@ -210,13 +210,6 @@ static PENDING: &[Waiver] = &[
         why: "",
     },
     Waiver {
-        name: "pending: share sessions",
-        apis: &[ApiKey::SHARE_FETCH, ApiKey::SHARE_ACKNOWLEDGE, ApiKey::SHARE_GROUP_HEARTBEAT],
-        versions: Versions::new(1, 2),
-        is: |look| look.all.iter().any(|d| d.path == "ErrorCode" && d.reference == "INVALID_REQUEST"),
-        why: "",
-    },
-    Waiver {
         name: "pending: offsets of share groups",
         apis: &[ApiKey::ALTER_SHARE_GROUP_OFFSETS, ApiKey::DELETE_SHARE_GROUP_OFFSETS],
         versions: Versions::new(0, 0),

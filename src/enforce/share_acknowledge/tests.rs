@@ -47,6 +47,12 @@ fn a_denied_group_or_an_unknown_session_is_refused_as_a_whole() {
     let strange = request(1, &[1]).with(req::MEMBER_ID, "m2");
     assert_eq!(error(&mut bench(&[READ_G, READ_A]), &strange), 122);
     assert_eq!(error(&mut Bench::acls(&[READ_G]), &request(-1, &[])), 122);
+    // What is no id of a member is found out before the epoch and the session.
+    for (epoch, id) in [(0, ""), (1, ""), (-1, "0123456789012345678901234567890123456")] {
+        let wrong = request(epoch, &[2]).with(req::MEMBER_ID, id);
+        assert_eq!(error(&mut bench(&[READ_G, READ_A]), &wrong), 42, "epoch {epoch}");
+        assert_eq!(error(&mut bench(&[READ_A]), &wrong), 30, "epoch {epoch}");
+    }
 }
 
 #[test]

@@ -38,6 +38,11 @@ fn request(epoch: i32, topics: &[Asked<'_>], forgotten: &[(u8, &[i32])]) -> Node
     request
 }
 
+/// Asks for leases to be renewed, and for no records.
+fn renewing(request: Node) -> Node {
+    request.with(req::IS_RENEW_ACK, true).with(req::MAX_BYTES, 0)
+}
+
 /// What goes on of a request, `None` where it goes on as it is; and the plan.
 fn sent(bench: &mut Bench, version: i16, request: &Node) -> (Option<Node>, SharePlan) {
     match bench.judge(&ShareFetch, KEY, version, request) {
@@ -112,6 +117,32 @@ fn a_denied_group_is_refused_as_a_whole_and_asked_about_nothing_else() {
     assert_eq!(bench.decided(), ["Read group:g1 denied"]);
     let nobody = request(0, &[], &[]).with(req::GROUP_ID, Value::Null);
     assert_eq!(error(&mut reader(), &nobody), 42);
+}
+
+#[test]
+fn the_form_is_looked_at_behind_the_right_on_the_group_and_before_session_and_topics() {
+    let long = "\u{e9}".repeat(37);
+    let member = |id: Value| request(1, &[(3, &[0], false)], &[]).with(req::MEMBER_ID, id);
+    let renews = renewing(request(1, &[(3, &[0], true)], &[]));
+    for wrong in [
+        member(Value::Null),
+        member("".into()),
+        member(long.as_str().into()),
+        renews.clone().with(req::MIN_BYTES, 1),
+        renews.clone().with(req::MAX_BYTES, 1),
+        renews.clone().with(req::MAX_RECORDS, 1),
+        renews.clone().with(req::MAX_WAIT_MS, 1),
+        // Nothing was acquired before the session is opened; the denied topic alone says so, and never goes on.
+        request(0, &[(1, &[0], false), (3, &[0], true)], &[]),
+    ] {
+        assert_eq!(error(&mut reader(), &wrong), 42, "{wrong:?}");
+        assert_eq!(error(&mut Bench::acls(&[READ_A]).topics(&TOPICS), &wrong), 30, "{wrong:?}");
+    }
+    assert_eq!(error(&mut reader(), &renews), 122, "no records are asked for");
+    // Any other id is one.
+    for id in ["nobody", &long[..72]] {
+        assert_eq!(error(&mut reader(), &member(id.into())), 122);
+    }
 }
 
 #[test]
@@ -197,7 +228,7 @@ fn acknowledgements_of_a_denied_topic_fail_in_their_own_field() {
     assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 29, 29), (3, 1, 29, 0)]);
     let (_, plan) = sent(&mut bench, 2, &request(2, &[(3, &[0], true)], &[(3, &[0])]));
     assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 0, 29), (3, 1, 29, 0)]);
-    let (_, plan) = sent(&mut bench, 2, &request(3, &[(3, &[1], true)], &[]).with(req::IS_RENEW_ACK, true));
+    let (_, plan) = sent(&mut bench, 2, &renewing(request(3, &[(3, &[1], true)], &[])));
     assert_eq!(takes(&mut bench, plan, 0), [(3, 1, 0, 29)]);
     let (changed, plan) = sent(&mut bench, 2, &request(-1, &[(3, &[0], false), (3, &[1], true)], &[]));
     assert_eq!(changed, Some(request(-1, &[], &[])));
