@@ -110,12 +110,39 @@ fn is_directory(config: &Node) -> bool {
 /// An outcome as it is compared.
 pub fn tree(side: &mut Side, key: ApiKey, version: i16, outcome: &Outcome) -> Tree {
     match outcome {
+        Outcome::Answer(node) if key == ApiKey::SHARE_FETCH => {
+            fields(side, key, version, &without_uninitialised(node), "")
+        }
         Outcome::Answer(node) => fields(side, key, version, node, ""),
         Outcome::Quiet => Tree::Leaf("(no answer, open)".to_owned()),
         Outcome::Closed => Tree::Leaf("(closed)".to_owned()),
         Outcome::Silent => Tree::Leaf("(silence)".to_owned()),
         Outcome::Malformed(why) => Tree::Leaf(format!("(malformed: {why})")),
     }
+}
+
+/// A share partition of a group without members cannot be initialised (`SharePartition.maybeInitialize`, Kafka 4.3). The
+/// broker finds out behind the request: whether the answer waits for that and tells the failure is chance. What then has
+/// nothing to tell is not told.
+fn without_uninitialised(answer: &Node) -> Node {
+    use kordon::wire::schema::share_fetch::response::share_fetchable_topic_response::PARTITIONS;
+    use kordon::wire::schema::share_fetch::response::{RESPONSES, partition_data as partition};
+    let failed = |p: &Node| p.int(partition::ERROR_CODE) == i64::from(ErrorCode::UNKNOWN_SERVER_ERROR.0);
+    let tells = |p: &Node| {
+        p.int(partition::ERROR_CODE) != 0
+            || p.int(partition::ACKNOWLEDGE_ERROR_CODE) != 0
+            || p.bytes(partition::RECORDS).is_some_and(|records| !records.is_empty())
+            || !p.nodes(partition::ACQUIRED_RECORDS).is_empty()
+    };
+    let mut answer = answer.clone();
+    let topics = answer.nodes_mut(RESPONSES);
+    for topic in topics.iter_mut() {
+        let partitions = topic.nodes_mut(PARTITIONS);
+        partitions.iter_mut().filter(|p| failed(p)).for_each(|p| p.set(partition::ERROR_CODE, 0_i16));
+        partitions.retain(tells);
+    }
+    topics.retain(|topic| !topic.nodes(PARTITIONS).is_empty());
+    answer
 }
 
 /// What a broker writes into its own topics is its own business: their offsets and records are not compared.

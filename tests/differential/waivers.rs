@@ -103,6 +103,17 @@ pub static WAIVERS: &[Waiver] = &[
               id, which is none; here each of them has its own error, as on a broker without an authorizer.",
     },
     Waiver {
+        name: "unknown ids in share fetches",
+        apis: &[ApiKey::SHARE_FETCH, ApiKey::SHARE_ACKNOWLEDGE],
+        versions: Versions::new(1, 2),
+        is: |look| {
+            let failed = |d: &Delta| d.path == "ErrorCode" && d.reference == "UNKNOWN_SERVER_ERROR" && d.proxied == "0";
+            look.all.iter().any(failed)
+        },
+        why: "Kafka with an authorizer fails a whole request that names a topic id it does not know; here that id has its \
+              own error, as on a broker without an authorizer.",
+    },
+    Waiver {
         name: "addresses in configs of brokers",
         apis: &[ApiKey::DESCRIBE_CONFIGS],
         versions: Versions::new(1, 4),
@@ -266,7 +277,7 @@ fails the full run.
 
 const TAIL: &str = "
 Besides, what two clusters cannot have in common is not compared: ids, members, producers, ports, directories, the time, sizes
-and offsets of the brokers' own topics, names of loggers, and the order of lists that Kafka takes out of hash maps. The text of
+and offsets of the brokers' own topics, names of loggers, share partitions that a broker fails to initialise behind a fetch, and the order of lists that Kafka takes out of hash maps. The text of
 a denied cluster operation, which in Kafka is a dump of its request object, is the default text of the error here. Topics of
 the proxy itself are hidden from everybody. What has two readings on the wire (duplicate or descending tags, bytes behind the
 last field) closes the connection here; brokers read on. AddRaftVoter with a listener whose name is blank, which ends the process
