@@ -300,7 +300,7 @@ def admin(site):
     site.call("list offsets", lambda: site.each(client.list_offsets({TopicPartition(t, 0): OffsetSpec.latest() for t in topics}), lambda v: v.offset))
     resources = [ConfigResource(ResourceType.TOPIC, t) for t in topics]
     site.call("configs", lambda: site.each(client.describe_configs(resources), lambda v: v["retention.ms"].value))
-    entry = [ConfigEntry("retention.ms", "70000", incremental_operation=AlterConfigOpType.SET)]
+    entry = [ConfigEntry("retention.ms", "3000000000000", incremental_operation=AlterConfigOpType.SET)]
     changes = [ConfigResource(ResourceType.TOPIC, t, incremental_configs=entry) for t in topics]
     site.call("alter configs", lambda: site.each(client.incremental_alter_configs(changes)))
     site.call("partitions", lambda: site.each(client.create_partitions([NewPartitions(t, 2) for t in topics])))
