@@ -18,7 +18,7 @@ use crate::wire::schema::{
     alter_share_group_offsets as alter, delete_share_group_offsets as delete, describe_share_group_offsets as describe,
 };
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const GROUP: ErrorCode = ErrorCode::GROUP_AUTHORIZATION_FAILED;
 const TOPIC: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
@@ -155,6 +155,8 @@ pub(super) struct Changing {
     error: Field,
     message: Field,
     answer_topics: Field,
+    /// Name and partitions of a topic of the answer, where brokers gather the refused partitions by the name.
+    gathered: Option<(Field, Field)>,
     /// The refusal of a topic.
     refuse: fn(&Node, TopicId) -> Node,
     /// What is changed of a topic, for the audit.
@@ -180,6 +182,7 @@ pub(super) static ALTER: Changing = {
         error: res::ERROR_CODE,
         message: res::ERROR_MESSAGE,
         answer_topics: res::RESPONSES,
+        gathered: Some((topic::TOPIC_NAME, topic::PARTITIONS)),
         refuse: |entry, id| {
             let mut refused =
                 Node::new(&topic::THIS).with(topic::TOPIC_NAME, entry.str(asked::TOPIC_NAME)).with(topic::TOPIC_ID, id);
@@ -216,6 +219,7 @@ pub(super) static DELETE: Changing = {
         error: res::ERROR_CODE,
         message: res::ERROR_MESSAGE,
         answer_topics: res::RESPONSES,
+        gathered: None,
         // Here Kafka gives no id, whether the topic exists or not.
         refuse: |entry, _| {
             Node::new(&topic::THIS)
@@ -254,6 +258,12 @@ impl Rule for Changing {
         if denied.is_empty() {
             return Ok(Verdict::Forward(permit, Then::Stream));
         }
+        let known = |name: &str| judge.cx.topology.has_topic(name);
+        let new = |(place, entry): (usize, View<'_, '_>)| denied.contains(&place) && !known(entry.str(shape.name));
+        if shape.gathered.is_some() && !judge.looked_up() && view.items(shape.topics).enumerate().any(new) {
+            // The id of a topic that exists is told, however young it is.
+            return Ok(Verdict::Probe(vec![TopicId::ZERO]));
+        }
         let mut node = request.decode();
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for (place, entry) in node.take_nodes(shape.topics).into_iter().enumerate() {
@@ -264,11 +274,33 @@ impl Rule for Changing {
                 kept.push(entry);
             }
         }
+        if let Some((name, partitions)) = shape.gathered {
+            refused = gather(refused, name, partitions);
+        }
         let finish = FinishChange { error: shape.error, topics: shape.answer_topics, refused };
         // Kafka asks the coordinator also when no topic is left: the state of the group comes before.
         node.set(shape.topics, Value::from(kept));
         Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(finish))))
     }
+}
+
+/// Refused topics, one that is named twice once with all its partitions, one without partitions not at all.
+fn gather(topics: Vec<Node>, name: Field, partitions: Field) -> Vec<Node> {
+    let (mut once, mut places) = (Vec::<Node>::new(), HashMap::new());
+    for mut topic in topics {
+        let rows = topic.take_nodes(partitions);
+        if rows.is_empty() {
+            continue;
+        }
+        let place = *places.entry(topic.str(name).to_owned()).or_insert(once.len());
+        if place == once.len() {
+            once.push(topic);
+        }
+        if let Some(own) = once.get_mut(place) {
+            own.nodes_mut(partitions).extend(rows);
+        }
+    }
+    once
 }
 
 /// Puts the errors of refused topics before what the broker answers.

@@ -221,13 +221,6 @@ static PENDING: &[Waiver] = &[
         why: "",
     },
     Waiver {
-        name: "pending: offsets of share groups",
-        apis: &[ApiKey::ALTER_SHARE_GROUP_OFFSETS, ApiKey::DELETE_SHARE_GROUP_OFFSETS],
-        versions: Versions::new(0, 0),
-        is: |look| look.delta.path.ends_with("(count)") || look.delta.path.ends_with("TopicId"),
-        why: "",
-    },
-    Waiver {
         name: "pending: configs beside loggers",
         apis: &[ApiKey::INCREMENTAL_ALTER_CONFIGS],
         versions: Versions::new(0, 1),

@@ -156,7 +156,7 @@ fn the_group_is_asked_first_and_its_refusal_has_a_text() {
 #[test]
 fn denied_topics_never_reach_the_broker_and_stand_first() {
     for (shape, group) in both() {
-        let mut bench = Bench::acls(&[group, READ_A]).topics(&["a1", "b"]);
+        let mut bench = Bench::acls(&[group, READ_A]).topics(&["a1", "b"]).fresh();
         let (sent, then) = rewritten(bench.judge(shape, shape.api, 0, &request(shape, &["a1", "b", AUDIT])));
         assert_eq!(sent, request(shape, &["a1"]));
         let broker = Node::response(shape.api);
@@ -176,7 +176,7 @@ fn denied_topics_never_reach_the_broker_and_stand_first() {
 #[test]
 fn an_error_of_the_whole_answer_stands_alone() {
     for (shape, group) in both() {
-        let mut bench = Bench::acls(&[group, READ_A]);
+        let mut bench = Bench::acls(&[group, READ_A]).fresh();
         let (_, then) = rewritten(bench.judge(shape, shape.api, 0, &request(shape, &["a1", "b"])));
         let failed = Node::response(shape.api).with(shape.error, 16i16);
         assert_eq!(finished(bench.complete(then, shape.api, 0, &failed), shape.api, 0), failed);
@@ -192,4 +192,25 @@ fn offsets_write_stands_in_and_then_describe_is_enough() {
         let arguments = bench.trail.arguments.clone().unwrap();
         assert!(arguments.contains(r#""group":"g1""#) && arguments.contains(r#""name":"a1""#), "{arguments}");
     }
+}
+
+#[test]
+fn partitions_of_denied_topics_are_gathered_by_name_and_the_id_of_a_young_topic_is_told() {
+    use alter::request::{self as req, alter_share_group_offsets_request_topic as asked};
+    use alter::response::{self as res, alter_share_group_offsets_response_topic as topic};
+    let mut twice = request(&ALTER, &["b", "c", "b"]);
+    twice.nodes_mut(req::TOPICS)[1].nodes_mut(asked::PARTITIONS).clear();
+    let mut bench = Bench::acls(&[READ_G, READ_A]);
+    let Verdict::Probe(ids) = bench.judge(&ALTER, ALTER.api, 0, &twice) else { panic!("not looked up") };
+    assert_eq!(ids, [TopicId::ZERO]);
+    let mut bench = bench.topics(&["b"]).fresh();
+    let (_, then) = rewritten(bench.judge(&ALTER, ALTER.api, 0, &twice));
+    let answer = finished(bench.complete(then, ALTER.api, 0, &Node::response(ALTER.api)), ALTER.api, 0);
+    let told = answer.nodes(res::RESPONSES).iter();
+    let told: Vec<_> =
+        told.map(|t| (t.str(topic::TOPIC_NAME), t.uuid(topic::TOPIC_ID), t.nodes(topic::PARTITIONS).len())).collect();
+    assert_eq!(told, [("b", id(1), 2)]);
+    // Deleting tells no ids: nothing is looked up, and each is answered.
+    let mut bench = Bench::acls(&[DELETE_G]);
+    rewritten(bench.judge(&DELETE, DELETE.api, 0, &request(&DELETE, &["b", "b"])));
 }
