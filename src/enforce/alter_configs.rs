@@ -115,6 +115,7 @@ impl Rule for AlterConfigs {
         let mut broken = false;
         let mut permit: Option<Permit> = None;
         let mut refused: Vec<(usize, Node)> = Vec::new();
+        let mut loggers: Vec<usize> = Vec::new();
         for (place, resource) in view.items(self.resources).enumerate() {
             let twice = counts.get(&(resource.i8(self.kind), resource.str(self.name))).is_some_and(|count| *count > 1);
             let outcome = match twice {
@@ -125,14 +126,17 @@ impl Rule for AlterConfigs {
                 Ok(allowed) => {
                     permit = Some(allowed);
                     broken |= self.breaks(resource);
+                    if self.is_logger(resource) {
+                        loggers.push(place);
+                    }
                 }
                 Err(refusal) => refused.push((place, self.row(resource, refusal))),
             }
         }
-        // Loggers never come to the controller: beside them the rest goes on, and fails there.
-        let logger = |resource: View<'_, '_>| Configured::of(resource.i8(self.kind)) == Some(Configured::BrokerLogger);
-        if broken && !view.items(self.resources).any(logger) {
-            return Ok(Verdict::Answer(self.broken(view, refused)));
+        if broken {
+            refused = self.broken(view, refused, &loggers);
+            // Loggers never come to the controller: they are set, whatever becomes of the rest.
+            permit = permit.filter(|_| !loggers.is_empty());
         }
         let Some(permit) = permit else {
             let rows: Vec<Node> = refused.into_iter().map(|(_, row)| row).collect();
@@ -163,15 +167,21 @@ impl AlterConfigs {
         forwarded && resource.items(self.configs).any(unknown)
     }
 
-    /// The answer of a controller that failed: only what never came to it has an error of its own.
-    fn broken(&self, view: View<'_, '_>, refused: Vec<(usize, Node)>) -> Node {
-        let malformed = |row: &Node| row.int(self.row.error) == i64::from(ErrorCode::INVALID_REQUEST.0);
-        let mut own: HashMap<usize, Node> = refused.into_iter().filter(|(_, row)| malformed(row)).collect();
-        let row = |(place, resource)| {
-            own.remove(&place).unwrap_or_else(|| self.row(resource, (ErrorCode::UNKNOWN_SERVER_ERROR, None)))
+    fn is_logger(&self, resource: View<'_, '_>) -> bool {
+        Configured::of(resource.i8(self.kind)) == Some(Configured::BrokerLogger)
+    }
+
+    /// The rows of a controller that failed: only what never came to it has an error of its own, or is served.
+    fn broken(&self, view: View<'_, '_>, refused: Vec<(usize, Node)>, served: &[usize]) -> Vec<(usize, Node)> {
+        let mut own: HashMap<usize, Node> = refused.into_iter().collect();
+        let stays = |resource, row: &Node| {
+            self.is_logger(resource) || row.int(self.row.error) == i64::from(ErrorCode::INVALID_REQUEST.0)
         };
-        let rows: Vec<Node> = view.items(self.resources).enumerate().map(row).collect();
-        Node::response(self.key).with(self.responses, rows)
+        let row = |(place, resource)| {
+            let own = own.remove(&place).filter(|row| stays(resource, row));
+            (place, own.unwrap_or_else(|| self.row(resource, (ErrorCode::UNKNOWN_SERVER_ERROR, None))))
+        };
+        view.items(self.resources).enumerate().filter(|(place, _)| !served.contains(place)).map(row).collect()
     }
 
     fn resource(&self, resource: View<'_, '_>, judge: &mut Judge<'_>) -> Result<Permit, Refusal> {

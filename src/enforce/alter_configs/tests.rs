@@ -194,3 +194,23 @@ fn arguments_hold_no_value_that_may_be_secret() {
         })
     );
 }
+
+#[test]
+fn an_unknown_operation_fails_what_the_controller_gets_and_loggers_are_set_all_the_same() {
+    const ODD: &[(&str, i8, Option<&str>)] = &[("retention.ms", 9, Some("5"))];
+    let errors = |all: Vec<(i64, String, i64, Option<String>)>| all.iter().map(|row| row.2).collect::<Vec<_>>();
+    let all = [(2, "x", SET), (8, "1", SET), (2, "a", ODD), (2, "ab", SET), (99, "u", SET)];
+    let asked = request(NEW, &all);
+    // A denied logger keeps its error: its broker answers for it.
+    let mut bench = Bench::acls(&[TOPIC_A]);
+    let told_here = told(NEW, &answer(bench.judge(&INCREMENTAL, NEW, 1, &asked), NEW, 1));
+    assert_eq!(errors(told_here), [-1, 31, -1, -1, 42]);
+    let mut bench = Bench::acls(&[TOPIC_A, CLUSTER]);
+    let (sent, then) = rewritten(bench.judge(&INCREMENTAL, NEW, 1, &asked));
+    assert_eq!(sent, request(NEW, &[(8, "1", SET)]));
+    let broker = Node::response(NEW);
+    let row = broker.child(INCREMENTAL.responses).with(INCREMENTAL.row.kind, 8i8).with(INCREMENTAL.row.name, "1");
+    let broker = broker.with(INCREMENTAL.responses, vec![row]);
+    let told_all = told(NEW, &finished(bench.complete(then, NEW, 1, &broker), NEW, 1));
+    assert_eq!(errors(told_all), [-1, 0, -1, -1, 42]);
+}
