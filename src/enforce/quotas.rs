@@ -11,6 +11,8 @@
 //! nobody sets, through the proxy, a quota that its own traffic falls under. That is one of its users at the brokers, of the
 //! client id of its own requests, of the default of either, or of an IP address: to the brokers all who come through the
 //! proxy have its address, and which that is a network in between decides. Those entries fail with 31; the others are served.
+//! What of those has a fault of form (42) only the broker knows, which looks up names of hosts too: such an entry goes to it
+//! with nothing to change, so that nothing can take effect, and is told 31 if the broker finds no fault.
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
@@ -26,12 +28,16 @@ use crate::wire::schema::alter_client_quotas::response::{
 use crate::wire::schema::describe_client_quotas::response::{
     self as list, entity_data as list_entity, entry_data as list_entry,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
+use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
 use serde_json::{Value as Json, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `ClientQuotaEntity.USER`.
 const USER: &str = "user";
+/// `ClientQuotaEntity.CLIENT_ID`.
+const CLIENT: &str = "client-id";
+/// `ClientQuotaEntity.IP`.
+const ADDRESS: &str = "ip";
 
 const DENIED: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
 
@@ -84,9 +90,15 @@ impl Rule for AlterClientQuotas {
         let decision = judge.weigh(Operation::AlterConfigs, Resource::CLUSTER);
         let permit = decision.permit();
         let mut refused: Vec<(usize, Node)> = Vec::new();
+        let mut doubtful: HashMap<usize, Vec<Node>> = HashMap::new();
         for (place, (entry, asked)) in view.items(req::ENTRIES).zip(node.nodes(req::ENTRIES)).enumerate() {
-            if permit.is_none() || reaches_proxy(entry, judge) {
+            if permit.is_none() {
                 refused.push((place, row(asked)));
+            } else if reaches_proxy(entry, judge) {
+                match harmless(entry) {
+                    Some(ops) => drop(doubtful.insert(place, ops)),
+                    None => refused.push((place, row(asked))),
+                }
             }
         }
         // Where all of it is the proxy's own, nothing is granted.
@@ -98,13 +110,24 @@ impl Rule for AlterClientQuotas {
             let rows: Vec<Node> = refused.into_iter().map(|(_, row)| row).collect();
             return Ok(Verdict::Answer(Node::response(ApiKey::ALTER_CLIENT_QUOTAS).with(res::ENTRIES, rows)));
         };
-        if refused.is_empty() {
+        if refused.is_empty() && doubtful.is_empty() {
             return Ok(Verdict::Forward(permit, Scrub::then()));
+        }
+        let mut denied = HashSet::new();
+        for (place, entry) in node.nodes_mut(req::ENTRIES).iter_mut().enumerate() {
+            if let Some(ops) = doubtful.remove(&place) {
+                denied.insert(entity(
+                    entry.nodes(entry_data::ENTITY),
+                    entity_data::ENTITY_TYPE,
+                    entity_data::ENTITY_NAME,
+                ));
+                entry.set(entry_data::OPS, ops);
+            }
         }
         let places: HashSet<usize> = refused.iter().map(|(place, _)| *place).collect();
         let mut place = 0..;
         node.nodes_mut(req::ENTRIES).retain(|_| place.next().is_some_and(|place| !places.contains(&place)));
-        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused }))))
+        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused, denied }))))
     }
 }
 
@@ -115,8 +138,8 @@ fn reaches_proxy(entry: View<'_, '_>, judge: &mut Judge<'_>) -> bool {
         let name = part.opt_str(entity_data::ENTITY_NAME);
         match part.str(entity_data::ENTITY_TYPE) {
             USER => user = Some(name),
-            "client-id" => client = Some(name),
-            "ip" => address = true,
+            CLIENT => client = Some(name),
+            ADDRESS => address = true,
             // Brokers refuse any other.
             _ => {}
         }
@@ -133,6 +156,45 @@ fn reaches_proxy(entry: View<'_, '_>, judge: &mut Judge<'_>) -> bool {
         judge.note(Operation::AlterConfigs, Resource::CLUSTER, &refusal);
     }
     reaches || address
+}
+
+/// An entity as brokers read it: of a type that is named twice, the last.
+type Entity = BTreeMap<String, Option<String>>;
+
+fn entity(parts: &[Node], kind: Field, name: Field) -> Entity {
+    parts.iter().map(|part| (part.str(kind).to_owned(), part.opt_str(name).map(str::to_owned))).collect()
+}
+
+/// What stands for the changes of an entry that may be malformed, and changes nothing; none if the form of the entity is
+/// right.
+fn harmless(entry: View<'_, '_>) -> Option<Vec<Node>> {
+    let (mut address, mut others, mut faulty) = (false, false, false);
+    for part in entry.items(entry_data::ENTITY) {
+        let name = part.opt_str(entity_data::ENTITY_NAME);
+        faulty |= name == Some("");
+        match part.str(entity_data::ENTITY_TYPE) {
+            USER | CLIENT => others = true,
+            ADDRESS => {
+                address = true;
+                faulty |= name.is_some_and(|name| !is_address(name));
+            }
+            _ => faulty = true,
+        }
+    }
+    let mut keys = HashSet::new();
+    let twice = entry.items(entry_data::OPS).any(|op| !keys.insert(op.str(op_data::KEY)));
+    // No quota has this key: there is nothing to remove.
+    let nothing = || Node::new(&op_data::THIS).with(op_data::KEY, "").with(op_data::REMOVE, true);
+    match (twice, faulty || (address && others)) {
+        (true, _) => Some(vec![nothing(), nothing()]),
+        (false, true) => Some(Vec::new()),
+        (false, false) => None,
+    }
+}
+
+/// Whether brokers take it for an address without looking it up.
+fn is_address(name: &str) -> bool {
+    name.contains(':') || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 fn row(asked: &Node) -> Node {
@@ -170,10 +232,19 @@ fn arguments(view: View<'_, '_>) -> String {
 /// Puts the refused entries back in their places.
 struct Merge {
     refused: Vec<(usize, Node)>,
+    /// Entities that the broker was asked about without anything to change.
+    denied: HashSet<Entity>,
 }
 
 impl Complete for Merge {
     fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+        for row in answer.nodes_mut(res::ENTRIES) {
+            let of = entity(row.nodes(res_entry::ENTITY), res_entity::ENTITY_TYPE, res_entity::ENTITY_NAME);
+            if row.int(res_entry::ERROR_CODE) == 0 && self.denied.contains(&of) {
+                row.set(res_entry::ERROR_CODE, DENIED);
+                row.set(res_entry::ERROR_MESSAGE, DENIED.message());
+            }
+        }
         interleave(answer.nodes_mut(res::ENTRIES), self.refused);
         scrub(&mut answer);
         Completed::Answer(answer)

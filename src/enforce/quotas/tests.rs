@@ -88,6 +88,47 @@ fn a_refused_entry_stands_at_its_place_among_those_that_are_served() {
     assert_eq!(all, [(0, Some("alice".to_owned())), (31, None), (0, Some("bob".to_owned()))]);
 }
 
+#[test]
+fn threat_18_the_broker_tells_what_is_malformed_and_gets_nothing_to_change() {
+    let faulty: [Entity<'_>; 6] = [
+        &[("ip", Some("w5.somebody"))],
+        &[("ip", Some(""))],
+        &[("ip", Some("10.0.0.7")), ("user", Some("alice"))],
+        &[("client-id", Some("app")), ("ip", None)],
+        &[("user", None), ("client-id", Some(""))],
+        &[("user", Some("kordon-upstream")), ("word", Some("x"))],
+    ];
+    for asked in faulty {
+        let mut bench = Bench::acls(&[WRITER]);
+        let (sent, then) = rewritten(bench.judge(&AlterClientQuotas, KEY, 1, &request(&[asked, &[("ip", None)]])));
+        let [entry] = sent.nodes(req::ENTRIES) else { panic!("{sent:?}") };
+        assert!(entry.nodes(entry_data::OPS).is_empty(), "{entry:?}");
+        // The order of an entity is the broker's.
+        let part = |(kind, name): &(&str, Option<&str>)| {
+            Node::new(&res_entity::THIS).with(res_entity::ENTITY_TYPE, *kind).with(res_entity::ENTITY_NAME, *name)
+        };
+        let parts: Vec<Node> = asked.iter().rev().map(part).collect();
+        let told = |error: i16| {
+            let row = Node::new(&res_entry::THIS).with(res_entry::ENTITY, parts.clone());
+            Node::response(KEY).with(res::ENTRIES, vec![row.with(res_entry::ERROR_CODE, error)])
+        };
+        let all = finished(bench.complete(then, KEY, 1, &told(42)), KEY, 1);
+        assert_eq!(rows(&all).iter().map(|row| row.0).collect::<Vec<_>>(), [42, 31], "{asked:?}");
+        // A host with an address, or a broker that knows more: it was not set.
+        let (_, then) = rewritten(bench.judge(&AlterClientQuotas, KEY, 1, &request(&[asked])));
+        let all = finished(bench.complete(then, KEY, 1, &told(0)), KEY, 1);
+        assert_eq!(rows(&all)[0].0, 31, "{asked:?}");
+    }
+    let mut twice = request(&[&[("ip", Some("10.0.0.7"))]]);
+    let entry = &mut twice.nodes_mut(req::ENTRIES)[0];
+    let op = entry.nodes(entry_data::OPS)[0].clone();
+    entry.push(entry_data::OPS, op);
+    let (sent, _) = rewritten(Bench::acls(&[WRITER]).judge(&AlterClientQuotas, KEY, 1, &twice));
+    let ops = sent.nodes(req::ENTRIES)[0].nodes(entry_data::OPS);
+    assert!(ops.len() == 2 && ops.iter().all(|op| op.str(op_data::KEY).is_empty() && op.bool(op_data::REMOVE)));
+    assert_eq!(kind(&Bench::acls(&[]).judge(&AlterClientQuotas, KEY, 1, &twice)), "answer");
+}
+
 /// Names in the entries that are shown, of a user's own quota, others', and defaults.
 fn shown(bench: &mut Bench, version: i16) -> Vec<Option<String>> {
     let key = ApiKey::DESCRIBE_CLIENT_QUOTAS;
