@@ -226,9 +226,13 @@ fn the_cluster_and_its_versions() {
         let head = format!("{} (id: {} rack: null isFenced: false) -> (", kordon.broker("anybody", node.id), node.id);
         assert!(told.contains(&head), "no `{head}`:\n{told}");
     }
-    for served in ["Produce(0): 0 to 1", "Fetch(1): 4 to 1", "CreateAcls(30): UNSUPPORTED"] {
+    for served in ["Produce(0): 0 to 1", "Fetch(1): 4 to 1", "CreateAcls(30): 1 to 3"] {
         assert!(told.contains(served), "{served}:\n{told}");
     }
+    // Nothing else is left out (`cluster.client_telemetry: none`).
+    let left_out: Vec<_> = told.lines().filter(|l| l.contains("UNSUPPORTED")).map(str::trim).collect();
+    let telemetry = |l: &&str| l.starts_with("GetTelemetrySubscriptions(71)") || l.starts_with("PushTelemetry(72)");
+    assert!(left_out.iter().all(|l| telemetry(&l)), "{left_out:?}");
 }
 
 #[test]
