@@ -232,7 +232,7 @@ fn the_cluster_and_its_versions() {
     // Nothing else is left out (`cluster.client_telemetry: none`).
     let left_out: Vec<_> = told.lines().filter(|l| l.contains("UNSUPPORTED")).map(str::trim).collect();
     let telemetry = |l: &&str| l.starts_with("GetTelemetrySubscriptions(71)") || l.starts_with("PushTelemetry(72)");
-    assert!(left_out.iter().all(|l| telemetry(&l)), "{left_out:?}");
+    assert!(left_out.iter().all(telemetry), "{left_out:?}");
 }
 
 #[test]
