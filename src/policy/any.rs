@@ -74,7 +74,7 @@ impl Snapshot {
         }
         let operations = Bits::kafka(operation).union(Bits::kafka(Operation::All));
         let mut walk = Walk::default();
-        for index in [&*self.quarantines, &self.index] {
+        for index in [&self.file.quarantines, &self.index] {
             index.visit_all(identities.as_slice(), kind, |pattern, entries| {
                 for entry in entries.iter().filter(|e| e.written.meets(operations) && self.holds(e.rule, facts)) {
                     match (entry.deny, pattern.how) {
@@ -96,7 +96,7 @@ impl Snapshot {
         }
         if subject.may_be_super && standing == Some(Standing::SuperUser) {
             // A quarantine holds back the name that was asked about, but not every name.
-            return Decision::new(true, ReasonCode::SuperUser, &self.fixed.super_user, now);
+            return Decision::new(true, ReasonCode::SuperUser, &self.file.fixed.super_user, now);
         }
         let own = |p: &Pattern| kind == ResourceType::Topic && self.protects(&p.name) != Protection::No;
         let survivors = walk.allowed.iter().filter(|(p, _)| walk.survives(p) && !own(p));

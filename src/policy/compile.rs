@@ -10,7 +10,7 @@ use super::parse;
 use super::pattern::Target;
 use super::rights::{Bits, Right, Rights};
 use super::roles::{Role, RoleRule, Roles, short};
-use super::snapshot::{Fixed, Limits, Rule, Settings, Snapshot, Source};
+use super::snapshot::{FilePart, Fixed, Limits, Rule, Settings, Snapshot, Source};
 use super::source::PolicySource;
 use super::who::{Directory, Standing};
 use crate::model::{CLUSTER_NAME, Operation, ResourceType, Timestamp};
@@ -74,24 +74,21 @@ impl Snapshot {
         }
         shown.sort();
         shown.dedup_by(|a, b| a.0 == b.0);
-        let source = PolicySource {
-            hash: sha256_hex(bytes),
+        let file = FilePart {
             otherwise: document.otherwise,
             gate: document.gate == Some(true),
-            directory,
-            index,
-            quarantines: Arc::new(quarantines.build()),
-            rules,
-            connect: Arc::new(connect),
+            quarantines: quarantines.build(),
+            connect,
             own: settings.own_topics.clone(),
-            own_principals: settings.own_principals.iter().map(|p| Arc::from(p.as_str())).collect(),
-            whole: document.whole,
+            own_principals: settings.own_principals.clone(),
             edges: edges.into_iter().collect(),
-            fixed: Arc::new(Fixed::new()),
-            inventory: Arc::new(inventory),
+            fixed: Fixed::new(),
+            inventory,
+            whole: document.whole,
             mode: settings.protocol_acls,
-            shown: shown.into(),
+            shown,
         };
+        let source = PolicySource { hash: sha256_hex(bytes), directory, index, rules, file: Arc::new(file) };
         let snapshot = source.snapshot(&AclSet::default(), settings.now);
         Ok(Loaded { snapshot, source: Arc::new(source), warnings: warnings.into_problems() })
     }

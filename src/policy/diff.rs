@@ -34,7 +34,7 @@ impl Changes {
 impl super::Snapshot {
     /// What this policy changes against an older one.
     pub fn changes_since(&self, older: &Self) -> Changes {
-        let (new, old) = (&self.inventory, &older.inventory);
+        let (new, old) = (&self.file.inventory, &older.file.inventory);
         Changes {
             denies_dropped: old.denies.difference(&new.denies).cloned().collect(),
             removed: old.statements.difference(&new.statements).cloned().collect(),

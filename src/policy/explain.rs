@@ -102,7 +102,7 @@ impl Snapshot {
         let wanted = Wanted::new(q.resource.kind, q.operation, q.api, q.use_);
         let facts = Facts { identities: &identities, host: q.host, api: Some(q.api), now: q.now };
         let mut considered: Vec<(u32, Considered)> = Vec::new();
-        for index in [&*self.quarantines, &self.index] {
+        for index in [&self.file.quarantines, &self.index] {
             index.visit(identities.as_slice(), q.resource.kind, q.resource.name, |pattern, identity, entries| {
                 for entry in entries {
                     considered.extend(self.consider(index, pattern, identity, entry, wanted, facts));
@@ -144,7 +144,7 @@ impl Snapshot {
     /// `kordon check --patterns`, which prints [`Pattern::in_words`] and counts what it matches.
     pub fn patterns(&self) -> Vec<(Arc<str>, Effect, Pattern)> {
         let mut found: Vec<(u32, &Pattern)> =
-            self.index.all().chain(self.quarantines.all()).map(|(pattern, entry)| (entry.rule, pattern)).collect();
+            self.index.all().chain(self.file.quarantines.all()).map(|(pattern, entry)| (entry.rule, pattern)).collect();
         found.sort_unstable();
         found.dedup();
         let mut told: Vec<(Arc<str>, Effect, Pattern)> = found

@@ -48,7 +48,7 @@ impl Snapshot {
         let (identities, _) = self.directory.look_up(subject);
         let facts = Facts { identities: &identities, host, api: Some(api), now };
         for kind in ResourceType::EVERY.into_iter().filter(|kind| *kind != ResourceType::Cluster) {
-            for index in [&*self.quarantines, &self.index] {
+            for index in [&self.file.quarantines, &self.index] {
                 index.visit_all(identities.as_slice(), kind, |pattern, entries| {
                     let about = entries.iter().filter(|e| e.bits.meets(Bits::of(right)) && self.holds(e.rule, facts));
                     for entry in about {

@@ -105,29 +105,35 @@ pub enum Protection {
 pub struct Snapshot {
     pub(super) revision: Revision,
     pub(super) since: Timestamp,
-    pub(super) otherwise: Otherwise,
-    pub(super) gate: bool,
     pub(super) directory: Directory,
     /// ACLs, bindings and grants that allow.
     pub(super) index: Index,
-    /// Grants that deny.
-    pub(super) quarantines: Arc<Index>,
     pub(super) rules: Vec<Rule>,
+    pub(super) protocol: AclSet,
+    pub(super) file: Arc<FilePart>,
+}
+
+/// What the ACLs of the protocol do not change: all snapshots of one file share it.
+#[derive(Debug)]
+pub(super) struct FilePart {
+    pub(super) otherwise: Otherwise,
+    pub(super) gate: bool,
+    /// Grants that deny.
+    pub(super) quarantines: Index,
     /// Rules that hold clusters.connect, by whom they name.
-    pub(super) connect: Arc<HashMap<Identity, Vec<u32>>>,
+    pub(super) connect: HashMap<Identity, Vec<u32>>,
     pub(super) own: OwnTopics,
     /// Under which principals the proxy speaks to brokers.
-    pub(super) own_principals: Arc<[Arc<str>]>,
+    pub(super) own_principals: Vec<String>,
     /// Instants at which a rule begins or ends to hold, ascending.
-    pub(super) edges: Arc<[Timestamp]>,
-    pub(super) fixed: Arc<Fixed>,
-    pub(super) inventory: Arc<Inventory>,
+    pub(super) edges: Vec<Timestamp>,
+    pub(super) fixed: Fixed,
+    pub(super) inventory: Inventory,
     /// Whether the file ends with `end: true`.
     pub(super) whole: bool,
     pub(super) mode: ProtocolAcls,
-    /// The file's ACLs that Kafka's model can express, sorted, with file and line.
-    pub(super) shown: Arc<[(AclBinding, Arc<str>)]>,
-    pub(super) protocol: AclSet,
+    /// The ACLs that Kafka's model can express, sorted, with file and line.
+    pub(super) shown: Vec<(AclBinding, Arc<str>)>,
 }
 
 /// Where a rule stands; the order is that in which allows are told as the cause.
@@ -247,15 +253,15 @@ impl Snapshot {
 
     /// The earliest instant after `now` at which a rule begins or ends to hold. Cached decisions die there.
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
-        self.edges.get(self.edges.partition_point(|e| *e <= now)).copied()
+        self.file.edges.get(self.file.edges.partition_point(|e| *e <= now)).copied()
     }
 
     /// Whether a topic is one of the proxy's own. Names count, not demands (threat 4): a request that names one is
     /// answered as not authorized for that entry, whatever Kafka would ask for.
     pub fn protects(&self, topic: &str) -> Protection {
-        if self.own.state.as_deref() == Some(topic) {
+        if self.file.own.state.as_deref() == Some(topic) {
             Protection::State
-        } else if self.own.audit.iter().any(|a| a == topic) {
+        } else if self.file.own.audit.iter().any(|a| a == topic) {
             Protection::Audit
         } else {
             Protection::No
@@ -264,7 +270,7 @@ impl Snapshot {
 
     /// The decision that a request gets for naming one of the proxy's own topics.
     pub fn protected(&self, now: Timestamp) -> Decision {
-        Decision::new(false, ReasonCode::Protected, &self.fixed.own_topic, now)
+        Decision::new(false, ReasonCode::Protected, &self.file.fixed.own_topic, now)
     }
 
     /// Whether a principal is a super user or operator of the policy. On a listener that does not admit them such a
@@ -282,13 +288,13 @@ impl Snapshot {
     /// Whether the file declares a group: a claim of the same name by an identity source is then dropped unless the
     /// source may merge.
     pub fn declares_group(&self, name: &str) -> bool {
-        self.inventory.groups.contains(name)
+        self.file.inventory.groups.contains(name)
     }
 
     /// Whether the file ends with `end: true`, which proves that it is whole. A reload from a file that did to one that
     /// does not is a half-written file more often than an edit (threat 37): its denies may be what is missing.
     pub fn proves_whole(&self) -> bool {
-        self.whole
+        self.file.whole
     }
 
     /// Decides. Pure: the same question gets the same answer.
@@ -312,10 +318,10 @@ impl Snapshot {
         let (identities, standing) = self.directory.look_up(subject);
         let facts = Facts { identities: &identities, host, api: None, now };
         match standing.filter(|_| subject.may_be_super) {
-            Some(Standing::SuperUser) => Decision::new(true, ReasonCode::SuperUser, &self.fixed.super_user, now),
-            Some(Standing::Operator) => Decision::new(true, ReasonCode::Operator, &self.fixed.operator, now),
+            Some(Standing::SuperUser) => Decision::new(true, ReasonCode::SuperUser, &self.file.fixed.super_user, now),
+            Some(Standing::Operator) => Decision::new(true, ReasonCode::Operator, &self.file.fixed.operator, now),
             None => match self.gate_rule(facts) {
-                _ if !self.gate => Decision::new(true, ReasonCode::PolicyAllow, &self.fixed.gate_open, now),
+                _ if !self.file.gate => Decision::new(true, ReasonCode::PolicyAllow, &self.file.fixed.gate_open, now),
                 Some(rule) => Decision::new(true, ReasonCode::PolicyAllow, &rule.evidence, now),
                 None => self.gate_shut(facts),
             },
@@ -352,22 +358,22 @@ impl Snapshot {
         facts: Facts<'_>,
         standing: Option<Standing>,
     ) -> Option<Decision> {
-        if !self.quarantines.is_empty()
-            && let Some(rule) = self.weigh(&self.quarantines, q.resource, wanted, facts).deny
+        if !self.file.quarantines.is_empty()
+            && let Some(rule) = self.weigh(&self.file.quarantines, q.resource, wanted, facts).deny
         {
             return self.by_rule(rule, false, None, q.now);
         }
         match standing {
             Some(Standing::SuperUser) => {
-                Some(Decision::new(true, ReasonCode::SuperUser, &self.fixed.super_user, q.now))
+                Some(Decision::new(true, ReasonCode::SuperUser, &self.file.fixed.super_user, q.now))
             }
             Some(Standing::Operator) => {
                 let allowed = operator_may(q);
                 let right = wanted.right.filter(|r| matches!(r, Right::OffsetsWrite | Right::BrokerConfigsWrite));
-                let decision = Decision::new(allowed, ReasonCode::Operator, &self.fixed.operator, q.now);
+                let decision = Decision::new(allowed, ReasonCode::Operator, &self.file.fixed.operator, q.now);
                 Some(decision.with_right(right.filter(|_| allowed)))
             }
-            None if self.gate && self.gate_rule(facts).is_none() => Some(self.gate_shut(facts)),
+            None if self.file.gate && self.gate_rule(facts).is_none() => Some(self.gate_shut(facts)),
             None => None,
         }
     }
@@ -394,11 +400,11 @@ impl Snapshot {
 
     /// Step 8: no rule decided.
     fn otherwise(&self, q: &Query<'_>, wanted: Wanted, facts: Facts<'_>) -> Decision {
-        if self.otherwise == Otherwise::AllowIfNoAcl && !self.index.has_acl(q.resource.kind, q.resource.name) {
-            return Decision::new(true, ReasonCode::DefaultAllow, &self.fixed.default_allow, q.now);
+        if self.file.otherwise == Otherwise::AllowIfNoAcl && !self.index.has_acl(q.resource.kind, q.resource.name) {
+            return Decision::new(true, ReasonCode::DefaultAllow, &self.file.fixed.default_allow, q.now);
         }
         let Some((miss, rule)) = self.nearest_miss(q, wanted, facts) else {
-            return Decision::new(false, ReasonCode::NoMatch, &self.fixed.default_deny, q.now);
+            return Decision::new(false, ReasonCode::NoMatch, &self.file.fixed.default_deny, q.now);
         };
         let code = match (miss, rule.source) {
             (Miss::Revoked, _) => ReasonCode::GrantRevoked,
@@ -486,7 +492,7 @@ impl Snapshot {
     }
 
     fn gate_rules(&self, identities: &Identities) -> impl Iterator<Item = &Rule> {
-        let lists = identities.as_slice().iter().filter_map(|i| self.connect.get(i));
+        let lists = identities.as_slice().iter().filter_map(|i| self.file.connect.get(i));
         lists.flatten().filter_map(|id| self.rule(*id))
     }
 
@@ -503,7 +509,7 @@ impl Snapshot {
             Some((miss, rule)) => {
                 Decision::new(false, ReasonCode::NotConnectedRole, &rule.evidence, facts.now).with_miss(miss)
             }
-            None => Decision::new(false, ReasonCode::NotConnectedRole, &self.fixed.gate_shut, facts.now),
+            None => Decision::new(false, ReasonCode::NotConnectedRole, &self.file.fixed.gate_shut, facts.now),
         }
     }
 }

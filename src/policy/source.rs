@@ -2,13 +2,11 @@
 
 use super::acl::{AclBinding, AclSet, Permission};
 use super::decision::{Effect, Evidence, EvidenceKind};
-use super::diff::Inventory;
-use super::document::Otherwise;
 use super::hosts::Hosts;
-use super::index::{Builder, Entry, Identity, Index};
+use super::index::{Builder, Entry, Identity};
 use super::pattern::Pattern;
 use super::rights::Bits;
-use super::snapshot::{Fixed, Limits, OwnTopics, ProtocolAcls, Rule, Snapshot, Source};
+use super::snapshot::{FilePart, Limits, ProtocolAcls, Rule, Snapshot, Source};
 use super::who::Directory;
 use crate::model::{Principal, Revision, Timestamp};
 use ahash::{HashMap, HashMapExt as _};
@@ -22,21 +20,10 @@ const LONGEST: usize = 1_000;
 pub struct PolicySource {
     /// SHA-256 of the file, in hexadecimal.
     pub(super) hash: String,
-    pub(super) otherwise: Otherwise,
-    pub(super) gate: bool,
     pub(super) directory: Directory,
     pub(super) index: Builder,
-    pub(super) quarantines: Arc<Index>,
     pub(super) rules: Vec<Rule>,
-    pub(super) connect: Arc<HashMap<Identity, Vec<u32>>>,
-    pub(super) own: OwnTopics,
-    pub(super) own_principals: Arc<[Arc<str>]>,
-    pub(super) edges: Arc<[Timestamp]>,
-    pub(super) fixed: Arc<Fixed>,
-    pub(super) inventory: Arc<Inventory>,
-    pub(super) whole: bool,
-    pub(super) mode: ProtocolAcls,
-    pub(super) shown: Arc<[(AclBinding, Arc<str>)]>,
+    pub(super) file: Arc<FilePart>,
 }
 
 impl PolicySource {
@@ -67,22 +54,11 @@ impl PolicySource {
         Arc::new(Snapshot {
             revision: Revision::new(&self.hash, offset),
             since: now,
-            otherwise: self.otherwise,
-            gate: self.gate,
             directory,
             index: index.build(),
-            quarantines: Arc::clone(&self.quarantines),
             rules,
-            connect: Arc::clone(&self.connect),
-            own: self.own.clone(),
-            own_principals: Arc::clone(&self.own_principals),
-            edges: Arc::clone(&self.edges),
-            fixed: Arc::clone(&self.fixed),
-            inventory: Arc::clone(&self.inventory),
-            whole: self.whole,
-            mode: self.mode,
-            shown: Arc::clone(&self.shown),
             protocol: acls.clone(),
+            file: Arc::clone(&self.file),
         })
     }
 
@@ -91,7 +67,7 @@ impl PolicySource {
             Permission::Allow => Effect::Allow,
             Permission::Deny => Effect::Deny,
         };
-        let id = cut(format!("{}:{acl}", self.mode.as_str())).into();
+        let id = cut(format!("{}:{acl}", self.file.mode.as_str())).into();
         let (role, not_before, expires, note) = (None, None, None, None);
         let hosts = Hosts::of_protocol_acl(&acl.host);
         Rule {
@@ -122,7 +98,7 @@ impl Snapshot {
 
     /// Where the protocol's ACLs live.
     pub fn protocol_acls_mode(&self) -> ProtocolAcls {
-        self.mode
+        self.file.mode
     }
 
     /// The ACLs made over the protocol that this snapshot was compiled with.
@@ -133,7 +109,7 @@ impl Snapshot {
     /// What Kafka's tools are shown: the file's ACLs that Kafka's model can express, each with file and line, and then
     /// those made over the protocol. Both lists are sorted.
     pub fn shown_acls(&self) -> impl Iterator<Item = (&AclBinding, Option<&str>)> {
-        let file = self.shown.iter().map(|(acl, place)| (acl, Some(&**place)));
+        let file = self.file.shown.iter().map(|(acl, place)| (acl, Some(&**place)));
         file.chain(self.protocol.iter().map(|acl| (acl, None)))
     }
 
@@ -142,6 +118,6 @@ impl Snapshot {
     pub fn speaks_of_the_proxy(&self, principal: &str) -> bool {
         principal == "User:*"
             || principal == "User:ANONYMOUS"
-            || self.own_principals.iter().any(|own| **own == *principal)
+            || self.file.own_principals.iter().any(|own| own == principal)
     }
 }
