@@ -51,18 +51,21 @@ impl Rule for DeleteAcls {
             return Ok(Verdict::Refuse(CloseReason::MalformedRequest));
         }
         let filters: Vec<Result<AclFilter, UnknownCode>> = asked.iter().map(|filter| CODES.filter(filter)).collect();
-        judge.arguments(arguments(asked, &filters, judge));
         let all = |fault: Fault| Ok(Verdict::Answer(answer(asked.iter().map(|_| Err(fault.clone())))));
         let snapshot = judge.cx.snapshot;
         let reach = judge.acls(Operation::Alter);
         if reach.is_nothing() {
+            // Whoever may change nothing does not have all filters held against all ACLs.
+            judge.arguments(arguments(asked, &BTreeSet::new(), judge));
             return all(not_authorized());
         }
+        let matched = matched(&filters, snapshot);
+        judge.arguments(arguments(asked, &matched, judge));
         let mode = snapshot.protocol_acls_mode();
         if mode == ProtocolAcls::Disabled {
             return all((ErrorCode::SECURITY_DISABLED, Some("No Authorizer is configured.".to_owned())));
         }
-        if matched(&filters, snapshot).len() > MOST {
+        if matched.len() > MOST {
             let text = format!("Cannot remove more than {MOST} acls in a single delete operation.");
             return all((ErrorCode::INVALID_REQUEST, Some(text)));
         }
@@ -127,10 +130,9 @@ fn matched<'s>(filters: &[Result<AclFilter, UnknownCode>], snapshot: &'s Snapsho
     acls.filter(|acl| filters.iter().flatten().any(|filter| filter.matches(acl))).collect()
 }
 
-fn arguments(asked: &[Node], filters: &[Result<AclFilter, UnknownCode>], judge: &Judge<'_>) -> String {
+fn arguments(asked: &[Node], acls: &BTreeSet<&AclBinding>, judge: &Judge<'_>) -> String {
     let mut bounded = Bounded::default();
     let cx = judge.cx;
-    let acls = matched(filters, cx.snapshot);
     let own = |acl: &&AclBinding| speaks_to(&acl.principal, cx.subject, cx.snapshot);
     // Half of the room is for what was written, so that neither list hides the other.
     let told = bounded.take(asked.iter().take(50), |filter, _| CODES.told(filter));

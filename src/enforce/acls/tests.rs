@@ -519,6 +519,11 @@ fn threat_05_what_the_caller_gives_himself_stands_first_in_the_event() {
     let told = told(&bench);
     assert_eq!(told["matches"][0]["name"], "zz", "a deny that held the caller back");
     assert_eq!((told["matchCount"].as_u64(), told["filterCount"].as_u64()), (Some(201), Some(1)));
+    let mut bench = Bench::protocol(ProtocolAcls::State, "acls: []\n", &made);
+    assert!(matches!(delete(&mut bench, 3, &[EVERYTHING]), Verdict::Answer(_)));
+    let told = self::told(&bench);
+    assert_eq!(told["filters"].as_array().map(Vec::len), Some(1), "what was tried is told");
+    assert_eq!(told["matches"].as_array().map(Vec::len), Some(0), "what it would have met is not looked for");
     assert_eq!(told["filters"][0]["type"], Value::Null);
 }
 
