@@ -7,13 +7,14 @@ use kordon::wire::{ApiKey, ErrorCode};
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Kordon;
 use crate::support::raw::{Raw, batch, produce_request, produced};
-use crate::support::{soon, throughout, unique};
+use crate::support::{needs, soon, throughout, unique};
 
 /// Two requests of this size are more than the bound.
 const SIZE: usize = 700 * 1024;
 
 #[test]
 fn large_requests_wait_for_their_share_of_the_memory() {
+    needs!(Java);
     let cluster = Cluster::shared();
     let topic = unique("limits");
     cluster.create_topic(&topic, 1, &[]);
@@ -37,8 +38,8 @@ fn large_requests_wait_for_their_share_of_the_memory() {
     let mut second = Raw::connect(&at);
     let writer = second.writer();
     let whole = second.frame(ApiKey::PRODUCE, 9, &request);
-    let sender = std::thread::spawn(move || std::io::Write::write_all(&mut &writer, &whole));
     let before = received();
+    let sender = std::thread::spawn(move || std::io::Write::write_all(&mut &writer, &whole));
     throughout("the second is not read beyond its head", Duration::from_millis(500), || {
         let more = received() - before;
         if more < 200_000.0 { Ok(()) } else { Err(format!("{more} bytes of it were read")) }
