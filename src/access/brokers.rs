@@ -3,6 +3,7 @@
 
 use super::InForce;
 use super::shared::{Halt, Shared};
+use crate::cluster::link::LinkError;
 use crate::cluster::{AskError, Cluster};
 use crate::model::{Operation, PatternType, ResourceType};
 use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, AclSet, ChangeRefused, PatternFilter, Permission};
@@ -10,8 +11,9 @@ use crate::telemetry::ChangeOutcome;
 use crate::wire::schema::{create_acls, delete_acls, describe_acls};
 use crate::wire::{ApiKey, ErrorCode, Node};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 /// What a change may take: less than the 30 s for which Kafka's clients wait.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,35 +35,41 @@ pub(super) struct Brokers {
     /// Of the last poll that succeeded: its number, and what is in force since.
     polled: watch::Sender<(u64, AclSet)>,
     /// How many polls were begun.
-    begun: Mutex<u64>,
+    begun: AtomicU64,
+}
+
+/// Why a change has no good end.
+#[derive(Debug, PartialEq, Eq)]
+enum Failed {
+    /// Nothing was changed, or what was made of it is told.
+    Refused(ChangeRefused),
+    /// It was sent, and nobody says what became of it.
+    Unknown(String),
 }
 
 impl Brokers {
     pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, every: Duration) -> Self {
         let polled = watch::Sender::new((0, AclSet::default()));
-        Self { shared, cluster, every, now: Notify::new(), polled, begun: Mutex::new(0) }
+        Self { shared, cluster, every, now: Notify::new(), polled, begun: AtomicU64::new(0) }
     }
 
     /// Polls for as long as the process lives.
     pub(super) async fn follow(self: Arc<Self>, target: Arc<dyn InForce>) {
         let mut known: Option<AclSet> = None;
         loop {
-            let number = {
-                let mut begun = self.begun.lock().await;
-                *begun += 1;
-                *begun
-            };
+            let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let asked = Instant::now();
             let wait = match ask(&self.cluster, &AclFilter::ANY).await {
                 Ok(set) => {
-                    if known.as_ref() != Some(&set) {
-                        self.shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
-                        target.put(set.clone(), Vec::new()).await;
-                        known = Some(set.clone());
-                    }
-                    self.shared.in_force.send_replace(0);
+                    let put = known.as_ref() == Some(&set) || target.put(set.clone(), Vec::new()).await;
+                    self.shared.put(put);
                     self.shared.confirmed_at(asked);
-                    self.polled.send_replace((number, set));
+                    if put {
+                        self.shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
+                        self.shared.in_force.send_replace(0);
+                        known = Some(set.clone());
+                        self.polled.send_replace((number, set));
+                    }
                     self.every
                 }
                 Err(halt) => {
@@ -81,35 +89,32 @@ impl Brokers {
     pub(super) async fn change(&self, change: &AclChange) -> Result<AclChanged, ChangeRefused> {
         let (outcome, result) = match tokio::time::timeout(PATIENCE, self.send(change)).await {
             Ok(Ok(changed)) => (ChangeOutcome::Done, Ok(changed)),
-            Ok(Err(error)) => (ChangeOutcome::Refused, Err(error)),
-            Err(_) => {
-                let message = "it is not known whether this was changed: the brokers did not answer in time; list the ACLs \
-                               before you try again";
-                let refused = ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message: message.to_owned() };
-                (ChangeOutcome::Unknown, Err(refused))
-            }
+            Ok(Err(Failed::Refused(refused))) => (ChangeOutcome::Refused, Err(refused)),
+            Ok(Err(Failed::Unknown(why))) => (ChangeOutcome::Unknown, Err(unknown(&why))),
+            Err(_) => (ChangeOutcome::Unknown, Err(unknown("the brokers did not answer in time"))),
         };
         self.shared.metrics.state_change(outcome);
         result
     }
 
-    async fn send(&self, change: &AclChange) -> Result<AclChanged, ChangeRefused> {
-        let failed = |why: String| {
-            let message = format!("the brokers cannot be asked to change their ACLs: {why}");
-            ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message }
+    async fn send(&self, change: &AclChange) -> Result<AclChanged, Failed> {
+        // What is changed could not be seen to be in force.
+        if let Some(why) = self.shared.refuses() {
+            return Err(not_asked(&why));
+        }
+        let link = self.cluster.any_link().ok_or_else(|| not_asked("no broker is connected"))?;
+        let (key, request) = match change {
+            AclChange::Create(acls) => (ApiKey::CREATE_ACLS, creation(acls)),
+            AclChange::Delete(filters) => (ApiKey::DELETE_ACLS, deletion(filters)),
         };
-        let link = self.cluster.any_link().ok_or_else(|| failed("no broker is connected".to_owned()))?;
+        let answer = link.call(key, &request).await.map_err(|error| {
+            // If it was made, it is in force the sooner.
+            self.now.notify_one();
+            not_told(&error)
+        })?;
         let told = match change {
-            AclChange::Create(acls) => {
-                let answer =
-                    link.call(ApiKey::CREATE_ACLS, &creation(acls)).await.map_err(|e| failed(e.to_string()))?;
-                created(&answer)
-            }
-            AclChange::Delete(filters) => {
-                let answer =
-                    link.call(ApiKey::DELETE_ACLS, &deletion(filters)).await.map_err(|e| failed(e.to_string()))?;
-                deleted(&answer)
-            }
+            AclChange::Create(_) => created(&answer),
+            AclChange::Delete(_) => deleted(&answer),
         };
         self.until_seen(change, told.is_ok()).await;
         told
@@ -120,7 +125,7 @@ impl Brokers {
     async fn until_seen(&self, change: &AclChange, made: bool) {
         let mut polled = self.polled.subscribe();
         loop {
-            let after = *self.begun.lock().await;
+            let after = self.begun.load(Ordering::SeqCst);
             self.now.notify_one();
             match polled.wait_for(|(number, _)| *number > after).await {
                 Ok(seen) if made && !shows(&seen.1, change) => {}
@@ -131,11 +136,32 @@ impl Brokers {
     }
 }
 
+fn unknown(why: &str) -> ChangeRefused {
+    let message = format!("it is not known whether this was changed: {why}; list the ACLs before you try again");
+    ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message }
+}
+
+/// The change was not sent.
+fn not_asked(why: &str) -> Failed {
+    let message = format!("the brokers cannot be asked to change their ACLs: {why}");
+    Failed::Refused(ChangeRefused { code: ErrorCode::REQUEST_TIMED_OUT, message })
+}
+
+/// There is no answer to a change.
+fn not_told(error: &LinkError) -> Failed {
+    match error {
+        LinkError::NotServed { .. } => not_asked(&error.to_string()),
+        LinkError::Closed(_) | LinkError::TimedOut { .. } | LinkError::Nonsense { .. } => {
+            Failed::Unknown(error.to_string())
+        }
+    }
+}
+
 /// Whether a change is in what the brokers say they have.
 fn shows(acls: &AclSet, change: &AclChange) -> bool {
     match change {
         AclChange::Create(made) => made.iter().all(|acl| acls.contains(acl)),
-        AclChange::Delete(filters) => !filters.iter().any(|filter| acls.iter().any(|acl| filter.matches(acl))),
+        AclChange::Delete(filters) => filters.iter().all(|filter| acls.found(filter).is_empty()),
     }
 }
 
@@ -308,34 +334,58 @@ fn deletion(filters: &[AclFilter]) -> Node {
     request
 }
 
-fn told(code: i16, message: Option<&str>) -> Result<(), ChangeRefused> {
+/// What became of one part of a change.
+fn told(code: i16, message: Option<&str>) -> Result<(), Failed> {
     match ErrorCode(code) {
         ErrorCode::NONE => Ok(()),
         // The client may; it is the proxy that may not, which is nothing an authorization error should say.
-        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Err(ChangeRefused {
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => Err(Failed::Refused(ChangeRefused {
             code: ErrorCode::REQUEST_TIMED_OUT,
             message: refused(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, None).what,
-        }),
-        code => Err(ChangeRefused { code, message: message.unwrap_or(code.message()).to_owned() }),
+        })),
+        // Of the broker, which has sent it on to the controller.
+        code @ ErrorCode::REQUEST_TIMED_OUT => Err(Failed::Unknown(code.name().to_owned())),
+        code => Err(Failed::Refused(ChangeRefused { code, message: message.unwrap_or(code.message()).to_owned() })),
     }
 }
 
-fn created(answer: &Node) -> Result<AclChanged, ChangeRefused> {
-    use create_acls::response::{self as r, acl_creation_result as one};
-    for result in answer.nodes(r::RESULTS) {
-        told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE))?;
+/// The first failure, and that others were made if there are: the client is told one thing of the whole request.
+fn together(parts: impl Iterator<Item = Result<(), Failed>>) -> Result<(), Failed> {
+    let (mut first, mut made) = (None, 0_usize);
+    for part in parts {
+        match part {
+            Ok(()) => made += 1,
+            Err(failed) => first = first.or(Some(failed)),
+        }
     }
+    match first {
+        None => Ok(()),
+        Some(Failed::Refused(ChangeRefused { code, message })) if made > 0 => {
+            let message = format!("{message}; {made} others of this request were changed: list the ACLs");
+            Err(Failed::Refused(ChangeRefused { code, message }))
+        }
+        Some(failed) => Err(failed),
+    }
+}
+
+fn created(answer: &Node) -> Result<AclChanged, Failed> {
+    use create_acls::response::{self as r, acl_creation_result as one};
+    let results = answer.nodes(r::RESULTS).iter();
+    together(results.map(|result| told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE))))?;
     Ok(AclChanged::Created)
 }
 
-fn deleted(answer: &Node) -> Result<AclChanged, ChangeRefused> {
+fn deleted(answer: &Node) -> Result<AclChanged, Failed> {
     use delete_acls::response::{self as r, delete_acls_filter_result as one, delete_acls_matching_acl as acl};
+    let mut parts = Vec::new();
     let mut by_filter = Vec::new();
     for result in answer.nodes(r::FILTER_RESULTS) {
-        told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE))?;
+        let whole = told(result.i16(one::ERROR_CODE), result.opt_str(one::ERROR_MESSAGE));
+        // A filter changes something where it found an ACL, and that is told of the ACL.
+        parts.extend(whole.err().map(Err));
         let mut gone = Vec::new();
         for a in result.nodes(one::MATCHING_ACLS) {
-            told(a.i16(acl::ERROR_CODE), a.opt_str(acl::ERROR_MESSAGE))?;
+            parts.push(told(a.i16(acl::ERROR_CODE), a.opt_str(acl::ERROR_MESSAGE)));
             gone.extend(binding(
                 (small(a, acl::RESOURCE_TYPE), small(a, acl::PATTERN_TYPE), a.str(acl::RESOURCE_NAME)),
                 (a.str(acl::PRINCIPAL), a.str(acl::HOST)),
@@ -344,6 +394,7 @@ fn deleted(answer: &Node) -> Result<AclChanged, ChangeRefused> {
         }
         by_filter.push(gone);
     }
+    together(parts.into_iter())?;
     Ok(AclChanged::Deleted(by_filter))
 }
 
@@ -372,5 +423,44 @@ mod tests {
         let gone = AclChange::Delete(vec![AclFilter { name: Some("b".to_owned()), ..AclFilter::ANY }]);
         assert!(!shows(&after, &gone));
         assert!(shows(&before, &gone));
+    }
+
+    #[test]
+    fn only_what_was_never_sent_is_told_as_not_changed() {
+        let api = "CreateAcls";
+        let cause = crate::wire::WireError::PeerSentInvalidUtf8 { at: 0 };
+        for error in [
+            LinkError::Closed("gone".into()),
+            LinkError::TimedOut { api, millis: 1 },
+            LinkError::Nonsense { api, cause },
+        ] {
+            assert_eq!(not_told(&error), Failed::Unknown(error.to_string()));
+        }
+        assert_eq!(told(ErrorCode::REQUEST_TIMED_OUT.0, None), Err(Failed::Unknown("REQUEST_TIMED_OUT".to_owned())));
+        let never = LinkError::NotServed { api };
+        let Failed::Refused(refused) = not_told(&never) else { panic!("{never}") };
+        assert!(refused.message.starts_with("the brokers cannot be asked to change their ACLs: "), "{refused}");
+    }
+
+    #[test]
+    fn what_was_made_beside_what_was_refused_is_told() {
+        use create_acls::response::{self as r, acl_creation_result as one};
+        let answer = |codes: &[ErrorCode]| {
+            let mut answer = Node::response(ApiKey::CREATE_ACLS);
+            for code in codes {
+                let result = answer.child(r::RESULTS).with(one::ERROR_CODE, *code).with(one::ERROR_MESSAGE, "too many");
+                answer.push(r::RESULTS, result);
+            }
+            created(&answer)
+        };
+        let refused = |message: &str| {
+            let message = message.to_owned();
+            Err(Failed::Refused(ChangeRefused { code: ErrorCode::INVALID_REQUEST, message }))
+        };
+        let (made, bad) = (ErrorCode::NONE, ErrorCode::INVALID_REQUEST);
+        assert_eq!(answer(&[made, made]), Ok(AclChanged::Created));
+        assert_eq!(answer(&[bad, bad]), refused("too many"));
+        let told = "too many; 2 others of this request were changed: list the ACLs";
+        assert_eq!(answer(&[made, bad, made]), refused(told));
     }
 }

@@ -100,6 +100,11 @@ impl Fold {
         self.acls.iter().filter(|(_, held)| held.present).map(|(acl, _)| acl)
     }
 
+    /// The ACL that is like this one, if it is there.
+    pub fn find(&self, acl: &AclBinding) -> Option<&AclBinding> {
+        self.acls.get_key_value(acl).filter(|(_, held)| held.present).map(|(acl, _)| acl)
+    }
+
     /// Whether an ACL is there.
     pub fn holds(&self, acl: &AclBinding) -> bool {
         self.acls.get(acl).is_some_and(|held| held.present)

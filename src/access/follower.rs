@@ -411,12 +411,19 @@ pub(super) async fn enforce(shared: Arc<Shared>, target: Arc<dyn InForce>) {
             if before.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &fold)) {
                 let made = before.as_ref().map(|before| fold.made_since(before)).unwrap_or_default();
                 let set = fold.set();
-                shared.metrics.state_acls.set(i64::try_from(set.len()).unwrap_or(i64::MAX));
-                target.put(set, made).await;
-                shared.metrics.state_offset.set(fold.offset().unwrap_or(-1));
-                before = Some(fold);
+                let count = i64::try_from(set.len()).unwrap_or(i64::MAX);
+                let put = target.put(set, made).await;
+                shared.put(put);
+                if put {
+                    shared.metrics.state_acls.set(count);
+                    shared.metrics.state_offset.set(fold.offset().unwrap_or(-1));
+                    before = Some(Arc::clone(&fold));
+                }
             }
-            shared.in_force.send_replace(position);
+            // Not if what was read last is not in force: nobody may take it for that.
+            if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, &fold)) {
+                shared.in_force.send_replace(position);
+            }
         }
         if states.changed().await.is_err() {
             return;

@@ -47,9 +47,9 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Puts ACLs in force.
 pub trait InForce: Send + Sync + 'static {
-    /// Returns when every request that is judged from now on is judged by them. `made`: what came and went, if that is
-    /// known.
-    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Returns when every request that is judged from now on is judged by them; `false`: that failed, and what was in
+    /// force still is. `made`: what came and went, if that is known.
+    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
 }
 
 /// The ACLs made over the protocol: how to change them, and how they are. Cheap to clone.
@@ -74,11 +74,13 @@ impl Access {
         target: Arc<dyn InForce>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
-        let shared = |name: &str, staleness: Duration| Arc::new(Shared::new(name, staleness, Arc::clone(metrics)));
+        let shared =
+            |name: &str, staleness: Duration, limit| Arc::new(Shared::new(name, staleness, limit, Arc::clone(metrics)));
         let mode = match config.policy.protocol_acls {
             ProtocolAcls::Disabled => Mode::Disabled,
             ProtocolAcls::State => {
-                let shared = shared(&format!("topic {}", config.state.topic), config.state.max_staleness);
+                let name = format!("topic {}", config.state.topic);
+                let shared = shared(&name, config.state.max_staleness, "`state.max_staleness`");
                 let writer = Writer::new(Arc::clone(&shared), cluster.clone(), config);
                 let follower = Follower::new(Arc::clone(&shared), cluster.clone(), config.clone());
                 tasks.spawn(follower.run());
@@ -89,7 +91,8 @@ impl Access {
             ProtocolAcls::Cluster => {
                 // What is as old as the poll is not stale.
                 let staleness = config.state.max_staleness.saturating_add(config.policy.acl_poll);
-                let shared = shared("of the brokers", staleness);
+                let shared =
+                    shared("of the brokers", staleness, "`state.max_staleness` and `policy.acl_poll` together");
                 let brokers = Arc::new(Brokers::new(Arc::clone(&shared), cluster.clone(), config.policy.acl_poll));
                 tasks.spawn(Arc::clone(&brokers).follow(target));
                 tasks.spawn(gauge(Arc::clone(&shared)));

@@ -2,7 +2,7 @@
 
 use super::fold::Fold;
 use super::record::{self, ChangeBy, Encoded};
-use crate::policy::{AclBinding, AclChange, AclChanged, ChangeRefused};
+use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, ChangeRefused};
 use crate::wire::ErrorCode;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,6 @@ pub(super) struct Plan {
     pub(super) records: Vec<Encoded>,
     /// What to tell the client when it is in force.
     pub(super) answer: AclChanged,
-    /// The offset of the state it was decided on.
-    pub(super) made_on: Option<i64>,
 }
 
 /// Decides a change.
@@ -32,8 +30,11 @@ pub(super) fn plan(fold: &Fold, change: &AclChange, by: &Arc<ChangeBy>, at: &str
             (true, new, AclChanged::Created)
         }
         AclChange::Delete(filters) => {
-            let found = |filter: &crate::policy::AclFilter| -> Vec<&AclBinding> {
-                fold.present().filter(|acl| filter.matches(acl)).collect()
+            let found = |filter: &AclFilter| -> Vec<&AclBinding> {
+                match filter.only() {
+                    Some(only) => fold.find(&only).into_iter().collect(),
+                    None => fold.present().filter(|acl| filter.matches(acl)).collect(),
+                }
             };
             let by_filter: Vec<Vec<&AclBinding>> = filters.iter().map(found).collect();
             let gone = by_filter.iter().flatten().copied().collect();
@@ -49,14 +50,14 @@ pub(super) fn plan(fold: &Fold, change: &AclChange, by: &Arc<ChangeBy>, at: &str
         return Err(ChangeRefused { code: ErrorCode::INVALID_REQUEST, message });
     }
     let records = touched.into_iter().map(|acl| record::acl(acl, present, by, at)).collect();
-    Ok(Plan { records, answer, made_on: fold.offset() })
+    Ok(Plan { records, answer })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::{any_acl, by};
     use super::*;
-    use crate::policy::{AclFilter, AclSet};
+    use crate::policy::AclSet;
     use proptest::prelude::*;
 
     fn an_acl() -> AclBinding {
@@ -109,7 +110,6 @@ mod tests {
                 let plan = plan(&fold, &change, &by(), "T").unwrap();
                 let (next, told) = set.changed(&change, None);
                 prop_assert_eq!(&plan.answer, &told);
-                prop_assert_eq!(plan.made_on, fold.offset());
                 let at = fold.offset().map_or(0, |o| o + 1);
                 for (offset, record) in (at..).zip(&plan.records) {
                     fold.apply(offset, Some(&record.key), Some(&record.value));

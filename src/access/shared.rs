@@ -41,7 +41,9 @@ pub(super) struct Following {
 pub(super) struct Shared {
     /// `topic kordon.state`, as it follows "state".
     name: String,
-    pub(super) max_staleness: Duration,
+    max_staleness: Duration,
+    /// Where the configuration says so.
+    limit: &'static str,
     pub(super) metrics: Arc<Metrics>,
     troubles: Troubles,
     view: Mutex<View>,
@@ -54,17 +56,20 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct View {
     halt: Option<Halt>,
+    /// What is believed could not be put in force; told before every other cause, until something newer is in force.
+    stuck: Option<Halt>,
     /// When the question was asked to which the answer was: this is the end.
     confirmed: Option<Instant>,
     place: Option<Place>,
 }
 
 impl Shared {
-    pub(super) fn new(name: &str, max_staleness: Duration, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(name: &str, max_staleness: Duration, limit: &'static str, metrics: Arc<Metrics>) -> Self {
         metrics.state_offset.set(-1);
         Self {
             name: name.to_owned(),
             max_staleness,
+            limit,
             metrics,
             troubles: Troubles::default(),
             view: Mutex::default(),
@@ -121,7 +126,28 @@ impl Shared {
 
     /// Why it stands still.
     pub(super) fn halt(&self) -> Option<Halt> {
-        self.view().halt.clone()
+        let view = self.view();
+        view.stuck.as_ref().or(view.halt.as_ref()).cloned()
+    }
+
+    /// Whether what is believed is in force, or could not be put there.
+    pub(super) fn put(&self, done: bool) {
+        let mut view = self.view();
+        if done == view.stuck.is_none() {
+            return;
+        }
+        view.stuck = (!done).then(|| {
+            Halt::lasting("what was read could not be put in force, see the log: restart the proxy, and report this")
+        });
+        drop(view);
+        if done {
+            tracing::warn!("state {}: in force again", self.name);
+        }
+    }
+
+    /// Why changes are refused: what is changed now would not be seen to be in force.
+    pub(super) fn refuses(&self) -> Option<String> {
+        self.halt().filter(|halt| halt.lasting).map(|halt| halt.what)
     }
 
     /// How long ago the end was confirmed; `None`: never.
@@ -131,7 +157,8 @@ impl Shared {
 
     /// Whether new connections may be judged by what is in force.
     pub(super) fn admits(&self) -> bool {
-        *self.in_force.borrow() >= 0 && self.staleness().is_some_and(|s| s <= self.max_staleness)
+        let stuck = self.view().stuck.is_some();
+        !stuck && *self.in_force.borrow() >= 0 && self.staleness().is_some_and(|s| s <= self.max_staleness)
     }
 
     /// What stands in the way of being ready.
@@ -143,10 +170,7 @@ impl Shared {
             _ if halt.as_ref().is_some_and(|halt| halt.lasting) => Some(format!("{subject}: {}", cause())),
             Some(s) if s > self.max_staleness => {
                 let (ago, most) = (s.as_secs(), self.max_staleness.as_secs());
-                Some(format!(
-                    "{subject}: its end was confirmed {ago} s ago, `state.max_staleness` is {most} s: {}",
-                    cause()
-                ))
+                Some(format!("{subject}: its end was confirmed {ago} s ago, {} is {most} s: {}", self.limit, cause()))
             }
             Some(_) if *self.in_force.borrow() >= 0 => None,
             Some(_) | None => Some(format!("{subject}: not read yet: {}", cause())),

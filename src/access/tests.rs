@@ -21,16 +21,29 @@ struct Target {
     sets: watch::Sender<Vec<AclSet>>,
     /// Puts nothing in force until it is open.
     gate: Mutex<Option<Gate>>,
+    /// Fails to put in force what holds an ACL of this name.
+    fails: Mutex<Option<&'static str>>,
+}
+
+impl Target {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { sets: watch::Sender::new(Vec::new()), gate: Mutex::default(), fails: Mutex::default() })
+    }
 }
 
 impl InForce for Target {
-    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
             let gate = self.gate.lock().unwrap().clone();
             if let Some(gate) = gate {
                 gate.passed().await;
             }
-            self.sets.send_modify(|sets| sets.push(acls));
+            let fails = *self.fails.lock().unwrap();
+            let puts = !acls.iter().any(|acl| Some(&*acl.name) == fails);
+            if puts {
+                self.sets.send_modify(|sets| sets.push(acls));
+            }
+            puts
         })
     }
 }
@@ -59,7 +72,7 @@ impl Bench {
         let config = configuration(&broker, state);
         let cluster = Cluster::start(&config.cluster);
         let metrics = Arc::new(Metrics::new().unwrap());
-        let target = Arc::new(Target { sets: watch::Sender::new(Vec::new()), gate: Mutex::default() });
+        let target = Target::new();
         let mut tasks = JoinSet::new();
         let access = Access::start(&config, &cluster, &metrics, Arc::clone(&target) as Arc<dyn InForce>, &mut tasks);
         Self { broker, tape, config, cluster, target, metrics, access, _tasks: tasks }
@@ -193,6 +206,38 @@ async fn a_change_returns_when_it_is_in_force_and_not_before() {
     let all = AclChange::Delete(vec![AclFilter::ANY]);
     assert_eq!(bench.change(all).await, Ok(AclChanged::Deleted(vec![vec![acl("a"), acl("b")]])));
     assert_eq!(bench.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_in_force_is_told_and_nobody_is_admitted_or_may_change_more() {
+    let bench = Bench::start("", |_| Step::Serve).await.ready().await;
+    bench.create("a").await.unwrap();
+    *bench.target.fails.lock().unwrap() = Some("b");
+    let refused = bench.create("b").await.unwrap_err();
+    assert!(refused.message.starts_with("it is not known whether this was changed"), "{}", refused.message);
+    let obstacle = bench.obstacle("what was read could not be put in force").await;
+    assert!(obstacle.starts_with("state topic kordon.state: "), "{obstacle}");
+    assert!(!bench.access.admits(Duration::ZERO).await);
+    assert!(bench.create("c").await.unwrap_err().message.contains("what was read could not be put in force"));
+    assert_eq!(bench.names(), ["a"], "what was in force stays in force");
+
+    // Somebody else removes what did it.
+    *bench.target.fails.lock().unwrap() = None;
+    let record = record::acl(&acl("b"), false, &by(), "T");
+    let mut batch = crate::cluster::batch::Builder::default();
+    batch.push(crate::cluster::batch::Record {
+        timestamp: 0,
+        key: Some(&record.key),
+        value: Some(&record.value),
+        headers: &[],
+    });
+    let info = bench.cluster.topic("kordon.state").await.unwrap();
+    let place = follower::place_of(&bench.cluster, "kordon.state", &info).unwrap();
+    let link = bench.cluster.any_link().unwrap();
+    remote::append(&link, &place, batch.finish(follower::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
+    assert!(bench.access.admits(SOON).await);
+    assert_eq!(bench.create("c").await, Ok(AclChanged::Created));
+    assert_eq!(bench.names(), ["a", "c"]);
 }
 
 #[tokio::test]
@@ -337,7 +382,7 @@ async fn without_protocol_acls_changes_are_answered_as_by_a_broker_without_an_au
     let mut config = configuration(&broker, "");
     config.policy.protocol_acls = ProtocolAcls::Disabled;
     let (cluster, metrics) = (Cluster::start(&config.cluster), Arc::new(Metrics::new().unwrap()));
-    let target = Arc::new(Target { sets: watch::Sender::new(Vec::new()), gate: Mutex::default() });
+    let target = Target::new();
     let mut tasks = JoinSet::new();
     let access = Access::start(&config, &cluster, &metrics, target, &mut tasks);
     assert!(access.admits(Duration::ZERO).await && access.obstacle().is_none() && tasks.is_empty());

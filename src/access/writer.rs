@@ -96,8 +96,8 @@ impl Writer {
 
     async fn attempt(&self, change: &AclChange, by: Arc<ChangeBy>) -> Result<AclChanged, Failed> {
         let deadline = Instant::now() + self.most;
-        if let Some(halt) = self.shared.halt().filter(|halt| halt.lasting) {
-            return Err(Failed::Refused(halt.what));
+        if let Some(why) = self.shared.refuses() {
+            return Err(Failed::Refused(why));
         }
         let Ok(mut hand) = timeout_at(deadline, self.hand.lock()).await else {
             return Err(Failed::Refused("other changes are under way".to_owned()));
@@ -110,12 +110,10 @@ impl Writer {
                 invalid @ Failed::Invalid(..) => invalid,
             })?;
             self.in_force(at, deadline).await.map_err(Failed::Refused)?;
-            hand.unsettled = false;
         }
         let state = self.confirmed(&mut hand, deadline).await.map_err(Failed::Refused)?;
         let plan =
             plan(&state.fold, change, &by, &now().to_string()).map_err(|r| Failed::Invalid(r.code, r.message))?;
-        debug_assert_eq!(plan.made_on, state.fold.offset());
         let last = if plan.records.is_empty() {
             state.position - 1
         } else {

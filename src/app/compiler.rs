@@ -2,6 +2,7 @@
 //! the same part of the allocator, so that reloads do not spread their memory over a pool of threads.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -22,13 +23,17 @@ impl Compiler {
         let (jobs, queue) = mpsc::channel::<Job>();
         std::thread::Builder::new().name("policy".to_owned()).spawn(move || {
             while let Ok(job) = queue.recv() {
-                job();
+                // What it has told nobody is told by the sender that it drops; what it shares is behind locks that stand a
+                // panic.
+                if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                    tracing::error!("compiling a policy failed");
+                }
             }
         })?;
         Ok(Self { jobs })
     }
 
-    /// Does something there, behind what was asked for before; `None`: it panicked, now or earlier.
+    /// Does something there, behind what was asked for before; `None`: it panicked. What comes after it is done.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (done, result) = oneshot::channel();
         // Who asked may be gone; the work is done all the same.
@@ -59,5 +64,12 @@ mod tests {
             compiler.run(|| std::thread::current().name().map(str::to_owned)).await.flatten().as_deref(),
             Some("policy")
         );
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_told_and_work_behind_it_is_done() {
+        let compiler = Compiler::start().unwrap();
+        assert_eq!(compiler.run(|| assert_eq!(1, 2, "as a test")).await, None);
+        assert_eq!(compiler.run(|| 1).await, Some(1));
     }
 }

@@ -129,9 +129,9 @@ impl PolicyKeeper {
     /// Puts these ACLs in force in place of those before, with the file as it is. Compiles, as [`Self::take`] does.
     pub fn put(&self, acls: AclSet) -> Swap {
         let mut parts = self.parts();
-        parts.acls = acls;
         let now = now();
-        let snapshot = parts.source.snapshot(&parts.acls, now);
+        let snapshot = parts.source.snapshot(&acls, now);
+        parts.acls = acls;
         let swap = self.swap(snapshot, now);
         let (from, to) = (swap.before.revision().as_str(), swap.now.revision().as_str());
         tracing::debug!(acls = parts.acls.len(), from, to, "protocol ACLs in force");

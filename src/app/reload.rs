@@ -77,18 +77,18 @@ pub(super) struct Acls {
 }
 
 impl InForce for Acls {
-    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         let (policy, audit) = (Arc::clone(&self.policy), self.audit.clone());
         Box::pin(async move {
             let put = self.compiler.run(move || {
                 let Swap { before, .. } = policy.put(acls);
                 tell(&audit, &policy, Some(before.revision().as_str()), &[], &made_notes(&made));
             });
-            if put.await.is_none() {
+            let put = put.await;
+            if put.is_none() {
                 tracing::error!("protocol ACLs were not put in force: restart, and report this");
-                // Nobody may take them for being in force.
-                std::future::pending::<()>().await;
             }
+            put.is_some()
         })
     }
 }

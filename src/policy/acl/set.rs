@@ -57,7 +57,7 @@ impl AclSet {
     }
 
     /// As [`AclSet::matching`], without a look at every ACL where the filter can match one only.
-    fn found(&self, filter: &AclFilter) -> Vec<AclBinding> {
+    pub fn found(&self, filter: &AclFilter) -> Vec<AclBinding> {
         match filter.only() {
             Some(acl) => self.contains(&acl).then_some(acl).into_iter().collect(),
             None => self.matching(filter).cloned().collect(),
