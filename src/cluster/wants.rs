@@ -2,7 +2,7 @@
 //! others wait long.
 
 use crate::model::TopicId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ pub(super) enum Question {
     Nothing,
     /// All brokers and topics.
     Everything,
-    /// These topics.
+    /// These topics, each once.
     Ids(Vec<TopicId>),
 }
 
@@ -69,7 +69,7 @@ impl Wants {
         now: Instant,
     ) -> (Question, Vec<oneshot::Sender<()>>) {
         let share = (IDS / self.waiting.len().max(1)).max(1);
-        let (mut ids, mut served, mut everything) = (Vec::new(), Vec::new(), due);
+        let (mut ids, mut served, mut everything) = (BTreeSet::new(), Vec::new(), due);
         for mut want in std::mem::take(&mut self.waiting) {
             if want.ids.is_empty() {
                 everything = true;
@@ -86,6 +86,8 @@ impl Wants {
                 continue;
             }
             want.ids.retain(|id| !known.contains_key(id) && !self.is_missing(*id, now));
+            want.ids.sort_unstable();
+            want.ids.dedup();
             if want.ids.is_empty() {
                 let _ = want.done.send(());
             } else if !by_id {
@@ -100,11 +102,11 @@ impl Wants {
                 self.waiting.push(want);
             } else {
                 let later = want.ids.split_off(share.min(IDS - ids.len()).min(want.ids.len()));
-                ids.append(&mut want.ids);
+                ids.extend(want.ids);
                 if later.is_empty() {
                     served.push(want.done);
                 } else {
-                    self.waiting.push(Want { ids: later, ..want });
+                    self.waiting.push(Want { ids: later, done: want.done });
                 }
             }
         }
@@ -112,7 +114,8 @@ impl Wants {
             self.last_whole = Some(now);
             return (Question::Everything, served);
         }
-        (if ids.is_empty() { Question::Nothing } else { Question::Ids(ids) }, served)
+        let question = if ids.is_empty() { Question::Nothing } else { Question::Ids(ids.into_iter().collect()) };
+        (question, served)
     }
 
     /// These were asked for; what is still not known does not exist.
@@ -170,6 +173,16 @@ mod tests {
         let rest: Vec<usize> = (0..2).map(|_| count(&wants.next(&known, true, false, now).0)).collect();
         assert_eq!(rest, [1_000, 1_000]);
         assert!(wants.is_empty());
+    }
+
+    #[test]
+    fn an_id_that_is_wanted_often_is_asked_for_once() {
+        let (mut wants, known, now) = (Wants::default(), HashMap::new(), Instant::now());
+        let (done, _told) = oneshot::channel();
+        wants.push(Want { ids: vec![id(1); 3_000], done });
+        let _other = want(&mut wants, 0..2);
+        let (question, served) = wants.next(&known, true, false, now);
+        assert_eq!((question, served.len()), (Question::Ids(vec![id(0), id(1)]), 2));
     }
 
     #[test]
