@@ -189,8 +189,10 @@ async fn run(stream: TcpStream, mut queue: mpsc::Receiver<Call>, end: watch::Sen
             while !rest.is_empty() {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = rest.slices(&mut slices);
-                let n = writes.write_vectored(slices.get(..filled).unwrap_or_default()).await?;
-                rest.advance(n);
+                match writes.write_vectored(slices.get(..filled).unwrap_or_default()).await? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    n => rest.advance(n),
+                }
             }
         }
         Ok(())
