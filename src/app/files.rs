@@ -23,10 +23,12 @@ pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
     };
     // Protected even where it is not followed: what is in it may be in force again tomorrow (threat 20).
     let own_topics = OwnTopics { state: Some(config.state.topic.clone()), audit: config.audit.topics() };
-    let logins = config.cluster.sasl.iter().chain(config.cluster.own_sasl());
-    let mut own_principals: Vec<String> = logins.map(|login| format!("User:{}", login.username)).collect();
-    own_principals.dedup();
-    Settings { own_topics, now, protocol_acls, own_principals }
+    Settings { own_topics, now, protocol_acls, own_principals: own_principals(config) }
+}
+
+/// Under which principals the brokers see the proxy, as their ACLs write them.
+pub fn own_principals(config: &Config) -> Vec<String> {
+    config.cluster.own_users().into_iter().map(|user| format!("User:{user}")).collect()
 }
 
 /// Reads and compiles the policy.
@@ -87,6 +89,17 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named() {
         let problem = read(Path::new("no/such/file")).unwrap_err()[0].to_string();
         assert!(problem.starts_with("no/such/file: cannot be read: "), "{problem}");
+    }
+
+    #[test]
+    fn threat_18_without_a_login_the_proxy_is_anonymous_in_the_policy_and_in_the_topology() {
+        let cluster = config::Cluster::plain("c", Vec::new());
+        assert_eq!(cluster.own_users(), ["ANONYMOUS"]);
+        let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
+            listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
+            policy: { file: p }\n";
+        let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
+        assert_eq!(policy_settings(&config, Timestamp(0)).own_principals, ["User:ANONYMOUS"]);
     }
 
     #[test]

@@ -113,6 +113,8 @@ impl App {
             bound.push(net::bind(listener).await?);
         }
         let cluster = Cluster::start(&config.cluster);
+        // Before any listener serves.
+        followers.spawn(policy.worlds().follow(&cluster));
         let service = Service::start(&config, &cluster, &metrics);
         let audit = service.audit();
         reload::tell_first(&audit, &policy);
@@ -151,8 +153,6 @@ impl App {
             let (shared, limits) = (Arc::clone(&shared), config.limits.clone());
             clients.spawn(async move { listener.serve(shared, worlds, &limits, times).await });
         }
-        let (worlds, followed) = (Arc::clone(policy.worlds()), cluster.clone());
-        followers.spawn(async move { worlds.follow(followed).await });
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));

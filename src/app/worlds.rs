@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::enforce::{Routes, Topology};
 use crate::policy::Snapshot;
 use crate::session::World;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -46,20 +47,22 @@ impl Worlds {
         world
     }
 
-    /// Takes over what is known of the cluster, for as long as the process runs.
-    pub async fn follow(&self, cluster: Cluster) {
-        let mut topologies = cluster.follow();
-        loop {
-            let topology = topologies.borrow_and_update().clone();
-            {
-                let mut inner = self.inner();
-                inner.topology = topology;
-                inner.publish();
-            }
-            if topologies.changed().await.is_err() {
-                return;
+    /// Takes over what is known of the cluster: at once, and then for as long as the future that this gives is polled. Who
+    /// comes before the cluster was reached is judged by what the configuration says of it (threat 18).
+    pub fn follow(self: &Arc<Self>, cluster: &Cluster) -> impl Future<Output = ()> + Send + use<> {
+        let (worlds, mut topologies) = (Arc::clone(self), cluster.follow());
+        worlds.see(topologies.borrow_and_update().clone());
+        async move {
+            while topologies.changed().await.is_ok() {
+                worlds.see(topologies.borrow_and_update().clone());
             }
         }
+    }
+
+    fn see(&self, topology: Arc<Topology>) {
+        let mut inner = self.inner();
+        inner.topology = topology;
+        inner.publish();
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -74,6 +77,30 @@ impl Inner {
                 world.snapshot = Arc::clone(&self.snapshot);
                 world.topology = Arc::clone(&self.topology);
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{files::policy_of, now};
+    use crate::config;
+    use std::path::Path;
+
+    #[tokio::test]
+    async fn threat_18_the_first_client_is_judged_with_the_proxys_own_users_known() {
+        let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"127.0.0.1:1\"] }\n\
+            listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
+            policy: { file: p }\n";
+        let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
+        let policy = policy_of(b"version: 1\ndefault: deny\n", &config, now()).unwrap();
+        let worlds = Arc::new(Worlds::new(policy.snapshot));
+        let before = worlds.open(&Arc::new(Routes::new(Vec::new())));
+        let _following = worlds.follow(&Cluster::start(&config.cluster));
+        let after = worlds.open(&Arc::new(Routes::new(Vec::new())));
+        for world in [before, after] {
+            assert!(world.borrow().topology.own.has_user("ANONYMOUS"));
         }
     }
 }

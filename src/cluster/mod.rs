@@ -228,15 +228,9 @@ impl Links {
 /// What is known before the cluster was reached: what the configuration says.
 fn at_first(config: &config::Cluster) -> Topology {
     let telemetry = config.client_telemetry == config::ClientTelemetry::Forward;
-    Topology { own: own_traffic(config), telemetry, ..Topology::default() }
-}
-
-/// As whom the brokers see the proxy: where it does not log in, as Kafka's `KafkaPrincipal.ANONYMOUS`.
-fn own_traffic(config: &config::Cluster) -> OwnTraffic {
-    let user = |login: Option<&config::UpstreamSasl>| login.map_or("ANONYMOUS", |login| &login.username).into();
-    let mut users = vec![user(config.sasl.as_ref()), user(config.own_sasl())];
-    users.dedup();
-    OwnTraffic { users, client_id: dial::CLIENT_ID.into() }
+    let users = config.own_users().into_iter().map(Into::into).collect();
+    let own = OwnTraffic { users, client_id: dial::CLIENT_ID.into() };
+    Topology { own, telemetry, ..Topology::default() }
 }
 
 fn topic_of(answer: &Node, topic: &str) -> Result<TopicInfo, AskError> {

@@ -121,6 +121,15 @@ impl Cluster {
             None => self.sasl.as_ref(),
         }
     }
+
+    /// As whom the brokers see the proxy, for clients and for itself: without a login as Kafka's
+    /// `KafkaPrincipal.ANONYMOUS`.
+    pub fn own_users(&self) -> Vec<&str> {
+        let logins = [self.sasl.as_ref(), self.own_sasl()];
+        let mut users = Vec::from(logins.map(|login| login.map_or("ANONYMOUS", |login| login.username.as_str())));
+        users.dedup();
+        users
+    }
 }
 
 /// How the proxy's own traffic differs from that of clients (`cluster.own`).

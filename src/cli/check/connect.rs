@@ -89,7 +89,7 @@ pub(super) async fn state(
     if faults.is_empty() {
         writeln!(out, "state topic {topic}: id {}, {} ACLs", look.id, look.fold.present().count())?;
     }
-    let own = files::policy_settings(config, files::now()).own_principals;
+    let own = files::own_principals(config);
     match access::strangers(cluster, topic, &own).await {
         Ok(strangers) => {
             for acl in strangers {
