@@ -1,6 +1,7 @@
 //! What the state topic says: a pure fold over its records. Compaction leaves it as it is.
 
 use super::record::{ChangeBy, Genesis, Record, decode};
+use crate::model::shown;
 use crate::policy::{AclBinding, AclSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ struct Held {
 pub struct Unreadable {
     /// Where it stands.
     pub offset: i64,
-    /// Why.
+    /// Why. What is quoted in it is safe to be shown.
     pub cause: String,
 }
 
@@ -62,7 +63,8 @@ impl Fold {
             Err(cause) => {
                 // What stood under the key before is gone as far as compaction is concerned.
                 self.forget(key);
-                self.unreadable.insert(key.to_owned(), Unreadable { offset, cause: cause.to_string() });
+                self.unreadable
+                    .insert(key.to_owned(), Unreadable { offset, cause: shown(&cause.to_string()).into_owned() });
             }
         }
     }
@@ -237,7 +239,15 @@ mod tests {
         assert_eq!((fold.unreadable(), fold.holds(&acl("a"))), (None, true));
         fold.apply(3, Some(b"grant:7"), Some(br#"{"v":1,"kind":"grant"}"#));
         assert_eq!(fold.unreadable().map(|u| u.offset), Some(3));
-        fold.apply(4, Some(b"grant:7"), None);
+        fold.apply(
+            4,
+            Some(b"acl:?"),
+            Some("{\"\u{1b}[2J\nall is well\": 1, \"v\": 1, \"kind\": \"\u{202e}\"}".as_bytes()),
+        );
+        fold.apply(5, Some(b"grant:7"), None);
+        let cause = &fold.unreadable().unwrap().cause;
+        assert!(!cause.contains(['\u{1b}', '\n', '\u{202e}']), "safe to be shown: {cause}");
+        fold.apply(6, Some(b"acl:?"), None);
         assert_eq!(fold.unreadable(), None);
     }
 

@@ -3,6 +3,7 @@
 use super::fold::Fold;
 use super::remote::Place;
 use crate::cluster::trouble::Troubles;
+use crate::model::shown;
 use crate::telemetry::Metrics;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 /// Why the state cannot be followed, or not be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Halt {
-    /// In words, with what to do.
+    /// In words, with what to do. What is quoted in it was chosen by others: it is safe to be shown.
     pub(super) what: String,
     /// Whether waiting does not heal it.
     pub(super) lasting: bool,
@@ -19,13 +20,13 @@ pub(super) struct Halt {
 
 impl Halt {
     /// Something that heals by itself.
-    pub(super) fn passing(what: impl Into<String>) -> Self {
-        Self { what: what.into(), lasting: false }
+    pub(super) fn passing(what: impl AsRef<str>) -> Self {
+        Self { what: shown(what.as_ref()).into_owned(), lasting: false }
     }
 
     /// Something that somebody has to see to.
-    pub(super) fn lasting(what: impl Into<String>) -> Self {
-        Self { what: what.into(), lasting: true }
+    pub(super) fn lasting(what: impl AsRef<str>) -> Self {
+        Self { what: shown(what.as_ref()).into_owned(), lasting: true }
     }
 }
 

@@ -8,6 +8,7 @@ mod operation;
 mod principal;
 mod resource;
 mod revision;
+mod shown;
 mod subject;
 mod time;
 
@@ -19,5 +20,6 @@ pub use operation::{Operation, OperationSet};
 pub use principal::{Principal, PrincipalError};
 pub use resource::{CLUSTER_NAME, PatternType, Resource, ResourceType};
 pub use revision::Revision;
+pub use shown::shown;
 pub use subject::{Connection, Subject, Verified};
 pub use time::{Timestamp, TimestampError};

@@ -5,6 +5,7 @@ use super::{login, text};
 use crate::cluster::link::Link;
 use crate::cluster::{AskError, Cluster, records};
 use crate::config::{self, HostPort};
+use crate::model::shown;
 use crate::wire::schema::fetch::request as fetch;
 use crate::wire::schema::fetch::response as fetched;
 use crate::wire::schema::list_offsets::request as list;
@@ -132,7 +133,7 @@ impl Tail {
             let Ok(event) = serde_json::from_slice::<Value>(value) else {
                 // Somebody else wrote to the topic: worth seeing, unless something else is looked for.
                 if self.wants(&Value::Null) {
-                    writeln!(out, "no event: {}", text::escape(&String::from_utf8_lossy(value)))?;
+                    writeln!(out, "no event: {}", shown(&String::from_utf8_lossy(value)))?;
                 }
                 continue;
             };

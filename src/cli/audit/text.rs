@@ -1,5 +1,6 @@
 //! An audit event as one line for people.
 
+use crate::model::shown;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -36,7 +37,7 @@ pub(super) fn line(event: &Value) -> String {
     if count > 1 {
         let _ = write!(line, " × {count}");
     }
-    escape(&line)
+    shown(&line).into_owned()
 }
 
 /// Type and first names of a decision about several resources.
@@ -66,20 +67,6 @@ fn rest(event: &Value) -> String {
         }
     }
     parts.join(" ")
-}
-
-/// Text in which nothing steers a terminal.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        // Besides control characters: those that change the direction of what follows.
-        if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

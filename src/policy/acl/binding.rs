@@ -1,6 +1,6 @@
 //! One ACL.
 
-use crate::model::{Operation, PatternType, ResourceType};
+use crate::model::{Operation, PatternType, ResourceType, shown};
 use std::fmt;
 
 /// Whether an ACL allows or denies. The numbers are those of the wire.
@@ -59,12 +59,13 @@ pub struct AclBinding {
     pub permission: Permission,
 }
 
-/// `topic:LITERAL:orders User:alice ALLOW READ *`.
+/// `topic:LITERAL:orders User:alice ALLOW READ *`, as a terminal may show it.
 impl fmt::Display for AclBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, pattern, name, principal, host, operation, permission } = self;
         let (kind, pattern) = (kind.policy_word(), pattern.kafka_name());
         let (permission, operation) = (permission.name(), operation.kafka_name());
+        let (name, principal, host) = (shown(name), shown(principal), shown(host));
         write!(f, "{kind}:{pattern}:{name} {principal} {permission} {operation} {host}")
     }
 }

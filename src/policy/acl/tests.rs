@@ -50,6 +50,10 @@ fn codes_are_kafkas() {
 fn an_acl_is_written_in_one_line() {
     let acl = AclBinding { operation: Operation::DescribeConfigs, permission: Permission::Deny, ..prefixed("tx_") };
     assert_eq!(acl.to_string(), "topic:PREFIXED:tx_ User:alice DENY DESCRIBE_CONFIGS *");
+    let acl =
+        AclBinding { principal: "User:a\nERROR all is lost".into(), host: "\u{1b}[2J".into(), ..prefixed("\u{202e}") };
+    let line = "topic:PREFIXED:\\u{202e} User:a\\u{a}ERROR all is lost ALLOW READ \\u{1b}[2J";
+    assert_eq!(acl.to_string(), line, "what a client wrote is no line of its own, and steers nothing");
 }
 
 #[test]
