@@ -396,9 +396,9 @@ fn threat_17_a_proxy_that_is_cut_off_takes_no_connections_and_the_loss_of_a_lead
 struct Target(Mutex<AclSet>);
 
 impl InForce for Target {
-    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         *self.0.lock().unwrap() = acls;
-        Box::pin(std::future::ready(()))
+        Box::pin(std::future::ready(true))
     }
 }
 
