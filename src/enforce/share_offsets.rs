@@ -258,18 +258,20 @@ impl Rule for Changing {
         if denied.is_empty() {
             return Ok(Verdict::Forward(permit, Then::Stream));
         }
-        let known = |name: &str| judge.cx.topology.has_topic(name);
-        let new = |(place, entry): (usize, View<'_, '_>)| denied.contains(&place) && !known(entry.str(shape.name));
-        if shape.gathered.is_some() && !judge.looked_up() && view.items(shape.topics).enumerate().any(new) {
-            // The id of a topic that exists is told, however young it is.
+        // As in Kafka the id of a topic that exists is told, however young it is; but of none of the proxy's own (threat 4).
+        let told = |name: &str| shape.gathered.is_some() && !judge.is_own(TopicName(name));
+        let new = |name: &str| told(name) && !judge.cx.topology.has_topic(name);
+        let mut asked = view.items(shape.topics).enumerate();
+        if !judge.looked_up() && asked.any(|(place, entry)| denied.contains(&place) && new(entry.str(shape.name))) {
             return Ok(Verdict::Probe(vec![TopicId::ZERO]));
         }
         let mut node = request.decode();
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for (place, entry) in node.take_nodes(shape.topics).into_iter().enumerate() {
             if denied.contains(&place) {
-                let id = judge.cx.topology.ids.get(entry.str(shape.name)).copied().unwrap_or(TopicId::ZERO);
-                refused.push((shape.refuse)(&entry, id));
+                let name = Some(entry.str(shape.name)).filter(|name| told(name));
+                let id = name.and_then(|name| judge.cx.topology.ids.get(name).copied());
+                refused.push((shape.refuse)(&entry, id.unwrap_or(TopicId::ZERO)));
             } else {
                 kept.push(entry);
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::enforce::testing::{AUDIT, Bench, answer, finished, forwarded, id, rewritten};
+use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded, id, rewritten};
 
 const DESCRIBE_G: &str = r#"{ allow: [Describe], principals: ["User:alice"], resources: ["group:g*"] }"#;
 const READ_G: &str = r#"{ allow: [Read], principals: ["User:alice"], resources: ["group:g1"] }"#;
@@ -170,6 +170,21 @@ fn denied_topics_never_reach_the_broker_and_stand_first() {
         assert!(refused.contains("ErrorCode: 29, ErrorMessage: \"Topic authorization failed.\""), "{refused}");
         // As in Kafka: altering shows the id of a topic that exists, deleting shows none.
         assert_eq!(refused.contains("TopicId"), shape.api == ApiKey::ALTER_SHARE_GROUP_OFFSETS, "{refused}");
+    }
+}
+
+#[test]
+fn threat_04_the_id_of_an_own_topic_is_neither_told_nor_looked_up() {
+    use alter::response::{self as res, alter_share_group_offsets_response_topic as topic};
+    // Whether the topology holds the topic or not.
+    for bench in [Bench::acls(&[READ_G, READ_A]).topics(&["a1", AUDIT, STATE, "b"]), Bench::acls(&[READ_G, READ_A])] {
+        let mut bench = bench;
+        let (sent, then) = rewritten(bench.judge(&ALTER, ALTER.api, 0, &request(&ALTER, &["a1", AUDIT, STATE])));
+        assert_eq!(sent, request(&ALTER, &["a1"]));
+        let answer = finished(bench.complete(then, ALTER.api, 0, &Node::response(ALTER.api)), ALTER.api, 0);
+        let told = answer.nodes(res::RESPONSES).iter();
+        let told: Vec<_> = told.map(|t| (t.str(topic::TOPIC_NAME), t.uuid(topic::TOPIC_ID))).collect();
+        assert_eq!(told, [(AUDIT, TopicId::ZERO), (STATE, TopicId::ZERO)]);
     }
 }
 
