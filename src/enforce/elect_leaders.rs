@@ -14,8 +14,7 @@ use super::look_up::{self, Topics};
 use super::partitions::Partitions;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::scrub::{Scrub, scrub};
-use crate::model::{Operation, TopicName};
-use crate::policy::Permit;
+use crate::model::{Operation, Resource, TopicName};
 use crate::wire::schema::elect_leaders::request::{self as req, topic_partitions as topic};
 use crate::wire::schema::elect_leaders::response::{self as res, partition_result, replica_election_result as result};
 use crate::wire::schema::metadata::response::{
@@ -45,27 +44,16 @@ const PARTITIONS: Partitions = Partitions {
 impl Rule for ElectLeaders {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         judge.arguments(arguments(request.view));
-        let decision = judge.cluster(Operation::Alter);
         let mut node = request.decode();
-        let mut answer = Node::response(ApiKey::ELECT_LEADERS);
-        let Some(permit) = decision.permit() else {
-            answer.set(res::ERROR_CODE, DENIED);
-            PARTITIONS.refuse(&node, &mut answer);
-            return Ok(Verdict::Answer(answer));
+        let Some(permit) = judge.cluster(Operation::Alter).permit() else {
+            return Ok(Verdict::Answer(denied(&node)));
         };
         if node.is_null(req::TOPIC_PARTITIONS) {
             let (version, body) = look_up::metadata(judge, &Topics::All);
-            let then = Expand { permit, version: request.version(), request: node };
-            // The permit is for the election; to ask which partitions there are tells the client nothing.
-            let Some(permit) = decision.permit() else { return Ok(Verdict::Answer(answer)) };
-            return Ok(Verdict::Ask {
-                permit,
-                key: ApiKey::METADATA,
-                version,
-                body,
-                then: Then::Alone(Box::new(then)),
-            });
+            let then = Then::Alone(Box::new(Expand { version: request.version(), request: node }));
+            return Ok(Verdict::Ask { permit, key: ApiKey::METADATA, version, body, then });
         }
+        let answer = Node::response(ApiKey::ELECT_LEADERS);
         let refused = PARTITIONS.cut_own(Operation::Alter, &mut node, &answer, judge);
         Ok(if refused.is_empty() {
             Verdict::Forward(permit, Scrub::then())
@@ -75,6 +63,13 @@ impl Rule for ElectLeaders {
             Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused })))
         })
     }
+}
+
+/// The refusal of a whole request.
+fn denied(request: &Node) -> Node {
+    let mut answer = Node::response(ApiKey::ELECT_LEADERS).with(res::ERROR_CODE, DENIED);
+    PARTITIONS.refuse(request, &mut answer);
+    answer
 }
 
 fn arguments(view: View<'_, '_>) -> String {
@@ -96,13 +91,18 @@ fn arguments(view: View<'_, '_>) -> String {
 
 /// Makes named partitions of "all".
 struct Expand {
-    permit: Permit,
     version: i16,
     request: Node,
 }
 
 impl Complete for Expand {
     fn complete(mut self: Box<Self>, known: Node, judge: &mut Judge<'_>) -> Completed {
+        // The right may have ended while the broker was asked. What was recorded with the request is not recorded twice.
+        let decision = judge.weigh(Operation::Alter, Resource::CLUSTER);
+        let Some(permit) = decision.permit() else {
+            judge.note(Operation::Alter, Resource::CLUSTER, &decision);
+            return Completed::Answer(denied(&self.request));
+        };
         let mut named = Vec::new();
         for known in known.nodes(metadata::TOPICS) {
             let name = known.str(known_topic::NAME);
@@ -119,13 +119,8 @@ impl Complete for Expand {
             return Completed::Answer(Node::response(ApiKey::ELECT_LEADERS));
         }
         self.request.set(req::TOPIC_PARTITIONS, named);
-        Completed::Ask {
-            permit: self.permit,
-            key: ApiKey::ELECT_LEADERS,
-            version: self.version,
-            body: self.request,
-            then: Box::new(Elected),
-        }
+        let (version, body) = (self.version, self.request);
+        Completed::Ask { permit, key: ApiKey::ELECT_LEADERS, version, body, then: Box::new(Elected) }
     }
 }
 

@@ -171,7 +171,18 @@ impl Bench {
         version: i16,
         answer: &Node,
     ) -> Completed {
-        let answer = round_trip(key, version, answer);
+        self.complete_for(key, complete, (key, version), answer)
+    }
+
+    /// As [`Bench::complete_with`], for a request of this API in whose place another was asked.
+    pub(super) fn complete_for(
+        &mut self,
+        key: ApiKey,
+        complete: Box<dyn Complete>,
+        asked: (ApiKey, i16),
+        answer: &Node,
+    ) -> Completed {
+        let answer = round_trip(asked.0, asked.1, answer);
         complete.complete(answer, &mut self.asks(key))
     }
 

@@ -3,7 +3,7 @@ use crate::enforce::testing::{AUDIT, Bench, STATE, answer, finished, forwarded, 
 use crate::wire::Value;
 use crate::wire::schema::metadata::request as metadata_req;
 
-const METADATA: i16 = 12;
+const METADATA: (ApiKey, i16) = (ApiKey::METADATA, 12);
 const KEY: ApiKey = ApiKey::ELECT_LEADERS;
 const ELECTOR: &str = r#"{ allow: [LeadersElect], principals: ["User:alice"], resources: ["cluster"] }"#;
 
@@ -68,8 +68,10 @@ fn threat_04_all_partitions_are_all_but_those_of_the_proxys_own_topics() {
         let mut bench = Bench::acls(&[ELECTOR]);
         let all = Node::request(KEY).with(req::TOPIC_PARTITIONS, Value::Null).with(req::TIMEOUT_MS, 77);
         let verdict = bench.judge(&ElectLeaders, KEY, version, &all);
-        let Verdict::Ask { key, version: asked, body, then, .. } = verdict else { panic!("no question") };
-        assert_eq!((key, asked), (ApiKey::METADATA, METADATA));
+        let Verdict::Ask { key, version: asked, body, then: Then::Alone(then), .. } = verdict else {
+            panic!("no question")
+        };
+        assert_eq!((key, asked), METADATA);
         assert!(body.is_null(metadata_req::TOPICS) && !body.bool(metadata_req::ALLOW_AUTO_TOPIC_CREATION));
         let topics = ["orders", AUDIT, STATE].map(|name| {
             let partitions =
@@ -79,7 +81,7 @@ fn threat_04_all_partitions_are_all_but_those_of_the_proxys_own_topics() {
                 .with(known_topic::PARTITIONS, partitions.to_vec())
         });
         let known = Node::response(ApiKey::METADATA).with(metadata::TOPICS, topics.to_vec());
-        let next = bench.complete(then, ApiKey::METADATA, METADATA, &known);
+        let next = bench.complete_for(KEY, then, METADATA, &known);
         let Completed::Ask { key, version: second, body, then, .. } = next else { panic!("no election") };
         assert_eq!((key, second), (KEY, version));
         assert_eq!(body, named(&["orders"]).with(req::TIMEOUT_MS, 77));
@@ -95,8 +97,26 @@ fn threat_04_all_partitions_are_all_but_those_of_the_proxys_own_topics() {
 fn where_there_is_nothing_but_the_proxys_own_topics_nothing_is_elected() {
     let mut bench = Bench::acls(&[]).user("root");
     let all = Node::request(KEY).with(req::TOPIC_PARTITIONS, Value::Null);
-    let Verdict::Ask { then, .. } = bench.judge(&ElectLeaders, KEY, 2, &all) else { panic!("no question") };
+    let Verdict::Ask { then: Then::Alone(then), .. } = bench.judge(&ElectLeaders, KEY, 2, &all) else {
+        panic!("no question")
+    };
     let known = Node::response(ApiKey::METADATA);
-    let shown = finished(bench.complete(then, ApiKey::METADATA, METADATA, &known), KEY, 2);
+    let shown = finished(bench.complete_for(KEY, then, METADATA, &known), KEY, 2);
     assert!(results(&shown).is_empty());
+}
+
+#[test]
+fn nothing_is_elected_once_the_right_ended_while_the_partitions_were_asked_for() {
+    let mut bench = Bench::acls(&[ELECTOR]);
+    let all = Node::request(KEY).with(req::TOPIC_PARTITIONS, Value::Null);
+    let Verdict::Ask { then: Then::Alone(then), .. } = bench.judge(&ElectLeaders, KEY, 2, &all) else {
+        panic!("no question")
+    };
+    let rows = vec![Node::new(&known_partition::THIS)];
+    let orders = Node::new(&known_topic::THIS).with(known_topic::NAME, "orders").with(known_topic::PARTITIONS, rows);
+    let known = Node::response(ApiKey::METADATA).with(metadata::TOPICS, vec![orders]);
+    let mut bench = bench.now_with(&[]);
+    let told = finished(bench.complete_for(KEY, then, METADATA, &known), KEY, 2);
+    assert_eq!((told.i16(res::ERROR_CODE), results(&told).len()), (31, 0));
+    assert_eq!(bench.decided(), ["Alter cluster:kafka-cluster allowed", "Alter cluster:kafka-cluster denied"]);
 }
