@@ -111,16 +111,21 @@ impl FetchSessions {
         self.by_id.get(&id)
     }
 
-    /// Remembers a session that the broker made. One too many is not remembered: it is then unknown, and refused.
-    pub fn created(&mut self, id: i32, topics: SessionTopics) {
-        if self.by_id.len() < MAX_SESSIONS || self.by_id.contains_key(&id) {
+    /// Remembers a session that the broker made. `false`: there is no room for it, also not for what it was before. It is
+    /// then unknown, and refused.
+    pub fn created(&mut self, id: i32, topics: SessionTopics) -> bool {
+        // A broker that gives a number anew has forgotten what it stood for.
+        self.ended(id);
+        let room = self.has_room(topics.partitions);
+        if room {
             self.by_id.insert(id, topics);
         }
+        room
     }
 
     /// Takes a session out, to look at it or to change it in place, and put it back with [`FetchSessions::created`].
-    fn take(&mut self, id: i32) -> SessionTopics {
-        self.by_id.remove(&id).unwrap_or_default()
+    fn take(&mut self, id: i32) -> Option<SessionTopics> {
+        self.by_id.remove(&id)
     }
 
     /// Whether there is room for a session of this many partitions more.
@@ -173,7 +178,7 @@ pub struct FetchPlan {
     pub session: SessionPlan,
     /// The refused topics, as elements of the answer.
     pub denied: Vec<Node>,
-    /// The topics of a fetch outside of a continued session: to judge the answer again after a wait.
+    /// The topics of a fetch without a session: to judge the answer again after a wait.
     names: Names,
     follower: bool,
     /// The request body, kept below version 7 to name its partitions if the answer must be withheld.
@@ -188,15 +193,13 @@ impl FetchPlan {
         }
         match &self.session {
             SessionPlan::Continue(id) => {
-                if judge.sessions.topics(*id).is_none() {
-                    return false;
-                }
-                let topics = judge.sessions.take(*id);
+                let Some(topics) = judge.sessions.take(*id) else { return false };
                 let allowed = ask_all(judge, topics.due()).is_some();
                 judge.sessions.created(*id, topics);
                 allowed
             }
-            SessionPlan::None | SessionPlan::Create(_) => ask_all(judge, self.names.iter()).is_some(),
+            SessionPlan::Create(topics) => ask_all(judge, topics.names()).is_some(),
+            SessionPlan::None => ask_all(judge, self.names.iter()).is_some(),
         }
     }
 
@@ -271,13 +274,9 @@ fn judge_full(
     }
     let mut plan = plan(request, follower);
     if outcome.denied.is_empty() {
-        remember_names(judge, view, &mut plan.names);
-        if epoch == INITIAL_EPOCH && request.version() >= FIRST_SESSION_VERSION {
-            let partitions = view.items(req::TOPICS).map(|topic| 1 + topic.items(fetch_topic::PARTITIONS).len()).sum();
-            if !judge.sessions.has_room(partitions) {
-                let node = request.decode().with(req::SESSION_EPOCH, FINAL_EPOCH);
-                return Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)));
-            }
+        let opens = epoch == INITIAL_EPOCH && request.version() >= FIRST_SESSION_VERSION;
+        let partitions = view.items(req::TOPICS).map(|topic| 1 + topic.items(fetch_topic::PARTITIONS).len());
+        if opens && judge.sessions.has_room(partitions.sum()) {
             let mut topics = SessionTopics::default();
             for topic in view.items(req::TOPICS) {
                 if let Some(name) = name_of(judge, topic, REQUEST_TOPIC) {
@@ -285,8 +284,15 @@ fn judge_full(
                 }
             }
             plan.session = SessionPlan::Create(Box::new(topics));
+            return Ok(Verdict::Forward(permit, Then::Fetch(plan)));
         }
-        return Ok(Verdict::Forward(permit, Then::Fetch(plan)));
+        remember_names(judge, view, &mut plan.names);
+        return Ok(if opens {
+            let node = request.decode().with(req::SESSION_EPOCH, FINAL_EPOCH);
+            Verdict::Rewrite(permit, node, Then::Fetch(plan))
+        } else {
+            Verdict::Forward(permit, Then::Fetch(plan))
+        });
     }
     let mut node = request.decode();
     let cut = outcome.cut(node.nodes_mut(req::TOPICS));
@@ -311,7 +317,7 @@ fn close_session(
     follower: bool,
     follows: Option<Permit>,
 ) -> Verdict {
-    let session = judge.sessions.take(id);
+    let session = judge.sessions.take(id).unwrap_or_default();
     let Some(permit) = follows.or_else(|| ask_all(judge, session.names())) else {
         return Verdict::Answer(Node::response(ApiKey::FETCH));
     };
@@ -330,7 +336,7 @@ fn judge_next(
     let view = request.view;
     let id = view.i32(req::SESSION_ID);
     // Out of the others until it is known to go on.
-    let mut topics = judge.sessions.take(id);
+    let Some(mut topics) = judge.sessions.take(id) else { return Ok(Verdict::Answer(session_not_found())) };
     for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
         if let Some(name) = name_of(judge, topic, FORGOTTEN_TOPIC) {
             topics.forget(&name, topic.i32s(forgotten_topic::PARTITIONS));
@@ -351,11 +357,10 @@ fn judge_next(
             topics.add(&name, partitions_of(topic));
         }
     }
-    if !judge.sessions.has_room(topics.partitions) {
+    topics.waiting += 1;
+    if !judge.sessions.created(id, topics) {
         return Ok(Verdict::Answer(session_not_found()));
     }
-    topics.waiting += 1;
-    judge.sessions.created(id, topics);
     let mut plan = plan(request, follower);
     plan.session = SessionPlan::Continue(id);
     Ok(Verdict::Forward(permit, Then::Fetch(plan)))

@@ -110,7 +110,7 @@ impl Machine {
         }
         match plan {
             SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => {
-                self.memory.fetch.created(id, *topics)
+                self.memory.fetch.created(id, *topics);
             }
             SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.memory.fetch.ended(id),
             SessionPlan::Create(_) | SessionPlan::Continue(_) | SessionPlan::None => {}

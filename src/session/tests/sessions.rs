@@ -54,6 +54,25 @@ fn a_fetch_beyond_what_is_remembered_of_sessions_goes_on_without_one() {
 }
 
 #[test]
+fn fetches_that_wait_side_by_side_open_no_more_than_is_remembered() {
+    let mut stage = Stage::new(OPEN);
+    for id in 1..=4 {
+        stage.ask(ApiKey::FETCH, 12, id, &fetch_of_many((0, 0), 0, 30_000));
+        assert_eq!(session_of(&stage.at_broker()[0].2), (0, 0), "there is room for each alone");
+    }
+    for id in 1..=4 {
+        stage.broker(ApiKey::FETCH, 12, id, &fetched(&["open"], id, 1));
+    }
+    assert_eq!(stage.at_client(ApiKey::FETCH, 12).len(), 4);
+    stage.ask(ApiKey::FETCH, 12, 5, &fetch_of(&[], (4, 1)));
+    assert!(stage.at_broker().is_empty(), "the fourth is unknown");
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!(answer.i16(fetch::response::ERROR_CODE), ErrorCode::FETCH_SESSION_ID_NOT_FOUND.0);
+    stage.ask(ApiKey::FETCH, 12, 6, &fetch_of(&[], (3, 1)));
+    assert_eq!(stage.at_broker().len(), 1, "the third goes on");
+}
+
+#[test]
 fn a_connection_has_sixteen_sessions_and_further_fetches_go_on_without() {
     let mut stage = Stage::new(OPEN);
     (1..=16).for_each(|id| opened(&mut stage, id, 1));
