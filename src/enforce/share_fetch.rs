@@ -173,27 +173,22 @@ impl Rule for ShareFetch {
             }
             // What has no name by now is not looked up at every fetch again.
             let _ = decided.ask(next.topics(), judge);
-            next.hold_back(|id| decided.error(id).is_some());
+            ShareSession::hold_back(&mut next, |id| decided.error(id).is_some());
             Some(next)
         };
-        let mut plan = SharePlan { member, next: None, denied: Vec::new() };
         let as_it_is = session.is_whole()
-            && next.as_ref().is_none_or(ShareSession::is_whole)
+            && next.as_ref().is_none_or(|next| next.is_whole())
             && view.items(req::TOPICS).all(|topic| decided.error(topic.uuid(fetch_topic::TOPIC_ID)).is_none());
-        let verdict = if as_it_is {
-            plan.next = next.map(Arc::new);
-            Verdict::Forward(permit, Then::Share(plan))
-        } else {
-            let mut node = request.decode();
-            let cut = cut_denied(&mut node, &decided);
-            plan.denied = refused(view, &cut, next.as_ref(), &decided);
-            if let Some(next) = &next {
-                move_topics(&mut node, &session, next);
-            }
-            plan.next = next.map(Arc::new);
-            Verdict::Rewrite(permit, node, Then::Share(plan))
-        };
-        Ok(verdict)
+        if as_it_is {
+            return Ok(Verdict::Forward(permit, Then::Share(SharePlan { member, next, denied: Vec::new() })));
+        }
+        let mut node = request.decode();
+        let cut = cut_denied(&mut node, &decided);
+        let denied = refused(view, &cut, next.as_deref(), &decided);
+        if let Some(next) = &next {
+            move_topics(&mut node, &session, next);
+        }
+        Ok(Verdict::Rewrite(permit, node, Then::Share(SharePlan { member, next, denied })))
     }
 }
 
@@ -234,15 +229,20 @@ pub(super) fn read_group(
     Ok((permit, Member { group: group.into(), id: id.into() }))
 }
 
-/// The session with what the request adds, then without what it forgets, as a broker does it.
-fn updated(view: View<'_, '_>, session: &ShareSession) -> ShareSession {
-    let mut next = session.clone();
+/// The session with what the request adds, then without what it forgets, as a broker does it. Copied only where something
+/// changes: a poll names nothing, or what is acknowledged of what is in it.
+fn updated(view: View<'_, '_>, session: &Arc<ShareSession>) -> Arc<ShareSession> {
+    let mut next = Arc::clone(session);
     for topic in view.items(req::TOPICS) {
-        let partitions = topic.items(fetch_topic::PARTITIONS).map(|p| p.i32(fetch_partition::PARTITION_INDEX));
-        next.add(topic.uuid(fetch_topic::TOPIC_ID), partitions);
+        let id = topic.uuid(fetch_topic::TOPIC_ID);
+        let partitions = || topic.items(fetch_topic::PARTITIONS).map(|p| p.i32(fetch_partition::PARTITION_INDEX));
+        if !next.holds(id, partitions()) {
+            Arc::make_mut(&mut next).add(id, partitions());
+        }
     }
     for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
-        next.forget(topic.uuid(forgotten_topic::TOPIC_ID), topic.i32s(forgotten_topic::PARTITIONS));
+        let id = topic.uuid(forgotten_topic::TOPIC_ID);
+        Arc::make_mut(&mut next).forget(id, topic.i32s(forgotten_topic::PARTITIONS));
     }
     next
 }

@@ -63,6 +63,11 @@ impl ShareSession {
         self.topics.get(&id).into_iter().flatten().copied()
     }
 
+    /// Whether all these partitions of a topic are in it.
+    pub(super) fn holds(&self, id: TopicId, mut partitions: impl Iterator<Item = i32>) -> bool {
+        self.topics.get(&id).is_some_and(|own| partitions.all(|index| own.contains(&index)))
+    }
+
     /// How many partitions are in it.
     pub(super) fn len(&self) -> usize {
         self.partitions
@@ -90,9 +95,12 @@ impl ShareSession {
         }
     }
 
-    /// Says anew which of its topics are held back.
-    pub(super) fn hold_back(&mut self, denied: impl Fn(TopicId) -> bool) {
-        self.held_back = self.topics.keys().copied().filter(|id| denied(*id)).collect();
+    /// Says anew which of its topics are held back; copied where these are not the same as before.
+    pub(super) fn hold_back(this: &mut Arc<Self>, denied: impl Fn(TopicId) -> bool) {
+        let held: BTreeSet<TopicId> = this.topics().filter(|id| denied(*id)).collect();
+        if held != this.held_back {
+            Arc::make_mut(this).held_back = held;
+        }
     }
 }
 

@@ -279,3 +279,24 @@ fn threat_28_a_session_holds_so_many_partitions_and_no_more() {
     // Also of denied topics: they are remembered.
     assert_eq!(error(&mut bench, &request(1, &[(3, &[0], false)], &[])), 133);
 }
+
+#[test]
+fn a_poll_that_changes_nothing_copies_no_session() {
+    for bench in [reader(), Bench::acls(&[READ_G]).topics(&TOPICS)] {
+        let mut bench = bench;
+        let (_, plan) = sent(&mut bench, 2, &request(0, &[(1, &[0, 1], false), (2, &[0], false)], &[]));
+        takes(&mut bench, plan, 0);
+        for asked in [request(1, &[], &[]), request(2, &[(1, &[1], true)], &[])] {
+            let (_, plan) = sent(&mut bench, 2, &asked);
+            let member = plan.member.clone();
+            let before = Arc::clone(bench.memory.share.of(&member).unwrap());
+            takes(&mut bench, plan, 0);
+            assert!(Arc::ptr_eq(&before, bench.memory.share.of(&member).unwrap()));
+        }
+        let (_, plan) = sent(&mut bench, 2, &request(3, &[(1, &[2], false)], &[(2, &[0])]));
+        let member = plan.member.clone();
+        takes(&mut bench, plan, 0);
+        let session = bench.memory.share.of(&member).unwrap();
+        assert_eq!((session.len(), session.holds(id(1), 0..3), session.holds(id(2), 0..1)), (3, true, false));
+    }
+}
