@@ -74,6 +74,11 @@ fn any_text(view: View<'_, '_>) -> bool {
         })
 }
 
+/// A text for clients: the error's own in place of one that tells an address.
+pub(super) fn scrubbed(code: ErrorCode, text: String) -> String {
+    if tells(&text) { code.message().to_owned() } else { text }
+}
+
 /// Whether a text tells an address: a dump, or a word that ends in a colon and a port.
 fn tells(text: &str) -> bool {
     let of_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']');

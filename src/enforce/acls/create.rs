@@ -1,7 +1,7 @@
 //! CreateAcls (API 30).
 
-use super::{ANY, Codes, Fault, MATCH, kind_of, needs_super_user, not_authorized, operation_of, own_first, pattern_of};
-use super::{permission_of, speaks_to};
+use super::{ANY, Codes, Fault, MATCH, MOST, kind_of, needs_super_user, no_authorizer, not_authorized, of_refused};
+use super::{operation_of, own_first, pattern_of, permission_of, speaks_to};
 use crate::enforce::arguments::Bounded;
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Changing, Request, Rule, Verdict};
@@ -24,9 +24,6 @@ const CODES: Codes = Codes {
     permission: creation::PERMISSION_TYPE,
 };
 
-/// The most ACLs of one request, as a controller takes records of one (`MAX_RECORDS_PER_USER_OP`).
-const MOST: usize = 10_000;
-
 impl Rule for CreateAcls {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let node = request.decode();
@@ -43,7 +40,7 @@ impl Rule for CreateAcls {
         }
         let mode = cx.snapshot.protocol_acls_mode();
         if mode == ProtocolAcls::Disabled {
-            return all((ErrorCode::SECURITY_DISABLED, Some("No Authorizer is configured.".to_owned())));
+            return all(no_authorizer());
         }
         // Kafka's classes cannot hold these, and the request fails with the exception that says so.
         if creations.iter().any(is_filter) {
@@ -144,7 +141,7 @@ struct Created {
 
 impl Changing for Created {
     fn answer(self: Box<Self>, outcome: Result<AclChanged, ChangeRefused>) -> Node {
-        let refused = outcome.err().map(|refused| (refused.code, Some(refused.message)));
+        let refused = outcome.err().map(of_refused);
         answer(self.results.into_iter().map(|fault| fault.or_else(|| refused.clone())))
     }
 }

@@ -1,6 +1,7 @@
 //! DeleteAcls (API 31).
 
-use super::{Codes, Fault, UnknownCode, acl_told, needs_super_user, not_authorized, own_first, speaks_to};
+use super::{Codes, Fault, MOST, UnknownCode, acl_told, needs_super_user, no_authorizer, not_authorized, of_refused};
+use super::{own_first, speaks_to};
 use crate::enforce::arguments::Bounded;
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Changing, Request, Rule, Verdict};
@@ -27,8 +28,9 @@ const CODES: Codes = Codes {
     permission: filter::PERMISSION_TYPE,
 };
 
-/// The most ACLs that one request removes, as a controller (`MAX_RECORDS_PER_USER_OP`).
-const MOST: usize = 10_000;
+/// The most matches that are judged, or told of, one by one in all filters of a request. Requests of whoever may change
+/// everything need none, but for what stands in the policy file.
+const MOST_ALONE: usize = 100_000;
 
 /// What is known of a filter's result before the change.
 enum Found {
@@ -63,7 +65,7 @@ impl Rule for DeleteAcls {
         judge.arguments(arguments(asked, &matched, judge));
         let mode = snapshot.protocol_acls_mode();
         if mode == ProtocolAcls::Disabled {
-            return all((ErrorCode::SECURITY_DISABLED, Some("No Authorizer is configured.".to_owned())));
+            return all(no_authorizer());
         }
         if matched.len() > MOST {
             let text = format!("Cannot remove more than {MOST} acls in a single delete operation.");
@@ -73,6 +75,7 @@ impl Rule for DeleteAcls {
         let mut permit = reach.on_cluster().permit();
         let mut change = Vec::new();
         let mut found = Vec::new();
+        let mut alone = 0;
         for read in filters {
             let filter = match read {
                 Err(UnknownCode::Pattern) => {
@@ -92,6 +95,11 @@ impl Rule for DeleteAcls {
                 super_users_only && filter.principal.as_deref().is_none_or(|p| snapshot.speaks_of_the_proxy(p));
             let exactly = !reach.is_everything() || protects;
             for (acl, place) in snapshot.shown_acls().filter(|(acl, _)| filter.matches(acl)) {
+                alone += usize::from(exactly || place.is_some());
+                if alone > MOST_ALONE {
+                    let text = format!("the filters match acls more than {MOST_ALONE} times: send fewer at once");
+                    return all((ErrorCode::INVALID_REQUEST, Some(text)));
+                }
                 let decision = judge.reaches(&reach, Operation::Alter, acl);
                 permit = permit.or_else(|| decision.permit());
                 if !decision.is_allowed() {
@@ -188,7 +196,7 @@ impl Changing for Deleted {
         let (removed, refused) = match outcome {
             Ok(AclChanged::Deleted(removed)) => (removed, None),
             Ok(AclChanged::Created) => (Vec::new(), None),
-            Err(refused) => (Vec::new(), Some((refused.code, Some(refused.message)))),
+            Err(refused) => (Vec::new(), Some(of_refused(refused))),
         };
         answer(self.found.iter().map(|found| match (found, &refused) {
             (Found::Fault(fault), _) => Err(fault.clone()),

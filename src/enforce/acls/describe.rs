@@ -3,13 +3,15 @@
 use super::{Codes, kind_of, operation_of, pattern_of, permission_of};
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use crate::enforce::scrub::{Scrub, scrub};
 use crate::model::{CloseReason, Operation, Resource};
 use crate::policy::{AclBinding, AclReach, ProtocolAcls};
 use crate::wire::schema::describe_acls::request as req;
 use crate::wire::schema::describe_acls::response::{
     self as res, acl_description as entry, describe_acls_resource as resource,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
+use crate::wire::{ApiKey, ErrorCode, Node, WireError};
+use std::collections::{HashMap, HashSet};
 
 /// The rule of DescribeAcls.
 pub(in crate::enforce) struct DescribeAcls;
@@ -56,7 +58,7 @@ impl Rule for DescribeAcls {
                 let file = cx.snapshot.shown_acls().filter(|(acl, place)| place.is_some() && shown(acl));
                 let file: Vec<AclBinding> = file.map(|(acl, _)| acl.clone()).collect();
                 let then = if file.is_empty() && reach.is_everything() {
-                    Then::Stream
+                    Scrub::then()
                 } else {
                     Then::Complete(Box::new(OfTheCluster { file }))
                 };
@@ -71,18 +73,47 @@ fn failed(code: ErrorCode, message: &str) -> Node {
 }
 
 /// ACLs as the answer has them: those of one pattern together, each once.
-fn grouped(mut acls: Vec<&AclBinding>) -> Node {
+fn grouped(acls: Vec<&AclBinding>) -> Node {
+    let mut answer = Node::response(ApiKey::DESCRIBE_ACLS);
+    add(&mut answer, acls);
+    answer
+}
+
+/// Adds ACLs to an answer: those of one pattern together, each once, and none that is there.
+fn add(answer: &mut Node, mut acls: Vec<&AclBinding>) {
     acls.sort_unstable();
     acls.dedup();
-    let mut answer = Node::response(ApiKey::DESCRIBE_ACLS);
+    // By pattern: both may be long.
+    let rows = answer.nodes(res::RESOURCES).iter().enumerate();
+    let places: HashMap<(i64, i64, String), usize> = rows.map(|(place, row)| (pattern_of_row(row), place)).collect();
     let same = |a: &&AclBinding, b: &&AclBinding| (a.kind, a.pattern, &a.name) == (b.kind, b.pattern, &b.name);
     for group in acls.chunk_by(same) {
         let Some(first) = group.first() else { continue };
         let mut row = about(first);
-        group.iter().for_each(|acl| row.push(resource::ACLS, told(acl)));
-        answer.push(res::RESOURCES, row);
+        let place = places.get(&pattern_of_row(&row));
+        match place.and_then(|place| answer.nodes_mut(res::RESOURCES).get_mut(*place)) {
+            Some(known) => {
+                let there: HashSet<_> = known.nodes(resource::ACLS).iter().map(entry_of_row).collect();
+                let new = group.iter().map(|acl| told(acl)).filter(|told| !there.contains(&entry_of_row(told)));
+                let new: Vec<Node> = new.collect();
+                known.nodes_mut(resource::ACLS).extend(new);
+            }
+            None => {
+                group.iter().for_each(|acl| row.push(resource::ACLS, told(acl)));
+                answer.push(res::RESOURCES, row);
+            }
+        }
     }
-    answer
+}
+
+fn pattern_of_row(row: &Node) -> (i64, i64, String) {
+    let name = row.str(resource::RESOURCE_NAME).to_owned();
+    (row.int(resource::RESOURCE_TYPE), row.int(resource::PATTERN_TYPE), name)
+}
+
+fn entry_of_row(row: &Node) -> (&str, &str, i64, i64) {
+    let (operation, permission) = (row.int(entry::OPERATION), row.int(entry::PERMISSION_TYPE));
+    (row.str(entry::PRINCIPAL), row.str(entry::HOST), operation, permission)
 }
 
 fn about(acl: &AclBinding) -> Node {
@@ -100,43 +131,17 @@ fn told(acl: &AclBinding) -> Node {
         .with(entry::PERMISSION_TYPE, i64::from(acl.permission.code()))
 }
 
-/// Adds an ACL to the cluster's answer, unless it is there.
-fn add(answer: &mut Node, acl: &AclBinding) {
-    let is_same = |r: &&mut Node| {
-        r.int(resource::RESOURCE_TYPE) == i64::from(acl.kind.code())
-            && r.int(resource::PATTERN_TYPE) == i64::from(acl.pattern.code())
-            && r.str(resource::RESOURCE_NAME) == acl.name
-    };
-    let told = told(acl);
-    if let Some(same) = answer.nodes_mut(res::RESOURCES).iter_mut().find(is_same) {
-        if !same.nodes(resource::ACLS).iter().any(|other| same_entry(other, &told)) {
-            same.push(resource::ACLS, told);
-        }
-        return;
-    }
-    let mut row = about(acl);
-    row.push(resource::ACLS, told);
-    answer.push(res::RESOURCES, row);
-}
-
-fn same_entry(one: &Node, other: &Node) -> bool {
-    one.str(entry::PRINCIPAL) == other.str(entry::PRINCIPAL)
-        && one.str(entry::HOST) == other.str(entry::HOST)
-        && one.int(entry::OPERATION) == other.int(entry::OPERATION)
-        && one.int(entry::PERMISSION_TYPE) == other.int(entry::PERMISSION_TYPE)
-}
-
 /// The cluster's answer: what is out of reach is taken out, and the file's ACLs are added.
 struct OfTheCluster {
     file: Vec<AclBinding>,
 }
 
 impl Complete for OfTheCluster {
-    fn wants(&self, answer: View<'_, '_>) -> bool {
-        answer.i16(res::ERROR_CODE) == ErrorCode::NONE.0
-    }
-
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        if answer.i16(res::ERROR_CODE) != ErrorCode::NONE.0 {
+            scrub(&mut answer);
+            return Completed::Answer(answer);
+        }
         let cx = judge.cx;
         let reach = cx.snapshot.acl_reach(cx.subject, Operation::Describe, judge.api(), &cx.connection.host, cx.now);
         if !reach.is_everything() {
@@ -150,9 +155,7 @@ impl Complete for OfTheCluster {
             }
             answer.nodes_mut(res::RESOURCES).retain(|row| !row.nodes(resource::ACLS).is_empty());
         }
-        for acl in self.file.iter().filter(|acl| reach.decide(acl).is_allowed()) {
-            add(&mut answer, acl);
-        }
+        add(&mut answer, self.file.iter().filter(|acl| reach.decide(acl).is_allowed()).collect());
         Completed::Answer(answer)
     }
 }

@@ -16,8 +16,9 @@ pub(super) use describe::DescribeAcls;
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
+use super::scrub::scrubbed;
 use crate::model::{Operation, PatternType, Resource, ResourceType, Subject};
-use crate::policy::{AclBinding, AclFilter, AclReach, Decision, PatternFilter, Permission, Snapshot};
+use crate::policy::{AclBinding, AclFilter, AclReach, ChangeRefused, Decision, PatternFilter, Permission, Snapshot};
 use crate::wire::{ErrorCode, Field, Node};
 use serde_json::{Value, json};
 
@@ -28,12 +29,25 @@ const ANY: i64 = 1;
 /// The code of the pattern that finds what affects a resource.
 const MATCH: i64 = 2;
 
+/// The most ACLs that one request makes or removes, as a controller takes records of one (`MAX_RECORDS_PER_USER_OP`).
+const MOST: usize = 10_000;
+
 /// What a result says besides success.
 type Fault = (ErrorCode, Option<String>);
 
 /// The error of a failed check of the cluster. Kafka's text is a dump of its request object; this is the error's own.
 fn not_authorized() -> Fault {
     (ErrorCode::CLUSTER_AUTHORIZATION_FAILED, Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED.message().to_owned()))
+}
+
+/// The error of a broker without an authorizer.
+fn no_authorizer() -> Fault {
+    (ErrorCode::SECURITY_DISABLED, Some("No Authorizer is configured.".to_owned()))
+}
+
+/// What a change failed with, without what a broker's text tells about it (threat 7).
+fn of_refused(refused: ChangeRefused) -> Fault {
+    (refused.code, Some(scrubbed(refused.code, refused.message)))
 }
 
 /// An ACL that only super users may write where ACLs are the cluster's own.

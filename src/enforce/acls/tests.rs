@@ -1,12 +1,12 @@
 //! The three rules on raw requests: who may, what is refused with which text, what is asked of the store of ACLs.
 
 use super::{CreateAcls, DeleteAcls, DescribeAcls};
-use crate::enforce::rule::{Changing, Rule, Then, Verdict};
+use crate::enforce::rule::{Changing, Complete, Rule, Then, Verdict};
 use crate::enforce::testing::{Bench, answer, finished, kind, round_trip};
 use crate::model::CloseReason;
 use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, ChangeRefused, ProtocolAcls, ReasonCode};
 use crate::wire::schema::{create_acls, delete_acls, describe_acls};
-use crate::wire::{ApiKey, ErrorCode, Node};
+use crate::wire::{ApiKey, ErrorCode, Node, Scan, message};
 use serde_json::Value;
 
 const VERSIONS: [i16; 3] = [1, 2, 3];
@@ -456,10 +456,7 @@ fn threat_21_acls_of_the_cluster_that_name_the_proxy_need_a_super_user() {
 
 #[test]
 fn acls_of_the_cluster_are_described_by_the_cluster_with_those_of_the_file() {
-    use describe_acls::response as res;
     let reads = "acls:\n  - { allow: [AclsRead], principals: [\"User:alice\"], resources: [\"cluster\"] }\n";
-    let verdict = describe(&mut Bench::protocol(ProtocolAcls::Cluster, reads, &[]), 2, EVERYTHING);
-    assert!(matches!(verdict, Verdict::Forward(_, Then::Stream)), "the file has nothing that Kafka can express");
     let theirs = |state: &str| {
         let mut bench = Bench::protocol(
             ProtocolAcls::State,
@@ -468,6 +465,12 @@ fn acls_of_the_cluster_are_described_by_the_cluster_with_those_of_the_file() {
         );
         answer(describe(&mut bench, 2, EVERYTHING), ApiKey::DESCRIBE_ACLS, 2)
     };
+    let verdict = describe(&mut Bench::protocol(ProtocolAcls::Cluster, reads, &[]), 2, EVERYTHING);
+    let Verdict::Forward(_, Then::Complete(then)) = verdict else { panic!() };
+    assert!(
+        !wants(&*then, &theirs("topic:LITERAL:t User:a ALLOW READ *")),
+        "nothing in the file that Kafka can express"
+    );
     let both = "acls:\n  - { allow: [Read], principals: [\"User:f\"], resources: [\"topic:t\"] }\nbindings:\n  - { roles: [aclViewer], principals: [\"User:alice\"], resources: [\"*\"] }\n";
     let mut bench = Bench::protocol(ProtocolAcls::Cluster, both, &[]);
     let Verdict::Forward(_, then) = describe(&mut bench, 2, EVERYTHING) else { panic!() };
@@ -485,13 +488,39 @@ fn acls_of_the_cluster_are_described_by_the_cluster_with_those_of_the_file() {
         2,
     );
     assert_eq!(shown(&node), ["tx_1 User:a"], "only what lies within");
-    let mut bench = Bench::protocol(ProtocolAcls::Cluster, both, &[]);
-    let Verdict::Forward(_, Then::Complete(then)) = describe(&mut bench, 2, EVERYTHING) else { panic!() };
-    let failed = Node::response(ApiKey::DESCRIBE_ACLS).with(res::ERROR_CODE, ErrorCode::SECURITY_DISABLED);
-    let bytes = crate::wire::message::response_frame(ApiKey::DESCRIBE_ACLS, 2, 1, &failed).into_bytes().slice(9..);
-    let mut scan = crate::wire::Scan::new();
-    let def = crate::wire::api(ApiKey::DESCRIBE_ACLS).unwrap().response;
-    assert!(!then.wants(scan.read(def, 2, &bytes).unwrap()), "an error of the cluster passes");
+}
+
+/// Whether an answer is looked at before it goes to the client.
+fn wants(then: &dyn Complete, answer: &Node) -> bool {
+    let bytes = message::response_frame(ApiKey::DESCRIBE_ACLS, 2, 1, answer).into_bytes().slice(9..);
+    let mut scan = Scan::new();
+    then.wants(scan.read(crate::wire::api(ApiKey::DESCRIBE_ACLS).unwrap().response, 2, &bytes).unwrap())
+}
+
+#[test]
+fn threat_07_an_error_of_the_cluster_passes_without_the_addresses_in_its_text() {
+    use describe_acls::response as res;
+    let reads = "acls:\n  - { allow: [AclsRead], principals: [\"User:alice\"], resources: [\"cluster\"] }\n";
+    let both = "acls:\n  - { allow: [Describe], principals: [\"User:alice\"], resources: [\"cluster\"] }\n";
+    let dump = "Request Request(processor=1, connectionId=10.1.2.3:9092-10.0.0.9:40000-7) is not authorized.";
+    for policy in [reads, both] {
+        for (text, told) in [(dump, ErrorCode::SECURITY_DISABLED.message()), ("No Authorizer", "No Authorizer")] {
+            let mut bench = Bench::protocol(ProtocolAcls::Cluster, policy, &[]);
+            let Verdict::Forward(_, then) = describe(&mut bench, 2, EVERYTHING) else { panic!() };
+            let failed = Node::response(ApiKey::DESCRIBE_ACLS)
+                .with(res::ERROR_CODE, ErrorCode::SECURITY_DISABLED)
+                .with(res::ERROR_MESSAGE, text);
+            let node = finished(bench.complete(then, ApiKey::DESCRIBE_ACLS, 2, &failed), ApiKey::DESCRIBE_ACLS, 2);
+            assert_eq!((node.i16(res::ERROR_CODE), node.str(res::ERROR_MESSAGE)), (54, told));
+            assert!(node.nodes(res::RESOURCES).is_empty(), "the file's ACLs do not stand beside an error");
+        }
+    }
+    let refused = || ChangeRefused { code: ErrorCode::UNKNOWN_SERVER_ERROR, message: dump.to_owned() };
+    let (_, then) = changed(create(&mut Bench::policy(ALTER), 3, &[ORDERS]));
+    let told = ErrorCode::UNKNOWN_SERVER_ERROR.message().to_owned();
+    assert_eq!(results(&then.answer(Err(refused()))), [(-1, Some(told.clone()))]);
+    let (_, then) = changed(delete(&mut Bench::policy(ALTER), 3, &[EVERYTHING]));
+    assert_eq!(filter_results(&then.answer(Err(refused()))), [(-1, Some(told), Vec::new())]);
 }
 
 fn told(bench: &Bench) -> Value {
@@ -567,6 +596,21 @@ fn as_many_acls_as_a_controller_takes_at_once() {
     let verdict = create(&mut Bench::policy(ALTER), 3, &vec![ORDERS; 10_001]);
     let node = answer(verdict, ApiKey::CREATE_ACLS, 3);
     assert_eq!(results(&node)[10_000].0, 44);
+}
+
+#[test]
+fn matches_that_are_judged_one_by_one_are_bounded_however_often_filters_name_them() {
+    let names: Vec<String> = (0..1_000).map(|n| format!("topic:LITERAL:tx_{n} User:bob ALLOW READ *")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let deleted = |policy: &str, filters: usize| {
+        let mut bench = Bench::protocol(ProtocolAcls::State, policy, &names);
+        delete(&mut bench, 3, &vec![(2, None, 1, None, None, 1, 1); filters])
+    };
+    assert_eq!(kind(&deleted(BOUND, 100)), "change");
+    let node = answer(deleted(BOUND, 101), ApiKey::DELETE_ACLS, 3);
+    let text = "the filters match acls more than 100000 times: send fewer at once";
+    assert_eq!(filter_results(&node), vec![(42, Some(text.to_owned()), Vec::new()); 101]);
+    assert_eq!(kind(&deleted(ALTER, 101)), "change", "whoever may remove all of them has none of them named");
 }
 
 #[test]
