@@ -256,11 +256,9 @@ fn small(node: &Node, field: crate::wire::Field) -> i8 {
 
 /// Type, pattern, name; principal, host; operation, permission.
 fn binding(pattern: (i8, i8, &str), who: (&str, &str), what: (i8, i8)) -> Option<AclBinding> {
-    let same = |code: u8, wire: i8| i16::from(code) == i16::from(wire);
-    let mut patterns = [PatternType::Literal, PatternType::Prefixed].into_iter();
     Some(AclBinding {
-        kind: ResourceType::EVERY.into_iter().find(|k| same(k.code(), pattern.0))?,
-        pattern: patterns.find(|p| same(p.code(), pattern.1))?,
+        kind: ResourceType::from_code(pattern.0)?,
+        pattern: PatternType::from_code(pattern.1)?,
         name: pattern.2.to_owned(),
         principal: who.0.to_owned(),
         host: who.1.to_owned(),

@@ -2,19 +2,16 @@
 
 use super::InForce;
 use super::fold::Fold;
-use super::record::{self, Genesis};
 use super::remote::{self, EARLIEST, Place, Round, append, fetch};
 use super::shared::{Following, Halt, Shared};
-use crate::cluster::batch::{Builder, Record, Stamp};
+use super::topic::{Configuration, faults, genesis, place_of, spec};
 use crate::cluster::dial::Dialler;
 use crate::cluster::link::Link;
-use crate::cluster::topic::{Cleanup, TopicSpec, ensure};
-use crate::cluster::trouble::now;
+use crate::cluster::topic::ensure;
 use crate::cluster::{AskError, Cluster, TopicInfo, records};
-use crate::config::{self, HostPort};
+use crate::config;
 use crate::model::TopicId;
-use crate::wire::schema::describe_configs;
-use crate::wire::{ApiKey, ErrorCode, Node};
+use crate::wire::ErrorCode;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,35 +26,6 @@ const RETRY: Duration = Duration::from_millis(200);
 const RETRY_LASTING: Duration = Duration::from_secs(1);
 /// A topic that is empty when this proxy starts may have been made by another that is about to initialise it.
 const BEGINNING: Duration = Duration::from_secs(10);
-/// `delete.retention.ms` of a topic that this proxy makes: how long whoever reads from the start finds tombstones.
-const TOMBSTONES: Duration = Duration::from_secs(7 * 86_400);
-/// Kafka's default of it, where it cannot be asked for.
-const DEFAULT_TOMBSTONES: Duration = Duration::from_secs(86_400);
-/// The largest change: 10,000 ACLs of the usual size and twice as much again.
-pub(super) const BATCH: u32 = 16 << 20;
-/// Of records that need no numbers: writing them twice does no harm.
-pub(super) const UNNUMBERED: Stamp = Stamp { producer: -1, epoch: -1, sequence: -1 };
-
-/// The topic as this proxy makes it.
-pub(super) fn spec(config: &config::State) -> TopicSpec {
-    TopicSpec {
-        name: config.topic.clone(),
-        create: config.create,
-        partitions: 1,
-        replication_factor: config.replication_factor,
-        cleanup: Cleanup::Compact { tombstones: TOMBSTONES, batch: BATCH },
-    }
-}
-
-/// The record that says which topic this is, as a batch.
-pub(super) fn genesis(id: TopicId, cluster: &str, instance: &str) -> Vec<u8> {
-    let (cluster, instance, at) = (cluster.to_owned(), instance.to_owned(), now().to_string());
-    let record = record::genesis(Genesis { id: id.to_string(), cluster, instance, at });
-    let mut batch = Builder::default();
-    batch.push(Record { timestamp: now().0, key: Some(&record.key), value: Some(&record.value), headers: &[] });
-    batch.finish(UNNUMBERED)
-}
-
 /// The task that reads.
 pub(super) struct Follower {
     shared: Arc<Shared>,
@@ -91,7 +59,7 @@ impl Follower {
             remembered: None,
             strict: false,
             made: false,
-            tombstones: DEFAULT_TOMBSTONES,
+            tombstones: Configuration::default().tombstones(),
             confirmed: None,
             started: Instant::now(),
         }
@@ -164,24 +132,13 @@ impl Follower {
     /// Whether this topic may be believed at all.
     fn is_the_one(&self, info: &TopicInfo) -> Result<(), Halt> {
         let id = info.id;
-        if id.is_zero() {
-            return Err(Halt::lasting("the brokers tell no topic ids: brokers of Kafka 2.8 or newer are needed"));
-        }
-        if let Some(known) = self.remembered.filter(|known| *known != id) {
+        if let Some(known) = self.remembered.filter(|known| *known != id && !id.is_zero()) {
             return Err(Halt::lasting(format!(
                 "it was made anew: its id is `{id}`, that of the one that was followed `{known}`; make the lost ACLs again \
                  (`kordon state init`), then restart with `state.genesis: {id}`"
             )));
         }
-        if let Some(wanted) = self.config.state.genesis.as_deref().filter(|wanted| *wanted != id.to_string()) {
-            return Err(Halt::lasting(format!(
-                "its id is `{id}`, `state.genesis` is `{wanted}`: this is another topic, or it was made anew"
-            )));
-        }
-        match info.partitions.len() {
-            1 => Ok(()),
-            n => Err(Halt::lasting(format!("it has {n} partitions: only in one have its records an order"))),
-        }
+        halt_at(&faults(id, info.partitions.len(), self.config.state.genesis.as_deref()))
     }
 
     async fn missing(&mut self) -> Halt {
@@ -211,16 +168,9 @@ impl Follower {
 
     /// A topic that deletes records by their age loses denies.
     async fn check_configuration(&mut self) -> Result<(), Halt> {
-        let Some(values) = configuration(&self.cluster, &self.config.state.topic).await else { return Ok(()) };
-        let of = |key: &str| values.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-        let millis = of("delete.retention.ms").and_then(|text| text.parse().ok());
-        self.tombstones = millis.map_or(DEFAULT_TOMBSTONES, Duration::from_millis);
-        match of("cleanup.policy") {
-            None | Some("compact") => Ok(()),
-            Some(other) => Err(Halt::lasting(format!(
-                "its `cleanup.policy` is `{other}`: old ACLs would be lost; set it to `compact`"
-            ))),
-        }
+        let configuration = Configuration::ask(&self.cluster, &self.config.state.topic).await;
+        self.tombstones = configuration.tombstones();
+        halt_at(&configuration.faults())
     }
 
     fn begin_anew(&mut self, strict: bool) {
@@ -320,7 +270,7 @@ impl Follower {
     }
 
     async fn initialise(&mut self, link: &Link, place: &Place) -> Result<(), Halt> {
-        let batch = genesis(place.id, &self.config.cluster.name, &self.config.instance);
+        let batch = genesis(place.id, &self.config);
         match append(link, place, batch.into(), PATIENCE).await {
             Ok(Ok(_)) => {
                 tracing::warn!(
@@ -335,52 +285,15 @@ impl Follower {
     }
 }
 
+fn halt_at(faults: &[String]) -> Result<(), Halt> {
+    if faults.is_empty() { Ok(()) } else { Err(Halt::lasting(faults.join("; "))) }
+}
+
 fn hidden(topic: &str) -> Halt {
     Halt::lasting(format!(
         "the brokers do not show `{topic}`: the proxy's principal needs Describe, DescribeConfigs, Read and Write on it, and \
          Create if it is missing"
     ))
-}
-
-/// Where the only partition of a topic is.
-pub(super) fn place_of(cluster: &Cluster, name: &str, info: &TopicInfo) -> Result<Place, Halt> {
-    let partition = info.partitions.first();
-    let Some((leader, epoch)) = partition.and_then(|p| Some((p.leader?, p.epoch))) else {
-        return Err(Halt::passing("its partition has no leader"));
-    };
-    let topology = cluster.topology();
-    let Some(broker) = topology.brokers.get(&leader) else {
-        return Err(Halt::passing(format!("its leader, broker {leader}, is not known yet")));
-    };
-    let address = HostPort { host: broker.host.to_string(), port: broker.port };
-    Ok(Place { topic: name.to_owned(), id: info.id, leader, epoch, address })
-}
-
-/// The topic's configuration; `None` if it cannot be had.
-pub(super) async fn configuration(cluster: &Cluster, topic: &str) -> Option<Vec<(String, String)>> {
-    use describe_configs::request::{self as q, describe_configs_resource as qr};
-    use describe_configs::response::{
-        self as r, describe_configs_resource_result as config, describe_configs_result as rr,
-    };
-    let mut request = Node::request(ApiKey::DESCRIBE_CONFIGS);
-    let names: Vec<crate::wire::Value> =
-        ["cleanup.policy", "delete.retention.ms", "compression.type", "min.insync.replicas"]
-            .into_iter()
-            .map(Into::into)
-            .collect();
-    let resource = request
-        .child(q::RESOURCES)
-        .with(qr::RESOURCE_TYPE, 2_i8)
-        .with(qr::RESOURCE_NAME, topic)
-        .with(qr::CONFIGURATION_KEYS, names);
-    request.push(q::RESOURCES, resource);
-    let answer = cluster.ask(ApiKey::DESCRIBE_CONFIGS, &request).await.ok()?;
-    let result = answer.nodes(r::RESULTS).first()?;
-    if !ErrorCode(result.i16(rr::ERROR_CODE)).is_none() {
-        return None;
-    }
-    let pair = |c: &Node| (c.str(config::NAME).to_owned(), c.str(config::VALUE).to_owned());
-    Some(result.nodes(rr::CONFIGS).iter().map(pair).collect())
 }
 
 /// Ends when a broker says that the partition is led by another or the topic is another: one that is cut off from its

@@ -1,13 +1,14 @@
 //! `kordon state init` and whoever looks at the topic without following it.
 
 use super::fold::Fold;
-use super::follower::{self, configuration, place_of, spec};
 use super::remote::{self, EARLIEST, LATEST, Place};
+use super::topic::{self, Configuration, place_of, spec};
 use crate::cluster::dial::Dialler;
 use crate::cluster::link::Link;
 use crate::cluster::topic::ensure;
 use crate::cluster::{AskError, Cluster, records};
 use crate::config::Config;
+use crate::model::TopicId;
 use crate::wire::ErrorCode;
 use std::time::Duration;
 
@@ -16,15 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a topic that was just made is waited for.
 const APPEARS: Duration = Duration::from_secs(15);
 
+/// How often the leader may give nothing before the end: it waits a second each time.
+const MOST_BARREN: u32 = 10;
+
 /// The state topic as it stands.
 #[derive(Clone, Debug)]
 pub struct Look {
     /// Its id.
-    pub id: String,
+    pub id: TopicId,
     /// How many partitions it has.
     pub partitions: usize,
-    /// What it is configured with, as far as the brokers tell.
-    pub configuration: Vec<(String, String)>,
+    configuration: Configuration,
     /// What its records say; of a topic with several partitions, those of the first.
     pub fold: Fold,
 }
@@ -32,23 +35,15 @@ pub struct Look {
 impl Look {
     /// Whether it was initialised, and is no copy of one that was.
     pub fn is_initialised(&self) -> bool {
-        self.fold.genesis().is_some_and(|genesis| genesis.id == self.id)
+        self.fold.genesis().is_some_and(|genesis| genesis.id == self.id.to_string())
     }
 
     /// What is wrong with it, one line each.
     pub fn faults(&self, wanted: Option<&str>) -> Vec<String> {
-        let mut faults = Vec::new();
-        if self.partitions != 1 {
-            faults.push(format!("it has {} partitions: only in one have its records an order", self.partitions));
-        }
-        if let Some((_, policy)) = self.configuration.iter().find(|(k, v)| k == "cleanup.policy" && v != "compact") {
-            faults.push(format!("its `cleanup.policy` is `{policy}`: old ACLs would be lost; set it to `compact`"));
-        }
+        let mut faults = topic::faults(self.id, self.partitions, wanted);
+        faults.extend(self.configuration.faults());
         if let Some(unreadable) = self.fold.unreadable() {
             faults.push(format!("the record at offset {} cannot be read: {}", unreadable.offset, unreadable.cause));
-        }
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != self.id) {
-            faults.push(format!("its id is `{}`, `state.genesis` is `{wanted}`: this is another topic", self.id));
         }
         if !self.is_initialised() {
             faults.push("it is not initialised: run `kordon state init`".to_owned());
@@ -83,10 +78,10 @@ pub async fn look(cluster: &Cluster, config: &Config) -> Result<Option<Look>, In
         Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => return Ok(None),
         Err(error) => return Err(failed(format!("cannot look at topic `{name}`: {error}"))),
     };
-    let configuration = configuration(cluster, name).await.unwrap_or_default();
+    let configuration = Configuration::ask(cluster, name).await;
     let place = place_of(cluster, name, &info).map_err(|halt| failed(halt.what))?;
     let fold = read(&connect(config, &place).await?, &place).await?;
-    Ok(Some(Look { id: info.id.to_string(), partitions: info.partitions.len(), configuration, fold }))
+    Ok(Some(Look { id: info.id, partitions: info.partitions.len(), configuration, fold }))
 }
 
 async fn connect(config: &Config, place: &Place) -> Result<Link, InitError> {
@@ -101,7 +96,7 @@ async fn read(link: &Link, place: &Place) -> Result<Fold, InitError> {
         let offset = remote::offset(link, place, which).await.map_err(|e| unread(e.to_string()))?;
         *end = offset.map_err(|code| unread(code.name().to_owned()))?;
     }
-    let ([mut position, end], mut fold) = (ends, Fold::default());
+    let ([mut position, end], mut fold, mut barren) = (ends, Fold::default(), 0);
     while position < end {
         let round = remote::fetch(link, place, position, Duration::from_secs(1)).await;
         let round = round.map_err(|e| unread(e.to_string()))?;
@@ -110,7 +105,12 @@ async fn read(link: &Link, place: &Place) -> Result<Fold, InitError> {
         }
         let read = records::read(&round.records, position).map_err(|e| unread(e.to_string()))?;
         read.records.iter().for_each(|r| fold.apply(r.offset, r.key, r.value));
-        position = read.next.unwrap_or(position);
+        let next = read.next.unwrap_or(position).max(position);
+        barren = if next > position { 0 } else { barren + 1 };
+        if barren >= MOST_BARREN {
+            return Err(unread(format!("the leader gives no records from offset {position} on, and its end is {end}")));
+        }
+        position = next;
     }
     Ok(fold)
 }
@@ -161,7 +161,7 @@ async fn write(cluster: &Cluster, config: &Config) -> Result<(), InitError> {
     let name = &config.state.topic;
     let info = cluster.topic(name).await.map_err(failed)?;
     let place = place_of(cluster, name, &info).map_err(|halt| failed(halt.what))?;
-    let batch = follower::genesis(info.id, &config.cluster.name, &config.instance);
+    let batch = topic::genesis(info.id, config);
     let written =
         remote::append(&connect(config, &place).await?, &place, batch.into(), PATIENCE).await.map_err(failed)?;
     written.map(|_| ()).map_err(|code| failed(format!("cannot write topic `{name}`: {}", code.name())))

@@ -19,6 +19,7 @@ mod remote;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod writer;
 
 pub use brokers::strangers;

@@ -232,9 +232,9 @@ async fn what_cannot_be_put_in_force_is_told_and_nobody_is_admitted_or_may_chang
         headers: &[],
     });
     let info = bench.cluster.topic("kordon.state").await.unwrap();
-    let place = follower::place_of(&bench.cluster, "kordon.state", &info).unwrap();
+    let place = topic::place_of(&bench.cluster, "kordon.state", &info).unwrap();
     let link = bench.cluster.any_link().unwrap();
-    remote::append(&link, &place, batch.finish(follower::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
+    remote::append(&link, &place, batch.finish(topic::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
     assert!(bench.access.admits(SOON).await);
     assert_eq!(bench.create("c").await, Ok(AclChanged::Created));
     assert_eq!(bench.names(), ["a", "c"]);
@@ -319,6 +319,11 @@ async fn a_topic_that_would_lose_acls_or_has_no_order_is_not_believed() {
     for (partitions, configs, fault) in [
         (1, &[("cleanup.policy", "delete")][..], "its `cleanup.policy` is `delete`: old ACLs would be lost"),
         (2, &[("cleanup.policy", "compact")][..], "it has 2 partitions: only in one have its records an order"),
+        (
+            1,
+            &[("cleanup.policy", "compact"), ("delete.retention.ms", "1000")][..],
+            "its `delete.retention.ms` is `1000`: what has ended would be gone before it is read",
+        ),
         (1, &[("cleanup.policy", "compact")][..], "it exists and is empty"),
     ] {
         let (broker, tape) = (Broker::start(Settings::default()).await.unwrap(), Tape::serving());
@@ -370,10 +375,35 @@ async fn init_makes_the_topic_once_and_no_new_one_in_place_of_a_lost_one() {
     let refused = init(&cluster, &lost, false).await.unwrap_err();
     assert!(refused.to_string().contains("`state.genesis` is `old`: a new one holds none of the ACLs"), "{refused}");
     let (first, done) = init(&cluster, &config, false).await.unwrap();
-    assert!(done && first.is_initialised() && first.faults(Some(&first.id)).is_empty());
+    assert!(done && first.is_initialised() && first.faults(Some(&first.id.to_string())).is_empty());
     let (again, done) = init(&cluster, &config, false).await.unwrap();
     assert!(!done && again.id == first.id && again.fold.offset() == first.fold.offset(), "nothing is written twice");
     assert!(again.faults(Some("old"))[0].contains("`state.genesis` is `old`: this is another topic"));
+}
+
+#[tokio::test]
+async fn a_leader_that_gives_no_records_is_told_and_not_asked_for_ever() {
+    use crate::wire::schema::fetch::response::{self as f, fetchable_topic_response as t};
+    let tape = Tape::before(|seen: &Seen| {
+        if seen.key != ApiKey::FETCH {
+            return Step::Serve;
+        }
+        let mut answer = Node::response(ApiKey::FETCH);
+        let mut topic = answer.child(f::RESPONSES);
+        let part = topic.child(t::PARTITIONS);
+        topic.push(t::PARTITIONS, part);
+        answer.push(f::RESPONSES, topic);
+        Step::Answer(answer)
+    });
+    let settings = Settings { script: Some(Box::new(tape)), ..Settings::default() };
+    let broker = Broker::start(settings).await.unwrap();
+    let config = configuration(&broker, "");
+    let cluster = Cluster::start(&config.cluster);
+    assert!(cluster.reached(SOON).await);
+    // It is written, and then cannot be looked at.
+    let failed = init(&cluster, &config, false).await.unwrap_err();
+    let told = "cannot read topic `kordon.state`: the leader gives no records from offset 0 on, and its end is 1";
+    assert_eq!(failed, InitError::Failed(told.to_owned()));
 }
 
 #[tokio::test]
@@ -440,8 +470,8 @@ async fn threat_16_who_was_away_for_long_reads_from_the_start() {
     let tape = Tape::before(script);
     let settings = Settings { script: Some(Box::new(Arc::clone(&tape))), ..Settings::default() };
     let broker = Broker::start(settings).await.unwrap();
-    // Half of it is a second and a half: longer than a round, shorter than a test should be.
-    make(&broker, 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "3000")]).await;
+    // The least that is taken. Half of it is what may pass.
+    make(&broker, 1, &[("cleanup.policy", "compact"), ("delete.retention.ms", "10000")]).await;
     let config = configuration(&broker, "");
     let cluster = Cluster::start(&config.cluster);
     assert!(cluster.reached(SOON).await);
@@ -451,7 +481,7 @@ async fn threat_16_who_was_away_for_long_reads_from_the_start() {
     tape.clear();
     switch.send_replace(Fetches::Cut);
     let shared = Arc::clone(bench.access.shared().unwrap());
-    while shared.staleness().is_some_and(|s| s < Duration::from_secs(2)) {
+    while shared.staleness().is_some_and(|s| s < Duration::from_millis(5_500)) {
         tokio::task::yield_now().await;
     }
     assert_eq!(bench.names(), ["a"], "it stays in force meanwhile");
@@ -483,9 +513,9 @@ async fn threat_16_an_offset_that_is_gone_is_no_loss_if_all_is_there_and_never_b
     let gone = crate::cluster::batch::Record { timestamp: 0, key: Some(&record.key), value: None, headers: &[] };
     batch.push(gone);
     let info = bench.cluster.topic("kordon.state").await.unwrap();
-    let place = follower::place_of(&bench.cluster, "kordon.state", &info).unwrap();
+    let place = topic::place_of(&bench.cluster, "kordon.state", &info).unwrap();
     let link = bench.cluster.any_link().unwrap();
-    remote::append(&link, &place, batch.finish(follower::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
+    remote::append(&link, &place, batch.finish(topic::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
     switch.send_replace(Fetches::OutOfRange);
     let obstacle = bench.obstacle("it lost records").await;
     assert!(

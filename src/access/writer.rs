@@ -1,20 +1,20 @@
 //! Writes changes to the state topic, one after the other, and knows when nobody knows whether one was written.
 
-use super::follower::{BATCH, place_of};
 use super::plan::plan;
 use super::record::{self, ChangeBy, Encoded};
 use super::remote::{self, LATEST, Place};
 use super::shared::{Following, Shared};
+use super::topic::{BATCH, place_of};
 use crate::cluster::Cluster;
 use crate::cluster::batch::{Builder, Record, Stamp, next_sequence};
 use crate::cluster::dial::Dialler;
 use crate::cluster::link::{Link, LinkError};
+use crate::cluster::producer::Identity;
 use crate::cluster::trouble::now;
 use crate::config;
 use crate::policy::{AclChange, AclChanged, ChangeRefused};
 use crate::telemetry::ChangeOutcome;
-use crate::wire::schema::init_producer_id;
-use crate::wire::{ApiKey, ErrorCode, Node, Value};
+use crate::wire::ErrorCode;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub(super) struct Writer {
 struct Hand {
     dialler: Dialler,
     link: Option<(Place, Link)>,
-    identity: Option<(i64, i16)>,
+    identity: Option<Identity>,
     sequence: i32,
     /// Something was sent, and it is not known whether it was or will be written.
     unsettled: bool,
@@ -207,7 +207,7 @@ impl Hand {
         let failed = |sent: bool, why: String| if sent { Failed::Unknown(why) } else { Failed::Refused(why) };
         if fence {
             // Another epoch of the same producer, or another producer where there is none left.
-            self.identity = self.identity.and_then(|(id, epoch)| Some((id, epoch.checked_add(1)?)));
+            self.identity = self.identity.and_then(|of| Some(Identity { epoch: of.epoch.checked_add(1)?, ..of }));
             self.sequence = 0;
         }
         loop {
@@ -235,15 +235,15 @@ impl Hand {
 
     async fn attempt(&mut self, writer: &Writer, records: &[Encoded], sent: &mut bool) -> Result<i64, Failed> {
         let refused = |why: String| Failed::Refused(why);
-        let (id, epoch) = match self.identity {
+        let Identity { producer, epoch } = match self.identity {
             Some(identity) => identity,
             None => {
-                let identity = identity(&writer.cluster).await.map_err(refused)?;
+                let identity = writer.cluster.producer_identity().await.map_err(|e| refused(e.to_string()))?;
                 (self.identity, self.sequence) = (Some(identity), 0);
                 identity
             }
         };
-        let batch = batch(records, Stamp { producer: id, epoch, sequence: self.sequence });
+        let batch = batch(records, Stamp { producer, epoch, sequence: self.sequence });
         if batch.len() > usize::try_from(BATCH).unwrap_or(usize::MAX) {
             let message = format!("{} bytes in one request, at most {BATCH}: ask for fewer ACLs at once", batch.len());
             return Err(Failed::Invalid(ErrorCode::INVALID_REQUEST, message));
@@ -304,16 +304,4 @@ fn batch(records: &[Encoded], stamp: Stamp) -> Bytes {
         batch.push(Record { timestamp: now().0, key: Some(key), value: Some(value), headers: &[] });
     }
     batch.finish(stamp).into()
-}
-
-async fn identity(cluster: &Cluster) -> Result<(i64, i16), String> {
-    use init_producer_id::{request, response};
-    let ask = Node::request(ApiKey::INIT_PRODUCER_ID)
-        .with(request::TRANSACTIONAL_ID, Value::Null)
-        .with(request::TRANSACTION_TIMEOUT_MS, i32::MAX);
-    let answer = cluster.ask(ApiKey::INIT_PRODUCER_ID, &ask).await.map_err(|e| e.to_string())?;
-    match ErrorCode(answer.i16(response::ERROR_CODE)) {
-        ErrorCode::NONE => Ok((answer.int(response::PRODUCER_ID), answer.i16(response::PRODUCER_EPOCH))),
-        code => Err(code.name().to_owned()),
-    }
 }

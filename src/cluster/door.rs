@@ -54,7 +54,7 @@ pub async fn try_all(config: &config::Cluster, topology: &Topology) -> Vec<Door>
     let dialler = Dialler::own(config);
     let mut doors = Vec::new();
     for (id, broker) in &topology.brokers {
-        let at = HostPort { host: broker.host.to_string(), port: broker.port };
+        let at = HostPort::from(broker);
         let state = match dialler.serves_anybody(&at).await {
             Ok(true) => State::Open,
             Ok(false) => State::Shut,

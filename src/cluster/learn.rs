@@ -1,22 +1,17 @@
 //! What brokers tell of themselves beside Metadata: their features, and whether they create topics by themselves.
 
+use super::configs;
 use super::link::{Link, LinkError};
 use crate::enforce::topology::{Feature, Features};
 use crate::wire::schema::api_versions::request as versions_request;
 use crate::wire::schema::api_versions::response::{self, finalized_feature_key, supported_feature_key};
-use crate::wire::schema::describe_configs::request::{self as configs_request, describe_configs_resource};
-use crate::wire::schema::describe_configs::response::{
-    self as configs_response, describe_configs_resource_result, describe_configs_result,
-};
-use crate::wire::{ApiKey, ErrorCode, Node, Value};
+use crate::wire::{ApiKey, ErrorCode, Node};
 use std::cmp::Ordering;
 
 /// ApiVersions up to here serves every broker of today; version 5 carries an expectation that a bootstrap address
 /// cannot have.
 pub(super) const API_VERSIONS: i16 = 4;
 
-/// A broker, as `ConfigResource.Type` counts.
-const BROKER: i8 = 4;
 const AUTO_CREATE: &str = "auto.create.topics.enable";
 
 /// The question what a broker serves.
@@ -79,7 +74,8 @@ pub(super) struct Learned {
 /// Asks the broker of a connection. Nothing is learned from one that does not answer; one that may not or will not tell
 /// whether it creates topics is taken to do so, which is Kafka's default.
 pub(super) async fn learn(id: i32, link: Link) -> Option<Learned> {
-    let auto_create_off = match link.call(ApiKey::DESCRIBE_CONFIGS, &auto_create(id)).await {
+    let auto_create = configs::request(configs::BROKER, &id.to_string(), &[AUTO_CREATE]);
+    let auto_create_off = match link.call(ApiKey::DESCRIBE_CONFIGS, &auto_create).await {
         Ok(answer) => says_off(&answer),
         Err(LinkError::NotServed { .. } | LinkError::Nonsense { .. }) => false,
         Err(LinkError::Closed(_) | LinkError::TimedOut { .. }) => return None,
@@ -89,25 +85,8 @@ pub(super) async fn learn(id: i32, link: Link) -> Option<Learned> {
     Some(Learned { auto_create_off, features: told.as_ref().map(features) })
 }
 
-fn auto_create(broker: i32) -> Node {
-    let mut node = Node::request(ApiKey::DESCRIBE_CONFIGS);
-    let resource = node
-        .child(configs_request::RESOURCES)
-        .with(describe_configs_resource::RESOURCE_TYPE, BROKER)
-        .with(describe_configs_resource::RESOURCE_NAME, broker.to_string())
-        .with(describe_configs_resource::CONFIGURATION_KEYS, vec![Value::from(AUTO_CREATE)]);
-    node.push(configs_request::RESOURCES, resource);
-    node
-}
-
 fn says_off(answer: &Node) -> bool {
-    let told = |result: &&Node| ErrorCode(result.i16(describe_configs_result::ERROR_CODE)) == ErrorCode::NONE;
-    answer.nodes(configs_response::RESULTS).iter().filter(told).any(|result| {
-        result.nodes(describe_configs_result::CONFIGS).iter().any(|config| {
-            config.str(describe_configs_resource_result::NAME) == AUTO_CREATE
-                && config.opt_str(describe_configs_resource_result::VALUE) == Some("false")
-        })
-    })
+    configs::values(answer).is_some_and(|mut told| told.any(|(name, value)| name == AUTO_CREATE && value == "false"))
 }
 
 #[cfg(test)]
@@ -119,6 +98,7 @@ mod tests {
     use crate::demo::broker::{Broker, Seen, Settings, Step};
     use crate::enforce::Topology;
     use crate::wire::schema::api_versions::response::api_version;
+    use crate::wire::schema::describe_configs::response::{self as configs_response, describe_configs_result};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -201,7 +181,7 @@ mod tests {
         let result = node
             .child(configs_response::RESULTS)
             .with(describe_configs_result::ERROR_CODE, ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
-            .with(describe_configs_result::RESOURCE_TYPE, BROKER)
+            .with(describe_configs_result::RESOURCE_TYPE, configs::BROKER)
             .with(describe_configs_result::RESOURCE_NAME, "1");
         node.push(configs_response::RESULTS, result);
         node

@@ -1,6 +1,7 @@
 //! What the proxy itself says to Kafka: dialling a broker, the topology, the producer of the audit.
 
 pub mod batch;
+mod configs;
 pub mod dial;
 pub mod door;
 mod learn;
@@ -13,8 +14,8 @@ pub mod topic;
 pub mod trouble;
 mod wants;
 
-use crate::config;
-use crate::enforce::topology::{OwnTraffic, Topology};
+use crate::config::{self, HostPort};
+use crate::enforce::topology::{Broker, OwnTraffic, Topology};
 use crate::model::TopicId;
 use crate::wire::schema::metadata::response::{self, metadata_response_partition, metadata_response_topic};
 use crate::wire::{ApiKey, ErrorCode, Node};
@@ -222,6 +223,13 @@ impl Links {
             }
         }
         Err(last)
+    }
+}
+
+/// Where a broker is.
+impl From<&Broker> for HostPort {
+    fn from(broker: &Broker) -> Self {
+        Self { host: broker.host.to_string(), port: broker.port }
     }
 }
 

@@ -34,15 +34,6 @@ pub enum RecordsError {
     Malformed(i64),
 }
 
-impl RecordsError {
-    /// Where the batch begins that cannot be read.
-    pub const fn offset(self) -> i64 {
-        match self {
-            Self::Compressed(offset) | Self::Malformed(offset) => offset,
-        }
-    }
-}
-
 const COMPRESSED: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 0b1000;
 const CONTROL: i16 = 0b10_0000;

@@ -33,6 +33,11 @@ impl ResourceType {
         self as u8
     }
 
+    /// The type with this wire code, if it is one.
+    pub fn from_code(code: i8) -> Option<Self> {
+        Self::EVERY.into_iter().find(|kind| i16::from(kind.code()) == i16::from(code))
+    }
+
     /// A dense index from 0, for tables by type.
     pub const fn index(self) -> usize {
         self as usize - 2
@@ -79,6 +84,15 @@ impl PatternType {
         self as u8
     }
 
+    /// The pattern with this wire code, if it is one an ACL can hold.
+    pub fn from_code(code: i8) -> Option<Self> {
+        match code {
+            3 => Some(Self::Literal),
+            4 => Some(Self::Prefixed),
+            _ => None,
+        }
+    }
+
     /// The name of Kafka's constant, as its tools print it.
     pub const fn kafka_name(self) -> &'static str {
         match self {
@@ -110,5 +124,20 @@ impl<'a> Resource<'a> {
 impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.kind.policy_word(), self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kafkas() {
+        for code in i8::MIN..=i8::MAX {
+            let kind = ResourceType::from_code(code).map(|kind| i16::from(kind.code()));
+            assert_eq!(kind, (2..=7).contains(&code).then(|| code.into()));
+            let pattern = PatternType::from_code(code).map(|pattern| i16::from(pattern.code()));
+            assert_eq!(pattern, (3..=4).contains(&code).then(|| code.into()));
+        }
     }
 }

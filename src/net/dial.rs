@@ -2,7 +2,6 @@
 
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
-use crate::config::HostPort;
 use crate::enforce::Broker;
 use crate::model::CloseReason;
 use rand::seq::SliceRandom as _;
@@ -48,8 +47,7 @@ pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i3
 }
 
 async fn connect(dialler: &Dialler, broker: &Broker) -> Result<TcpStream, NotDialled> {
-    let address = HostPort { host: broker.host.to_string(), port: broker.port };
-    match dialler.dial(&address).await {
+    match dialler.dial(&broker.into()).await {
         Ok(upstream) => Ok(upstream.stream),
         Err(error) => {
             // Where brokers are is for the log of the proxy: its details go to the audit, which others read.

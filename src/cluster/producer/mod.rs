@@ -4,17 +4,18 @@
 //! has something to write; while it is under way further records gather, so batches grow with the load. Room is not
 //! its business: who sends has taken it, and gets it back with [`Payload::acknowledged`].
 
+mod identity;
 mod partition;
 
 use super::batch::partition_of;
 use super::trouble::Troubles;
 use super::{AskError, Cluster};
-use crate::wire::schema::init_producer_id;
 use crate::wire::schema::produce::request::{self, partition_produce_data, topic_produce_data};
 use crate::wire::schema::produce::response::{self, partition_produce_response, topic_produce_response};
 use crate::wire::{ApiKey, ErrorCode, Node};
 use bytes::Bytes;
-use partition::{Cause, Identity, Outcome, Partition};
+pub use identity::Identity;
+use partition::{Cause, Outcome, Partition};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -241,7 +242,7 @@ impl<P: Payload> Run<P> {
                 Some(Some(_)) | None => {
                     self.asked_identity = Some(None);
                     let cluster = self.cluster.clone();
-                    self.jobs.spawn(async move { Job::Identity(ask_identity(&cluster).await) });
+                    self.jobs.spawn(async move { Job::Identity(cluster.producer_identity().await) });
                 }
             }
         }
@@ -407,19 +408,5 @@ impl<P: Payload> Run<P> {
 impl<P> Topic<P> {
     fn new(name: String) -> Self {
         Self { name: name.into(), partitions: Vec::new(), early: VecDeque::new(), asking: false, ask_at: None }
-    }
-}
-
-async fn ask_identity(cluster: &Cluster) -> Result<Identity, AskError> {
-    use init_producer_id::{request, response};
-    let ask = Node::request(ApiKey::INIT_PRODUCER_ID)
-        .with(request::TRANSACTIONAL_ID, crate::wire::Value::Null)
-        .with(request::TRANSACTION_TIMEOUT_MS, i32::MAX);
-    let answer = cluster.ask(ApiKey::INIT_PRODUCER_ID, &ask).await?;
-    match ErrorCode(answer.i16(response::ERROR_CODE)) {
-        ErrorCode::NONE => {
-            Ok(Identity { producer: answer.int(response::PRODUCER_ID), epoch: answer.i16(response::PRODUCER_EPOCH) })
-        }
-        code => Err(AskError::Refused(code)),
     }
 }

@@ -4,7 +4,7 @@
 //! byte for byte, until the broker has it (a broker that already has it says so), and only then the next is made.
 //! Source: `Sender.completeBatch` and `TransactionManager.handleFailedBatch`, Kafka 4.1.
 
-use super::Payload;
+use super::{Identity, Payload};
 use crate::cluster::batch::{Builder, Record, Stamp, next_sequence, restamp};
 use crate::wire::ErrorCode;
 use bytes::Bytes;
@@ -16,13 +16,6 @@ use tokio::time::Instant;
 const BATCH: usize = 512 * 1024;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
-
-/// The producer's id and epoch.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub producer: i64,
-    pub epoch: i16,
-}
 
 #[derive(Debug)]
 pub(super) struct Partition<P> {

@@ -127,11 +127,11 @@ fn small(code: i64) -> Option<i8> {
 }
 
 fn kind_of(code: i64) -> Option<ResourceType> {
-    ResourceType::EVERY.into_iter().find(|kind| i64::from(kind.code()) == code)
+    small(code).and_then(ResourceType::from_code)
 }
 
 fn pattern_of(code: i64) -> Option<PatternType> {
-    [PatternType::Literal, PatternType::Prefixed].into_iter().find(|pattern| i64::from(pattern.code()) == code)
+    small(code).and_then(PatternType::from_code)
 }
 
 fn operation_of(code: i64) -> Option<Operation> {
