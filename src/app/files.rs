@@ -1,11 +1,12 @@
 //! The files that the configuration names, read and compiled.
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
-use crate::policy::{Loaded, OwnTopics, ProtocolAcls, Settings, Snapshot};
+use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
 use crate::yaml::Problem;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The present, by the machine's clock.
@@ -16,11 +17,7 @@ pub fn now() -> Timestamp {
 
 /// What compiling a policy takes from the configuration.
 pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
-    let protocol_acls = match config.policy.protocol_acls {
-        config::ProtocolAcls::State => ProtocolAcls::State,
-        config::ProtocolAcls::Cluster => ProtocolAcls::Cluster,
-        config::ProtocolAcls::Disabled => ProtocolAcls::Disabled,
-    };
+    let protocol_acls = config.policy.protocol_acls;
     // Protected even where it is not followed: what is in it may be in force again tomorrow (threat 20).
     let own_topics = OwnTopics { state: Some(config.state.topic.clone()), audit: config.audit.topics() };
     Settings { own_topics, now, protocol_acls, own_principals: own_principals(config) }
@@ -36,15 +33,20 @@ pub fn own_principals(config: &Config) -> Vec<String> {
 /// # Errors
 /// The file cannot be read, or its faults.
 pub fn load_policy(config: &Config, now: Timestamp) -> Result<Loaded, Vec<Problem>> {
-    policy_of(&read(&config.policy.file)?, config, now)
+    let (file, bytes) = (&config.policy.file, read(&config.policy.file)?);
+    Snapshot::load(&bytes, &file.display().to_string(), &policy_settings(config, now))
 }
 
-/// Compiles the policy in the bytes of a file.
+/// The policy in the bytes of a file, and what is suspicious in it.
 ///
 /// # Errors
 /// The faults of the file.
-pub fn policy_of(bytes: &[u8], config: &Config, now: Timestamp) -> Result<Loaded, Vec<Problem>> {
-    Snapshot::load(bytes, &config.policy.file.display().to_string(), &policy_settings(config, now))
+pub fn policy_of(
+    bytes: &[u8],
+    config: &Config,
+    now: Timestamp,
+) -> Result<(Arc<PolicySource>, Vec<Problem>), Vec<Problem>> {
+    PolicySource::load(bytes, &config.policy.file.display().to_string(), &policy_settings(config, now))
 }
 
 /// Reads the users file; no users without one.
@@ -84,6 +86,7 @@ fn whole(file: &Path, text: String) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {

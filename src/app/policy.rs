@@ -5,7 +5,7 @@ use super::files::{now, policy_of, read};
 use super::worlds::Worlds;
 use crate::config::Config;
 use crate::model::{Revision, Timestamp};
-use crate::policy::{AclSet, Loaded, PolicySource, Snapshot};
+use crate::policy::{AclSet, PolicySource, Snapshot};
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
 use crate::yaml::Problem;
 use std::path::Path;
@@ -55,7 +55,8 @@ impl PolicyKeeper {
     /// Every fault of the file.
     pub fn open(config: &Config, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, Vec<Problem>> {
         let bytes = read(&config.policy.file)?;
-        let Loaded { snapshot, source, .. } = load(&bytes, config, now)?;
+        let source = load(&bytes, config, now)?;
+        let snapshot = source.snapshot(&AclSet::default(), now);
         metrics.policy_loaded(snapshot.revision(), now);
         let revision = snapshot.revision().as_str();
         tracing::info!(file = %config.policy.file.display(), revision, "policy in force");
@@ -97,9 +98,9 @@ impl PolicyKeeper {
     /// Takes over what the file holds now. Compiles, and waits for who compiles: not for a task that serves clients.
     pub fn take(&self, bytes: &[u8], now: Timestamp) -> Look {
         let mut parts = self.parts();
-        let loaded = load(bytes, &self.config, now).and_then(|loaded| self.not_cut_short(loaded));
+        let loaded = load(bytes, &self.config, now).and_then(|source| self.not_cut_short(source, &parts.source));
         match loaded {
-            Ok(Loaded { source, .. }) => {
+            Ok(source) => {
                 self.tell(None);
                 let snapshot = source.snapshot(&parts.acls, now);
                 if self.worlds.snapshot().revision() == snapshot.revision() {
@@ -148,9 +149,9 @@ impl PolicyKeeper {
 
     /// A file that lost its `end: true` lost what stood before it too: denies come last, and without them nothing would
     /// demand that key (threat 37).
-    fn not_cut_short(&self, loaded: Loaded) -> Result<Loaded, Vec<Problem>> {
-        if loaded.snapshot.proves_whole() || !self.worlds.snapshot().proves_whole() {
-            return Ok(loaded);
+    fn not_cut_short(&self, new: Arc<PolicySource>, old: &PolicySource) -> Result<Arc<PolicySource>, Vec<Problem>> {
+        if new.proves_whole() || !old.proves_whole() {
+            return Ok(new);
         }
         let text = "`end: true` is missing as the last key, and the policy in force has it: this file looks cut short; \
                     to do without that key, restart";
@@ -174,12 +175,12 @@ impl PolicyKeeper {
     }
 }
 
-fn load(bytes: &[u8], config: &Config, now: Timestamp) -> Result<Loaded, Vec<Problem>> {
-    let loaded = policy_of(bytes, config, now)?;
-    for warning in &loaded.warnings {
+fn load(bytes: &[u8], config: &Config, now: Timestamp) -> Result<Arc<PolicySource>, Vec<Problem>> {
+    let (source, warnings) = policy_of(bytes, config, now)?;
+    for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    Ok(loaded)
+    Ok(source)
 }
 
 #[cfg(test)]
@@ -235,7 +236,7 @@ mod tests {
             });
         });
         let last = Arc::clone(&world.borrow().snapshot);
-        let expected = policy_of(file(100).as_bytes(), &keeper.config, Timestamp(0)).unwrap().source;
+        let (expected, _) = policy_of(file(100).as_bytes(), &keeper.config, Timestamp(0)).unwrap();
         assert_eq!(last.revision(), expected.snapshot(&acls(100), Timestamp(0)).revision());
         assert_eq!(keeper.revision(), last.revision().clone());
     }

@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::app::{files::policy_of, now};
     use crate::config;
+    use crate::policy::AclSet;
     use std::path::Path;
 
     #[tokio::test]
@@ -94,8 +95,8 @@ mod tests {
             listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
             policy: { file: p }\n";
         let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
-        let policy = policy_of(b"version: 1\ndefault: deny\n", &config, now()).unwrap();
-        let worlds = Arc::new(Worlds::new(policy.snapshot));
+        let (source, _) = policy_of(b"version: 1\ndefault: deny\n", &config, now()).unwrap();
+        let worlds = Arc::new(Worlds::new(source.snapshot(&AclSet::default(), now())));
         let before = worlds.open(&Arc::new(Routes::new(Vec::new())));
         let _following = worlds.follow(&Cluster::start(&config.cluster));
         let after = worlds.open(&Arc::new(Routes::new(Vec::new())));

@@ -9,6 +9,7 @@ mod parse;
 mod secret;
 mod size;
 
+pub use crate::model::ProtocolAcls;
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
 pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
@@ -242,17 +243,6 @@ impl Policy {
     pub fn of(file: PathBuf) -> Self {
         Self { file, protocol_acls: ProtocolAcls::State, acl_poll: Duration::from_secs(5) }
     }
-}
-
-/// Where ACLs are kept that are made over the protocol (`policy.protocol_acls`).
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ProtocolAcls {
-    /// In the proxy's state topic.
-    State,
-    /// In the brokers' authorizer.
-    Cluster,
-    /// Nowhere: there are none.
-    Disabled,
 }
 
 /// The state topic (`state`).

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// A policy that loaded.
+/// A policy that loaded, with a snapshot of it.
 #[derive(Debug)]
 pub struct Loaded {
     /// The policy of the file alone.
@@ -34,11 +34,23 @@ pub struct Loaded {
 }
 
 impl Snapshot {
-    /// Reads and compiles a policy file. Problems and evidence name it by the last part of `file_name`.
+    /// Reads a policy file, and compiles the policy of it alone.
+    ///
+    /// # Errors
+    /// Every fault of the file.
+    pub fn load(bytes: &[u8], file_name: &str, settings: &Settings) -> Result<Loaded, Vec<Problem>> {
+        let (source, warnings) = PolicySource::load(bytes, file_name, settings)?;
+        Ok(Loaded { snapshot: source.snapshot(&AclSet::default(), settings.now), source, warnings })
+    }
+}
+
+impl PolicySource {
+    /// Reads a policy file; gives with it what is suspicious and yet has one meaning, in the order of the file. Problems
+    /// and evidence name the file by the last part of `file_name`.
     ///
     /// # Errors
     /// Every fault of the file. The policy in force then stays in force.
-    pub fn load(bytes: &[u8], file_name: &str, settings: &Settings) -> Result<Loaded, Vec<Problem>> {
+    pub fn load(bytes: &[u8], file_name: &str, settings: &Settings) -> Result<(Arc<Self>, Vec<Problem>), Vec<Problem>> {
         let mut report = Report::new(file_name);
         let mut warnings = Report::new(file_name);
         let whole = |text: String| Problem { file: file_name.to_owned(), place: None, text };
@@ -88,9 +100,8 @@ impl Snapshot {
             mode: settings.protocol_acls,
             shown,
         };
-        let source = PolicySource { hash: sha256_hex(bytes), directory, index, rules, file: Arc::new(file) };
-        let snapshot = source.snapshot(&AclSet::default(), settings.now);
-        Ok(Loaded { snapshot, source: Arc::new(source), warnings: warnings.into_problems() })
+        let source = Self { hash: sha256_hex(bytes), directory, index, rules, file: Arc::new(file) };
+        Ok((Arc::new(source), warnings.into_problems()))
     }
 }
 

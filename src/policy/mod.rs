@@ -27,6 +27,7 @@ mod source;
 mod who;
 mod words;
 
+pub use crate::model::ProtocolAcls;
 pub use acl::{AclBinding, AclChange, AclChanged, AclFilter, AclSet, ChangeRefused, PatternFilter, Permission};
 pub use compile::Loaded;
 pub use decision::{Decision, Effect, Evidence, EvidenceKind, Miss, Permit};
@@ -37,7 +38,7 @@ pub use pattern::Pattern;
 pub use reach::AclReach;
 pub use reason::ReasonCode;
 pub use rights::{Right, Use};
-pub use snapshot::{OwnTopics, Protection, ProtocolAcls, Query, Settings, Snapshot};
+pub use snapshot::{OwnTopics, Protection, Query, Settings, Snapshot};
 pub use source::PolicySource;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::index::{Entry, Identity, Index};
 use super::reason::ReasonCode;
 use super::rights::{Bits, Right, Use, Wanted};
 use super::who::{Directory, Identities, Standing};
-use crate::model::{Host, Operation, Resource, ResourceType, Revision, Subject, Timestamp};
+use crate::model::{Host, Operation, ProtocolAcls, Resource, ResourceType, Revision, Subject, Timestamp};
 use crate::wire::ApiKey;
 use ahash::HashMap;
 use std::sync::Arc;
@@ -62,29 +62,6 @@ impl Default for Settings {
             now: Timestamp(0),
             protocol_acls: ProtocolAcls::default(),
             own_principals: Vec::new(),
-        }
-    }
-}
-
-/// Where ACLs live that Kafka's tools make through the proxy (`policy.protocol_acls`).
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub enum ProtocolAcls {
-    /// Nowhere: the tools are answered as by a broker without an authorizer.
-    #[default]
-    Disabled,
-    /// In the proxy's state topic.
-    State,
-    /// In the cluster's own authorizer.
-    Cluster,
-}
-
-impl ProtocolAcls {
-    /// The word in the configuration, and before an ACL in audit events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::State => "state",
-            Self::Cluster => "cluster",
         }
     }
 }
@@ -289,12 +266,6 @@ impl Snapshot {
     /// source may merge.
     pub fn declares_group(&self, name: &str) -> bool {
         self.file.inventory.groups.contains(name)
-    }
-
-    /// Whether the file ends with `end: true`, which proves that it is whole. A reload from a file that did to one that
-    /// does not is a half-written file more often than an edit (threat 37): its denies may be what is missing.
-    pub fn proves_whole(&self) -> bool {
-        self.file.whole
     }
 
     /// Decides. Pure: the same question gets the same answer.

@@ -6,9 +6,9 @@ use super::hosts::Hosts;
 use super::index::{Builder, Entry, Identity};
 use super::pattern::Pattern;
 use super::rights::Bits;
-use super::snapshot::{FilePart, Limits, ProtocolAcls, Rule, Snapshot, Source};
+use super::snapshot::{FilePart, Limits, Rule, Snapshot, Source};
 use super::who::Directory;
-use crate::model::{Principal, Revision, Timestamp};
+use crate::model::{Principal, ProtocolAcls, Revision, Timestamp};
 use ahash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
 
@@ -27,6 +27,12 @@ pub struct PolicySource {
 }
 
 impl PolicySource {
+    /// Whether the file ends with `end: true`, which proves that it is whole. A reload from a file that did to one that
+    /// does not is a half-written file more often than an edit (threat 37): its denies may be what is missing.
+    pub fn proves_whole(&self) -> bool {
+        self.file.whole
+    }
+
     /// The policy of the file and of these ACLs, for use from `now` on.
     pub fn snapshot(&self, acls: &AclSet, now: Timestamp) -> Arc<Snapshot> {
         let mut directory = self.directory.clone();
