@@ -42,31 +42,31 @@ impl Rule for Metadata {
             let finish = Finish { scope: Scope::All, ..Finish::new(request) };
             return Ok(Verdict::Forward(table::open_row(ApiKey::METADATA), finish.then()));
         }
-        if let Some(error) = invalid(view, request.version()) {
-            return Ok(Verdict::Answer(failed(view, error)));
-        }
-        if topics.clone().any(|topic| !topic.uuid(req_topic::TOPIC_ID).is_zero()) {
-            by_id(request, judge)
-        } else {
-            by_name(request, judge)
+        match has_ids(view, request.version()) {
+            Err(error) => Ok(Verdict::Answer(failed(view, error))),
+            Ok(true) => by_id(request, judge),
+            Ok(false) => by_name(request, judge),
         }
     }
 }
 
+/// Whether any entry has an id.
+///
+/// # Errors
 /// What fails the whole request.
-fn invalid(view: View<'_, '_>, version: i16) -> Option<ErrorCode> {
-    let by_id = view.items(req::TOPICS).any(|topic| !topic.uuid(req_topic::TOPIC_ID).is_zero());
+fn has_ids(view: View<'_, '_>, version: i16) -> Result<bool, ErrorCode> {
+    let (mut ids, mut blank) = (false, false);
     for topic in view.items(req::TOPICS) {
-        let (nameless, id) = (topic.opt_str(req_topic::NAME).is_none(), topic.uuid(req_topic::TOPIC_ID));
-        if version < WITH_IDS && (nameless || !id.is_zero()) {
-            return Some(ErrorCode::INVALID_REQUEST);
+        let nameless = topic.opt_str(req_topic::NAME).is_none();
+        let id = !topic.uuid(req_topic::TOPIC_ID).is_zero();
+        if version < WITH_IDS && (nameless || id) {
+            return Err(ErrorCode::INVALID_REQUEST);
         }
-        if nameless && id.is_zero() && !by_id {
-            // Kafka's authorizer is asked for a resource whose name is null, and throws.
-            return Some(ErrorCode::UNKNOWN_SERVER_ERROR);
-        }
+        ids |= id;
+        blank |= nameless && !id;
     }
-    None
+    // Kafka's authorizer is asked for a resource whose name is null, and throws.
+    if blank && !ids { Err(ErrorCode::UNKNOWN_SERVER_ERROR) } else { Ok(ids) }
 }
 
 /// `MetadataRequest.getErrorResponse`.

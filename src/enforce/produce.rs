@@ -16,8 +16,6 @@ use crate::wire::schema::produce::response::{
 };
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 
-use std::collections::HashSet;
-
 /// The rule of Produce.
 pub(super) struct Produce;
 
@@ -50,14 +48,7 @@ impl Rule for Produce {
             return Ok(Verdict::Probe(outcome.unresolved));
         }
         // Without an answer only what would have an error in it closes: a topic without partitions would not stand in it.
-        let nothing_denied = match silent {
-            true => {
-                let denied: HashSet<usize> = outcome.denied.iter().map(|(place, _)| *place).collect();
-                let mut asked = view.items(req::TOPIC_DATA).enumerate().filter(|(place, _)| denied.contains(place));
-                asked.all(|(_, topic)| topic.items(topic_produce_data::PARTITION_DATA).is_empty())
-            }
-            false => outcome.denied.is_empty(),
-        };
+        let nothing_denied = outcome.denied.is_empty() || (silent && unseen(&outcome.denied, view));
         if silent && nothing_denied && !outcome.denied.is_empty() {
             let Some(permit) = outcome.permit.take() else { return Ok(Verdict::Silence) };
             let mut node = request.decode();
@@ -85,6 +76,15 @@ impl Rule for Produce {
             }
         }
     }
+}
+
+/// Whether the answer would hold none of these topics.
+fn unseen(denied: &[(usize, ErrorCode)], view: View<'_, '_>) -> bool {
+    let mut asked = view.items(req::TOPIC_DATA).enumerate();
+    denied.iter().all(|(place, _)| {
+        let topic = asked.find(|(at, _)| at == place);
+        topic.is_none_or(|(_, topic)| topic.items(topic_produce_data::PARTITION_DATA).is_empty())
+    })
 }
 
 fn has_transactional_records(view: View<'_, '_>) -> bool {

@@ -12,13 +12,13 @@ use super::judge::Judge;
 use super::offsets::topic_demand;
 use super::rows::interleave;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::split::{TopicFields, each_once};
 use crate::model::{GroupId, Operation, TopicId, TopicName};
-use crate::policy::Use;
 use crate::wire::schema::{
     alter_share_group_offsets as alter, delete_share_group_offsets as delete, describe_share_group_offsets as describe,
 };
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 const GROUP: ErrorCode = ErrorCode::GROUP_AUTHORIZATION_FAILED;
 const TOPIC: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
@@ -34,7 +34,8 @@ impl Rule for DescribeShareGroupOffsets {
         };
         use describe::response::{self as res, describe_share_group_offsets_response_group as told};
         let (mut permit, mut finish, mut kept) = (None, FinishDescribe::default(), Vec::new());
-        for (place, mut group) in request.decode().take_nodes(req::GROUPS).into_iter().enumerate() {
+        let mut node = request.decode();
+        for (place, mut group) in node.take_nodes(req::GROUPS).into_iter().enumerate() {
             let id = group.str(asked::GROUP_ID);
             let Some(own) = judge.decide(Operation::Describe, GroupId(id)).permit() else {
                 let refused = Node::response(ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS)
@@ -71,8 +72,7 @@ impl Rule for DescribeShareGroupOffsets {
             let then = if listing { Then::Complete(Box::new(finish)) } else { Then::Stream };
             return Ok(Verdict::Forward(permit, then));
         }
-        let node = request.decode().with(req::GROUPS, kept);
-        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(finish))))
+        Ok(Verdict::Rewrite(permit, node.with(req::GROUPS, kept), Then::Complete(Box::new(finish))))
     }
 }
 
@@ -243,7 +243,7 @@ impl Rule for Changing {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let (shape, view) = (self, request.view);
         judge.arguments(shape.arguments(view));
-        let decision = judge.decide_as(Use::Normal, shape.operation, GroupId(view.str(shape.group)));
+        let decision = judge.decide(shape.operation, GroupId(view.str(shape.group)));
         let demand = topic_demand(&decision);
         let Some(permit) = decision.permit() else {
             let refused = Node::response(shape.api).with(shape.error, GROUP).with(shape.message, GROUP.message());
@@ -277,32 +277,13 @@ impl Rule for Changing {
             }
         }
         if let Some((name, partitions)) = shape.gathered {
-            refused = gather(refused, name, partitions);
+            refused = each_once(refused, TopicFields { name, id: None }, partitions, None);
         }
         let finish = FinishChange { error: shape.error, topics: shape.answer_topics, refused };
         // Kafka asks the coordinator also when no topic is left: the state of the group comes before.
         node.set(shape.topics, Value::from(kept));
         Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(finish))))
     }
-}
-
-/// Refused topics, one that is named twice once with all its partitions, one without partitions not at all.
-fn gather(topics: Vec<Node>, name: Field, partitions: Field) -> Vec<Node> {
-    let (mut once, mut places) = (Vec::<Node>::new(), HashMap::new());
-    for mut topic in topics {
-        let rows = topic.take_nodes(partitions);
-        if rows.is_empty() {
-            continue;
-        }
-        let place = *places.entry(topic.str(name).to_owned()).or_insert(once.len());
-        if place == once.len() {
-            once.push(topic);
-        }
-        if let Some(own) = once.get_mut(place) {
-            own.nodes_mut(partitions).extend(rows);
-        }
-    }
-    once
 }
 
 /// Puts the errors of refused topics before what the broker answers.

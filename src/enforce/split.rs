@@ -63,7 +63,7 @@ pub(super) fn ask_topic(
 pub(super) struct Outcome {
     /// A permit, if one element was allowed.
     pub(super) permit: Option<Permit>,
-    /// Place and error of each refused element.
+    /// Place and error of each refused element, by rising place.
     pub(super) denied: Vec<(usize, ErrorCode)>,
     /// Ids to look up before it can be said.
     pub(super) unresolved: Vec<TopicId>,
@@ -92,14 +92,13 @@ impl Outcome {
 
     /// Takes the refused elements out of the array and returns them with their errors, in their order.
     pub(super) fn cut(&self, array: &mut Vec<Node>) -> Vec<(Node, ErrorCode)> {
-        let denied: HashSet<usize> = self.denied.iter().map(|(place, _)| *place).collect();
-        let mut errors = self.denied.iter().map(|(_, error)| *error);
-        let (mut kept, mut cut) = (Vec::with_capacity(array.len()), Vec::with_capacity(denied.len()));
+        debug_assert!(self.denied.is_sorted_by(|(one, _), (next, _)| one < next));
+        let mut denied = self.denied.iter().peekable();
+        let (mut kept, mut cut) = (Vec::with_capacity(array.len()), Vec::with_capacity(self.denied.len()));
         for (place, node) in std::mem::take(array).into_iter().enumerate() {
-            if denied.contains(&place) {
-                cut.push((node, errors.next().unwrap_or(ErrorCode::TOPIC_AUTHORIZATION_FAILED)));
-            } else {
-                kept.push(node);
+            match denied.next_if(|(at, _)| *at == place) {
+                Some((_, error)) => cut.push((node, *error)),
+                None => kept.push(node),
             }
         }
         *array = kept;
@@ -115,9 +114,15 @@ pub(super) fn copy_topic(from: &Node, from_fields: TopicFields, to: &mut Node, t
     }
 }
 
-/// Refused topics as a broker answers them: one that is named twice stands once, with each partition once; one without
-/// partitions does not stand at all.
-pub(super) fn each_once(topics: Vec<Node>, fields: TopicFields, partitions: Field, index: Field) -> Vec<Node> {
+/// Refused topics as a broker answers them: one that is named twice stands once, and where there is an `index` with each
+/// partition once; one without partitions does not stand at all.
+pub(super) fn each_once(
+    topics: Vec<Node>,
+    fields: TopicFields,
+    partitions: Field,
+    index: impl Into<Option<Field>>,
+) -> Vec<Node> {
+    let index = index.into();
     let mut once: Vec<Node> = Vec::new();
     let mut places: HashMap<(String, TopicId), (usize, HashSet<i64>)> = HashMap::new();
     for mut topic in topics {
@@ -131,7 +136,8 @@ pub(super) fn each_once(topics: Vec<Node>, fields: TopicFields, partitions: Fiel
             (once.len() - 1, HashSet::new())
         });
         if let Some(own) = once.get_mut(*place) {
-            own.nodes_mut(partitions).extend(rows.into_iter().filter(|row| seen.insert(row.int(index))));
+            let new = |row: &Node| index.is_none_or(|index| seen.insert(row.int(index)));
+            own.nodes_mut(partitions).extend(rows.into_iter().filter(new));
         }
     }
     once
