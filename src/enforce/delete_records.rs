@@ -5,7 +5,8 @@
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use super::split::{Outcome, TopicFields, each_once};
 use crate::model::Operation;
 use crate::policy::Use;
@@ -32,9 +33,11 @@ impl Rule for DeleteRecords {
             Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
             permit => {
                 let mut node = request.decode();
-                let denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
+                let mut denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
                 Ok(match permit {
-                    Some(permit) => Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { denied }))),
+                    Some(permit) => {
+                        Verdict::Rewrite(permit, node, Behind::then(res::TOPICS, denied.take_nodes(res::TOPICS)))
+                    }
                     None => Verdict::Answer(denied),
                 })
             }
@@ -73,17 +76,6 @@ fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
     let fields = TopicFields { name: res_topic::NAME, id: None };
     let once = each_once(refused, fields, res_topic::PARTITIONS, res_partition::PARTITION_INDEX);
     Node::response(ApiKey::DELETE_RECORDS).with(res::TOPICS, once)
-}
-
-struct Merge {
-    denied: Node,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::TOPICS).append(self.denied.nodes_mut(res::TOPICS));
-        Completed::Answer(answer)
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@
 use super::arguments::{Bounded, text};
 use super::asks::ClusterOrTopic;
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use crate::model::{Operation, TopicId, TopicName};
 use crate::wire::schema::delete_topics::request::{self as req, delete_topic_state as req_topic};
 use crate::wire::schema::delete_topics::response::{self as res, deletable_topic_result as res_topic};
@@ -71,7 +72,7 @@ impl Rule for DeleteTopics {
                 None => of_id.contains(&topic.uuid(req_topic::TOPIC_ID)),
             });
         }
-        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { rows }))))
+        Ok(Verdict::Rewrite(permit, node, Behind::then(res::RESPONSES, rows)))
     }
 }
 
@@ -174,17 +175,6 @@ fn row(name: Option<&str>, id: TopicId, error: ErrorCode) -> Node {
         .with(res_topic::TOPIC_ID, id)
         .with(res_topic::ERROR_CODE, error)
         .with(res_topic::ERROR_MESSAGE, error.message())
-}
-
-struct Merge {
-    rows: Vec<Node>,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::RESPONSES).append(&mut self.rows);
-        Completed::Answer(answer)
-    }
 }
 
 #[cfg(test)]

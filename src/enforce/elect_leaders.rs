@@ -12,6 +12,7 @@ use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::look_up::{self, Topics};
 use super::partitions::Partitions;
+use super::rows::Behind;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::scrub::{Scrub, scrub};
 use crate::model::{Operation, Resource, TopicName};
@@ -60,7 +61,7 @@ impl Rule for ElectLeaders {
         } else if node.nodes(req::TOPIC_PARTITIONS).is_empty() {
             Verdict::Answer(answer.with(res::REPLICA_ELECTION_RESULTS, refused))
         } else {
-            Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused })))
+            Verdict::Rewrite(permit, node, Behind::then(res::REPLICA_ELECTION_RESULTS, refused))
         })
     }
 }
@@ -136,18 +137,6 @@ impl Complete for Elected {
                 .nodes_mut(result::PARTITION_RESULT)
                 .retain(|partition| partition.int(partition_result::ERROR_CODE) != not_needed);
         }
-        scrub(&mut answer);
-        Completed::Answer(answer)
-    }
-}
-
-struct Merge {
-    refused: Vec<Node>,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::REPLICA_ELECTION_RESULTS).append(&mut self.refused);
         scrub(&mut answer);
         Completed::Answer(answer)
     }

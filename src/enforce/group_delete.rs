@@ -10,7 +10,8 @@
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::offsets::{Shape, topic_demand};
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use super::split::TopicFields;
 use crate::model::{GroupId, Operation};
 use crate::policy::Use;
@@ -29,7 +30,7 @@ impl Rule for DeleteGroups {
         let groups = bounded.take(view.strs(req::GROUPS_NAMES), |name, _| text(name));
         judge.arguments(bounded.object([("groups", groups)]));
         let (mut permit, mut kept, mut seen) = (None, Vec::new(), HashSet::new());
-        let mut denied = Node::response(ApiKey::DELETE_GROUPS);
+        let (answer, mut denied) = (Node::response(ApiKey::DELETE_GROUPS), Vec::new());
         for name in view.strs(req::GROUPS_NAMES).filter(|name| seen.insert(*name)) {
             match judge.decide(Operation::Delete, GroupId(name)).permit() {
                 Some(own) => {
@@ -37,33 +38,19 @@ impl Rule for DeleteGroups {
                     kept.push(name);
                 }
                 None => {
-                    let refused = denied.child(res::RESULTS);
-                    denied.push(
-                        res::RESULTS,
-                        refused
-                            .with(result::GROUP_ID, name)
-                            .with(result::ERROR_CODE, ErrorCode::GROUP_AUTHORIZATION_FAILED),
-                    );
+                    let refused = answer.child(res::RESULTS).with(result::GROUP_ID, name);
+                    denied.push(refused.with(result::ERROR_CODE, ErrorCode::GROUP_AUTHORIZATION_FAILED));
                 }
             }
         }
         Ok(match permit {
-            Some(permit) if denied.nodes(res::RESULTS).is_empty() => Verdict::Forward(permit, Then::Stream),
+            Some(permit) if denied.is_empty() => Verdict::Forward(permit, Then::Stream),
             Some(permit) => {
                 let sent = request.decode().with(req::GROUPS_NAMES, kept);
-                Verdict::Rewrite(permit, sent, Then::Complete(Box::new(DeniedLast(denied))))
+                Verdict::Rewrite(permit, sent, Behind::then(res::RESULTS, denied))
             }
-            None => Verdict::Answer(denied),
+            None => Verdict::Answer(answer.with(res::RESULTS, denied)),
         })
-    }
-}
-
-struct DeniedLast(Node);
-
-impl Complete for DeniedLast {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::RESULTS).append(self.0.nodes_mut(res::RESULTS));
-        Completed::Answer(answer)
     }
 }
 

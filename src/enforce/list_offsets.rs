@@ -4,7 +4,8 @@
 //! 29, timestamp, offset and leader epoch -1, after those of the other topics.
 
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use super::split::{Outcome, TopicFields};
 use crate::model::Operation;
 use crate::policy::Use;
@@ -37,9 +38,11 @@ impl Rule for ListOffsets {
             Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
             permit => {
                 let mut node = request.decode();
-                let denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
+                let mut denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
                 Ok(match permit {
-                    Some(permit) => Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { denied }))),
+                    Some(permit) => {
+                        Verdict::Rewrite(permit, node, Behind::then(res::TOPICS, denied.take_nodes(res::TOPICS)))
+                    }
                     None => Verdict::Answer(denied),
                 })
             }
@@ -62,17 +65,6 @@ fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
         answer.push(res::TOPICS, refused);
     }
     answer
-}
-
-struct Merge {
-    denied: Node,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::TOPICS).append(self.denied.nodes_mut(res::TOPICS));
-        Completed::Answer(answer)
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::partitions::Partitions;
+use super::rows::Behind;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use crate::model::{Operation, TopicName};
 use crate::wire::schema::alter_replica_log_dirs::request::{
@@ -64,7 +65,7 @@ impl Rule for AlterReplicaLogDirs {
         } else if node.nodes(req::DIRS).is_empty() {
             Verdict::Answer(answer.with(res::RESULTS, refused))
         } else {
-            Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused })))
+            Verdict::Rewrite(permit, node, Behind::then(res::RESULTS, refused))
         })
     }
 }
@@ -79,17 +80,6 @@ fn arguments(view: View<'_, '_>) -> String {
         json!({ "path": text(asked.str(dir::PATH)), "topics": topics })
     });
     bounded.object([("dirs", dirs)])
-}
-
-struct Merge {
-    refused: Vec<Node>,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::RESULTS).append(&mut self.refused);
-        Completed::Answer(answer)
-    }
 }
 
 /// The rule of DescribeLogDirs.

@@ -6,7 +6,8 @@
 
 use super::asks::ClusterOrTopic;
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use super::split::Outcome;
 use crate::model::{Operation, TopicName};
 use crate::wire::schema::offset_for_leader_epoch::request::{
@@ -33,9 +34,11 @@ impl Rule for OffsetForLeaderEpoch {
             Some(permit) if outcome.denied.is_empty() => Ok(Verdict::Forward(permit, Then::Stream)),
             permit => {
                 let mut node = request.decode();
-                let denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
+                let mut denied = answer(outcome.cut(node.nodes_mut(req::TOPICS)));
                 Ok(match permit {
-                    Some(permit) => Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { denied }))),
+                    Some(permit) => {
+                        Verdict::Rewrite(permit, node, Behind::then(res::TOPICS, denied.take_nodes(res::TOPICS)))
+                    }
                     None => Verdict::Answer(denied),
                 })
             }
@@ -58,17 +61,6 @@ fn answer(denied: Vec<(Node, ErrorCode)>) -> Node {
         answer.push(res::TOPICS, refused);
     }
     answer
-}
-
-struct Merge {
-    denied: Node,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::TOPICS).append(self.denied.nodes_mut(res::TOPICS));
-        Completed::Answer(answer)
-    }
 }
 
 #[cfg(test)]

@@ -46,9 +46,14 @@ impl Partitions {
         answer: &Node,
         judge: &mut Judge<'_>,
     ) -> Vec<Node> {
+        self.cut(request, answer, |topic| judge.refuse_own(operation, TopicName(topic.str(self.name))))
+    }
+
+    /// As [`Partitions::cut_own`], of topics that `own` says it of.
+    pub(super) fn cut(&self, request: &mut Node, answer: &Node, mut own: impl FnMut(&Node) -> bool) -> Vec<Node> {
         let mut refused = Vec::new();
         request.nodes_mut(self.topics).retain(|topic| {
-            let own = judge.refuse_own(operation, TopicName(topic.str(self.name)));
+            let own = own(topic);
             if own {
                 refused.push(self.refused(topic, answer, ErrorCode::TOPIC_AUTHORIZATION_FAILED));
             }

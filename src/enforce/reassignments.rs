@@ -9,6 +9,7 @@
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
 use super::partitions::Partitions;
+use super::rows::Behind;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::scrub::{Scrub, scrub};
 use crate::model::{Operation, TopicName};
@@ -62,7 +63,7 @@ impl Rule for AlterPartitionReassignments {
         } else if node.nodes(req::TOPICS).is_empty() {
             Verdict::Answer(answer.with(res::RESPONSES, refused))
         } else {
-            Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused })))
+            Verdict::Rewrite(permit, node, Behind::then(res::RESPONSES, refused))
         })
     }
 }
@@ -81,18 +82,6 @@ fn arguments(view: View<'_, '_>) -> String {
         json!({ "name": text(at.str(topic::NAME)), "partitions": partitions })
     });
     bounded.object([("topics", topics)])
-}
-
-struct Merge {
-    refused: Vec<Node>,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::RESPONSES).append(&mut self.refused);
-        scrub(&mut answer);
-        Completed::Answer(answer)
-    }
 }
 
 /// The rule of ListPartitionReassignments.

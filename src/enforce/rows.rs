@@ -1,6 +1,30 @@
 //! What rules that answer row by row share.
 
-use crate::wire::Node;
+use super::judge::Judge;
+use super::rule::{Complete, Completed, Then};
+use super::scrub::scrub;
+use crate::wire::{Field, Node};
+
+/// Adds refused rows behind those of a broker, whose texts are looked at.
+pub(super) struct Behind {
+    rows: Field,
+    refused: Vec<Node>,
+}
+
+impl Behind {
+    /// What is done with an answer that lacks these rows.
+    pub(super) fn then(rows: Field, refused: Vec<Node>) -> Then {
+        Then::Complete(Box::new(Self { rows, refused }))
+    }
+}
+
+impl Complete for Behind {
+    fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
+        scrub(&mut answer);
+        answer.nodes_mut(self.rows).extend(self.refused);
+        Completed::Answer(answer)
+    }
+}
 
 /// Puts rows back among those that a broker has answered, at the places that they had in the request.
 pub(super) fn interleave(answered: &mut Vec<Node>, rows: Vec<(usize, Node)>) {

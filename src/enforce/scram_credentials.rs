@@ -10,8 +10,9 @@
 
 use super::arguments::{Bounded, text};
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
-use super::scrub::{Scrub, scrub};
+use super::rows::Behind;
+use super::rule::{Request, Rule, Verdict};
+use super::scrub::Scrub;
 use crate::model::{Operation, Resource};
 use crate::policy::{Decision, ReasonCode};
 use crate::wire::schema::alter_user_scram_credentials::request::{
@@ -74,11 +75,12 @@ impl Rule for AlterUserScramCredentials {
                 refused.push(row(user));
             }
         }
+        let nothing_left = !refused.is_empty() && refused.len() == users.len();
         // Where all of it is the proxy's own, nothing is granted.
-        if permit.is_none() || refused.is_empty() || refused.len() < users.len() {
+        if permit.is_none() || !nothing_left {
             judge.note(Operation::Alter, Resource::CLUSTER, &decision);
         }
-        let Some(permit) = permit.filter(|_| refused.is_empty() || refused.len() < users.len()) else {
+        let Some(permit) = permit.filter(|_| !nothing_left) else {
             let answer = Node::response(ApiKey::ALTER_USER_SCRAM_CREDENTIALS).with(res::RESULTS, refused);
             return Ok(Verdict::Answer(answer));
         };
@@ -89,7 +91,7 @@ impl Rule for AlterUserScramCredentials {
         let own = &judge.cx.topology.own;
         node.nodes_mut(req::DELETIONS).retain(|n| !own.has_user(n.str(deletion::NAME)));
         node.nodes_mut(req::UPSERTIONS).retain(|n| !own.has_user(n.str(upsertion::NAME)));
-        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(Merge { refused }))))
+        Ok(Verdict::Rewrite(permit, node, Behind::then(res::RESULTS, refused)))
     }
 }
 
@@ -123,18 +125,6 @@ fn mechanism(code: i8) -> Json {
         1 => "SCRAM-SHA-256".into(),
         2 => "SCRAM-SHA-512".into(),
         other => other.into(),
-    }
-}
-
-struct Merge {
-    refused: Vec<Node>,
-}
-
-impl Complete for Merge {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        answer.nodes_mut(res::RESULTS).append(&mut self.refused);
-        scrub(&mut answer);
-        Completed::Answer(answer)
     }
 }
 

@@ -5,28 +5,21 @@
 //! such state for anybody (threat 4): their partitions fail with 29.
 
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::partitions::Partitions;
+use super::rows::Behind;
+use super::rule::{Request, Rule, Then, Verdict};
 use crate::model::{Operation, TopicName};
 use crate::wire::schema::{
     delete_share_group_state, initialize_share_group_state, read_share_group_state, read_share_group_state_summary,
     write_share_group_state,
 };
-use crate::wire::{ApiKey, ErrorCode, Field, Node, WireError};
+use crate::wire::{ApiKey, Node, WireError};
 use std::collections::HashSet;
 
-/// The rule of one of these APIs: where its parts stand.
+/// The rule of one of these APIs, and where its parts stand.
 pub(super) struct ShareState {
     api: ApiKey,
-    topics: Field,
-    id: Field,
-    partitions: Field,
-    index: Field,
-    answer_topics: Field,
-    answer_id: Field,
-    answer_partitions: Field,
-    answer_index: Field,
-    error: Field,
-    message: Field,
+    parts: Partitions,
 }
 
 macro_rules! share_state {
@@ -34,16 +27,18 @@ macro_rules! share_state {
         /// The rule of the API of this name.
         pub(super) static $name: ShareState = ShareState {
             api: ApiKey::$name,
-            topics: $api::request::TOPICS,
-            id: $api::request::$topic::TOPIC_ID,
-            partitions: $api::request::$topic::PARTITIONS,
-            index: $api::request::partition_data::PARTITION,
-            answer_topics: $api::response::RESULTS,
-            answer_id: $api::response::$result::TOPIC_ID,
-            answer_partitions: $api::response::$result::PARTITIONS,
-            answer_index: $api::response::partition_result::PARTITION,
-            error: $api::response::partition_result::ERROR_CODE,
-            message: $api::response::partition_result::ERROR_MESSAGE,
+            parts: Partitions {
+                topics: $api::request::TOPICS,
+                name: $api::request::$topic::TOPIC_ID,
+                partitions: $api::request::$topic::PARTITIONS,
+                index: Some($api::request::partition_data::PARTITION),
+                answer_topics: $api::response::RESULTS,
+                answer_name: $api::response::$result::TOPIC_ID,
+                answer_partitions: $api::response::$result::PARTITIONS,
+                answer_index: $api::response::partition_result::PARTITION,
+                answer_error: Some($api::response::partition_result::ERROR_CODE),
+                answer_message: Some($api::response::partition_result::ERROR_MESSAGE),
+            },
         };
     };
 }
@@ -64,39 +59,20 @@ share_state!(
     read_state_summary_result
 );
 
-impl ShareState {
-    /// An answer in which every partition of these topics is refused.
-    fn refuse(&self, topics: &[Node], error: ErrorCode) -> Node {
-        let mut answer = Node::response(self.api);
-        for topic in topics {
-            let mut refused = answer.child(self.answer_topics).with(self.answer_id, topic.uuid(self.id));
-            for partition in topic.nodes(self.partitions) {
-                let partition = refused
-                    .child(self.answer_partitions)
-                    .with(self.answer_index, partition.int(self.index))
-                    .with(self.error, error)
-                    .with(self.message, error.message());
-                refused.push(self.answer_partitions, partition);
-            }
-            answer.push(self.answer_topics, refused);
-        }
-        answer
-    }
-}
-
 impl Rule for ShareState {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
-        let view = request.view;
+        let (view, parts) = (request.view, &self.parts);
+        let mut answer = Node::response(self.api);
         let Some(permit) = judge.cluster(Operation::ClusterAction).permit() else {
-            let topics = request.decode().take_nodes(self.topics);
-            return Ok(Verdict::Answer(self.refuse(&topics, ErrorCode::CLUSTER_AUTHORIZATION_FAILED)));
+            parts.refuse(&request.decode(), &mut answer);
+            return Ok(Verdict::Answer(answer));
         };
         let (mut own, mut unresolved) = (HashSet::new(), Vec::new());
-        for (place, topic) in view.items(self.topics).enumerate() {
-            let id = topic.uuid(self.id);
+        for topic in view.items(parts.topics) {
+            let id = topic.uuid(parts.name);
             match judge.topic_name(id) {
                 Ok(name) if judge.refuse_own(Operation::ClusterAction, TopicName(&name)) => {
-                    own.insert(place);
+                    own.insert(id);
                 }
                 Ok(_) | Err(false) => {}
                 Err(true) => unresolved.push(id),
@@ -108,34 +84,12 @@ impl Rule for ShareState {
         if own.is_empty() {
             return Ok(Verdict::Forward(permit, Then::Stream));
         }
-        let (mut node, mut denied) = (request.decode(), Vec::new());
-        for (place, topic) in node.take_nodes(self.topics).into_iter().enumerate() {
-            if own.contains(&place) {
-                denied.push(topic);
-            } else {
-                node.push(self.topics, topic);
-            }
+        let mut node = request.decode();
+        let refused = parts.cut(&mut node, &answer, |topic| own.contains(&topic.uuid(parts.name)));
+        if node.nodes(parts.topics).is_empty() {
+            return Ok(Verdict::Answer(answer.with(parts.answer_topics, refused)));
         }
-        let refused = self.refuse(&denied, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-        if node.nodes(self.topics).is_empty() {
-            return Ok(Verdict::Answer(refused));
-        }
-        let finish = Finish { topics: self.answer_topics, refused };
-        Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(finish))))
-    }
-}
-
-/// Adds the refused topics behind those that were served.
-struct Finish {
-    topics: Field,
-    refused: Node,
-}
-
-impl Complete for Finish {
-    fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        let refused = self.refused.take_nodes(self.topics);
-        answer.nodes_mut(self.topics).extend(refused);
-        Completed::Answer(answer)
+        Ok(Verdict::Rewrite(permit, node, Behind::then(parts.answer_topics, refused)))
     }
 }
 
@@ -159,12 +113,12 @@ mod tests {
     fn request(rule: &ShareState, ids: &[u8]) -> Node {
         let mut request = Node::request(rule.api);
         for number in ids {
-            let mut topic = request.child(rule.topics).with(rule.id, id(*number));
+            let mut topic = request.child(rule.parts.topics).with(rule.parts.name, id(*number));
             for index in [0, 3] {
-                let partition = topic.child(rule.partitions).with(rule.index, index);
-                topic.push(rule.partitions, partition);
+                let partition = topic.child(rule.parts.partitions).with(rule.parts.index.unwrap(), index);
+                topic.push(rule.parts.partitions, partition);
             }
-            request.push(rule.topics, topic);
+            request.push(rule.parts.topics, topic);
         }
         request
     }
@@ -172,15 +126,20 @@ mod tests {
     /// Id, partition, error, text of every partition of an answer.
     fn told(rule: &ShareState, answer: &Node) -> Vec<(u8, i64, i64, String)> {
         let of = |topic: &Node| -> Vec<(u8, i64, i64, String)> {
-            let partitions = topic.nodes(rule.answer_partitions).iter();
+            let partitions = topic.nodes(rule.parts.answer_partitions).iter();
             partitions
                 .map(|p| {
-                    let text = p.str(rule.message).to_owned();
-                    (topic.uuid(rule.answer_id).0[0], p.int(rule.answer_index), p.int(rule.error), text)
+                    let text = p.str(rule.parts.answer_message.unwrap()).to_owned();
+                    (
+                        topic.uuid(rule.parts.answer_name).0[0],
+                        p.int(rule.parts.answer_index),
+                        p.int(rule.parts.answer_error.unwrap()),
+                        text,
+                    )
                 })
                 .collect()
         };
-        answer.nodes(rule.answer_topics).iter().flat_map(of).collect()
+        answer.nodes(rule.parts.answer_topics).iter().flat_map(of).collect()
     }
 
     #[test]
