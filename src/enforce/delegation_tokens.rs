@@ -15,7 +15,7 @@ use crate::wire::schema::create_delegation_token::request::{self as create_req, 
 use crate::wire::schema::{
     create_delegation_token, describe_delegation_token, expire_delegation_token, renew_delegation_token,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, WireError};
+use crate::wire::{ApiKey, ErrorCode, Field, Node, WireError};
 
 /// `DelegationTokenManager.ErrorTimestamp`: in refusals by the broker itself. One by the controller has zeros.
 const NO_TIME: i64 = -1;
@@ -62,33 +62,30 @@ impl Rule for CreateDelegationToken {
     }
 }
 
-/// The rule of RenewDelegationToken.
-pub(super) struct RenewDelegationToken;
-
-impl Rule for RenewDelegationToken {
-    fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
-        use renew_delegation_token::response as res;
-        let error = of_own(Operation::CreateTokens, judge);
-        Ok(Verdict::Answer(
-            Node::response(ApiKey::RENEW_DELEGATION_TOKEN)
-                .with(res::ERROR_CODE, error)
-                .with(res::EXPIRY_TIMESTAMP_MS, time_of(error)),
-        ))
-    }
+/// The rule of the two APIs that move the end of a token.
+pub(super) struct MoveEnd {
+    api: ApiKey,
+    error: Field,
+    end: Field,
 }
 
-/// The rule of ExpireDelegationToken.
-pub(super) struct ExpireDelegationToken;
+/// The rule of RenewDelegationToken.
+pub(super) static RENEW_DELEGATION_TOKEN: MoveEnd = {
+    use renew_delegation_token::response::{ERROR_CODE, EXPIRY_TIMESTAMP_MS};
+    MoveEnd { api: ApiKey::RENEW_DELEGATION_TOKEN, error: ERROR_CODE, end: EXPIRY_TIMESTAMP_MS }
+};
 
-impl Rule for ExpireDelegationToken {
+/// The rule of ExpireDelegationToken.
+pub(super) static EXPIRE_DELEGATION_TOKEN: MoveEnd = {
+    use expire_delegation_token::response::{ERROR_CODE, EXPIRY_TIMESTAMP_MS};
+    MoveEnd { api: ApiKey::EXPIRE_DELEGATION_TOKEN, error: ERROR_CODE, end: EXPIRY_TIMESTAMP_MS }
+};
+
+impl Rule for MoveEnd {
     fn judge(&self, _: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
-        use expire_delegation_token::response as res;
         let error = of_own(Operation::CreateTokens, judge);
-        Ok(Verdict::Answer(
-            Node::response(ApiKey::EXPIRE_DELEGATION_TOKEN)
-                .with(res::ERROR_CODE, error)
-                .with(res::EXPIRY_TIMESTAMP_MS, time_of(error)),
-        ))
+        let answer = Node::response(self.api).with(self.error, error);
+        Ok(Verdict::Answer(answer.with(self.end, time_of(error))))
     }
 }
 

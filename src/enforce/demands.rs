@@ -19,7 +19,7 @@ pub struct Demand {
     pub without: &'static str,
 }
 
-/// What an API asks for; nothing for APIs that are open to everybody, or refused to everybody.
+/// What an API asks for; nothing for APIs that are open to everybody.
 pub fn of(key: ApiKey) -> &'static [Demand] {
     DEMANDS.iter().find(|(of, _)| *of == key).map_or(&[], |(_, demands)| demands)
 }

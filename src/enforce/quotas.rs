@@ -101,12 +101,12 @@ impl Rule for AlterClientQuotas {
                 }
             }
         }
+        let nothing_left = !refused.is_empty() && refused.len() == view.items(req::ENTRIES).len();
         // Where all of it is the proxy's own, nothing is granted.
-        if permit.is_none() || refused.is_empty() || refused.len() < view.items(req::ENTRIES).len() {
+        if permit.is_none() || !nothing_left {
             judge.note(Operation::AlterConfigs, Resource::CLUSTER, &decision);
         }
-        let Some(permit) = permit.filter(|_| refused.len() < view.items(req::ENTRIES).len() || refused.is_empty())
-        else {
+        let Some(permit) = permit.filter(|_| !nothing_left) else {
             let rows: Vec<Node> = refused.into_iter().map(|(_, row)| row).collect();
             return Ok(Verdict::Answer(Node::response(ApiKey::ALTER_CLIENT_QUOTAS).with(res::ENTRIES, rows)));
         };
@@ -238,7 +238,8 @@ struct Merge {
 
 impl Complete for Merge {
     fn complete(self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        for row in answer.nodes_mut(res::ENTRIES) {
+        let rows = if self.denied.is_empty() { &mut [] } else { answer.nodes_mut(res::ENTRIES).as_mut_slice() };
+        for row in rows {
             let of = entity(row.nodes(res_entry::ENTITY), res_entity::ENTITY_TYPE, res_entity::ENTITY_NAME);
             if row.int(res_entry::ERROR_CODE) == 0 && self.denied.contains(&of) {
                 row.set(res_entry::ERROR_CODE, DENIED);

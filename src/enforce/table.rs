@@ -12,7 +12,7 @@ use super::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use super::create_partitions::CreatePartitions;
 use super::create_topics::CreateTopics;
 use super::delegation_tokens::{
-    CreateDelegationToken, DescribeDelegationToken, ExpireDelegationToken, RenewDelegationToken,
+    CreateDelegationToken, DescribeDelegationToken, EXPIRE_DELEGATION_TOKEN, RENEW_DELEGATION_TOKEN,
 };
 use super::delete_records::DeleteRecords;
 use super::delete_topics::DeleteTopics;
@@ -118,8 +118,8 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::SASL_AUTHENTICATE, 0, 2, Category::Read, &SaslAuthenticate),
     row(ApiKey::CREATE_PARTITIONS, 0, 3, Category::TopicWrite, &CreatePartitions),
     row(ApiKey::CREATE_DELEGATION_TOKEN, 1, 3, Category::CredentialWrite, &CreateDelegationToken),
-    row(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &RenewDelegationToken),
-    row(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &ExpireDelegationToken),
+    row(ApiKey::RENEW_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &RENEW_DELEGATION_TOKEN),
+    row(ApiKey::EXPIRE_DELEGATION_TOKEN, 1, 2, Category::CredentialWrite, &EXPIRE_DELEGATION_TOKEN),
     row(ApiKey::DESCRIBE_DELEGATION_TOKEN, 1, 3, Category::Read, &DescribeDelegationToken),
     row(ApiKey::DELETE_GROUPS, 0, 3, Category::GroupWrite, &DeleteGroups),
     row(ApiKey::ELECT_LEADERS, 0, 2, Category::ClusterWrite, &ElectLeaders),
@@ -140,11 +140,8 @@ pub static TABLE: &[Row] = &[
     row(ApiKey::LIST_TRANSACTIONS, 0, 2, Category::Read, &ListTransactions),
     polling(row(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 1, Category::GroupMember, &ConsumerGroupHeartbeat)),
     row(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Category::Read, &CONSUMER_GROUP_DESCRIBE),
-    unadvertised(
-        row(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &Telemetry(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS)),
-        TELEMETRY,
-    ),
-    unadvertised(row(ApiKey::PUSH_TELEMETRY, 0, 0, Category::Read, &Telemetry(ApiKey::PUSH_TELEMETRY)), TELEMETRY),
+    unadvertised(row(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, 0, Category::Read, &Telemetry), TELEMETRY),
+    unadvertised(row(ApiKey::PUSH_TELEMETRY, 0, 0, Category::Read, &Telemetry), TELEMETRY),
     row(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Category::Read, &ListConfigResources),
     row(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Category::Read, &DescribeTopicPartitions),
     polling(row(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &ShareGroupHeartbeat)),

@@ -11,11 +11,11 @@ use super::table;
 use crate::wire::{ApiKey, WireError};
 
 /// The rule of both APIs.
-pub(super) struct Telemetry(pub(super) ApiKey);
+pub(super) struct Telemetry;
 
 impl Rule for Telemetry {
-    fn judge(&self, _: &Request<'_, '_>, _: &mut Judge<'_>) -> Result<Verdict, WireError> {
-        Ok(Verdict::Forward(table::open_row(self.0), Then::Stream))
+    fn judge(&self, request: &Request<'_, '_>, _: &mut Judge<'_>) -> Result<Verdict, WireError> {
+        Ok(Verdict::Forward(table::open_row(request.header.key), Then::Stream))
     }
 }
 

@@ -77,13 +77,14 @@ fn denied_topics_never_reach_the_broker_and_are_answered_with_the_rest() {
 
 #[test]
 fn a_session_ends_with_its_last_epoch_or_with_an_error() {
-    for (epoch, error, left) in [(1, 0, 1), (-1, 0, 0), (1, 123, 0)] {
+    let member = Member { group: "g1".into(), id: "m1".into() };
+    for (epoch, error, left) in [(1, 0, true), (-1, 0, false), (1, 123, false)] {
         let mut bench = bench(&[READ_G, READ_A]);
         let Verdict::Forward(_, then) = bench.judge(&ShareAcknowledge, KEY, 2, &request(epoch, &[1])) else {
             panic!("not forwarded");
         };
         finished(bench.complete(then, KEY, 2, &Node::response(KEY).with(res::ERROR_CODE, error)), KEY, 2);
-        assert_eq!(bench.memory.share.len(), left, "epoch {epoch}, error {error}");
+        assert_eq!(bench.memory.share.of(&member).is_some(), left, "epoch {epoch}, error {error}");
     }
 }
 
