@@ -1,5 +1,6 @@
 //! One client connection: moves bytes between two sockets and the session machine, keeps deadlines, decides nothing.
 
+mod change;
 mod clock;
 mod part;
 mod share;
@@ -9,15 +10,13 @@ use super::login::LoggedIn;
 use super::memory::Held;
 use super::shared::{Door, Shared, drained};
 use super::socket::{Socket, flush, poll, read, writable};
-use crate::access::ChangeBy;
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
-use crate::policy::{AclChanged, ChangeRefused};
 use crate::session::{Input, Machine, Outputs, World};
+use change::Changing;
 use clock::{Edges, moved};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,13 +47,14 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut worlds = door.worlds.clone();
     let world = worlds.borrow_and_update().clone();
-    let principal = who.subject.get().principal.to_string();
+    let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over),
         outputs: Outputs::default(),
         client: Socket::new(client),
         broker: None,
+        facts,
         shared,
         door,
         recorder,
@@ -65,15 +65,7 @@ pub(super) async fn serve(
         edges: Edges::default(),
         held: None,
     };
-    let by = ChangeBy {
-        principal,
-        address: SocketAddr::new(facts.host.ip(), facts.port).to_string(),
-        client_id: None,
-        listener: facts.listener.to_string(),
-        instance: shared.instance.to_string(),
-    };
-    let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
-    let reason = link.run(dial, &mut worlds, durable, &by).await;
+    let reason = link.run(dial, &mut worlds, durable).await;
     link.part(reason).await;
     Ended { reason, detail: link.detail.take() }
 }
@@ -83,6 +75,7 @@ struct Link<'a> {
     outputs: Outputs,
     client: Socket,
     broker: Option<Socket>,
+    facts: Arc<Connection>,
     shared: &'a Shared,
     door: &'a Door,
     recorder: &'a mut ConnectionRecorder,
@@ -98,7 +91,6 @@ struct Link<'a> {
     held: Option<Held>,
 }
 
-type Changing<'a> = Pin<Box<dyn Future<Output = Result<AclChanged, ChangeRefused>> + Send + 'a>>;
 type Asking = Pin<Box<dyn Future<Output = Held> + Send>>;
 type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + Send + 'a>>;
 
@@ -108,7 +100,6 @@ impl Link<'_> {
         dial: impl Future<Output = Result<TcpStream, NotDialled>>,
         worlds: &mut watch::Receiver<World>,
         durable: &mut mpsc::UnboundedReceiver<DurableToken>,
-        by: &ChangeBy,
     ) -> CloseReason {
         let mut dial = pin!(dial);
         let shared = self.shared;
@@ -149,9 +140,8 @@ impl Link<'_> {
                 let ids: Vec<TopicId> = std::mem::take(&mut self.outputs.lookups);
                 lookup = Some(Box::pin(shared.cluster.want(ids)));
             }
-            if let Some(change) = self.outputs.change.take() {
-                let client_id = self.machine.client_id().map(str::to_owned);
-                changing = Some(Box::pin(shared.access.change(change, ChangeBy { client_id, ..by.clone() })));
+            if let Some(change) = self.begin_change() {
+                changing = Some(change);
             }
             if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {
                 asking = Some(Box::pin(shared.memory.hold(bytes)));
