@@ -34,6 +34,8 @@ pub enum RecordsError {
     Malformed(i64),
 }
 
+/// Where the offset of the last record stands, counted from behind the length.
+const LAST_OFFSET: usize = 11;
 const COMPRESSED: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 0b1000;
 const CONTROL: i16 = 0b10_0000;
@@ -80,6 +82,17 @@ pub fn read(mut log: &[u8], from: i64) -> Result<Records<'_>, RecordsError> {
         log = rest;
     }
     Ok(read)
+}
+
+/// The offset behind the last whole batch, whatever is in it; `None` if no batch is whole.
+pub fn end(mut log: &[u8]) -> Option<i64> {
+    let mut end = None;
+    while let Some((offset, batch, rest)) = split_batch(log) {
+        let last = Cursor(batch.get(LAST_OFFSET..)?).array().map(i32::from_be_bytes)?;
+        end = offset.checked_add(i64::from(last)).and_then(|last| last.checked_add(1));
+        log = rest;
+    }
+    end
 }
 
 /// Base offset and the bytes behind the length of the first batch, and what follows it.
@@ -186,8 +199,9 @@ mod tests {
         for cut in 1..60 {
             let first = Records { records: vec![record(10, b"a")], next: Some(11) };
             assert_eq!(read(&log[..log.len() - cut], 0), Ok(first));
+            assert_eq!(end(&log[..log.len() - cut]), Some(11));
         }
-        assert_eq!(read(&[], 0), Ok(Records::default()));
+        assert_eq!((read(&[], 0), end(&[])), (Ok(Records::default()), None));
     }
 
     #[test]
@@ -207,6 +221,7 @@ mod tests {
         log[22] = 1;
         restamp(&mut log, STAMP);
         assert_eq!(read(&log, 0), Err(RecordsError::Compressed(10)));
+        assert_eq!(end(&log), Some(11), "nor is it needed to go on behind it");
         log[16] = 1;
         assert_eq!(read(&log, 0), Err(RecordsError::Malformed(10)));
     }
@@ -233,7 +248,7 @@ mod tests {
             if let Some(b) = log.get_mut(at) { *b = byte; }
             log.truncate(log.len().saturating_sub(cut));
             if stamped { restamp(&mut log, STAMP); }
-            let _ = read(&log, 0);
+            let _ = (read(&log, 0), end(&log));
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::News;
 use super::client::{Client, ClientError};
 use super::files::{Layout, Person};
-use super::records;
 use crate::cluster::batch::{Builder, Record, Stamp};
+use crate::cluster::records;
 use crate::wire::schema::{create_topics as ct, fetch as f, metadata as m, produce as p};
 use crate::wire::{ApiKey, ErrorCode, Node};
 use bytes::Bytes;
@@ -178,7 +178,8 @@ async fn produce(client: &mut Client, actor: &Actor) -> Result<ErrorCode, Client
 async fn consume(client: &mut Client, topic: &str, offset: &mut i64) -> Result<ErrorCode, ClientError> {
     let answer = client.ask(ApiKey::FETCH, 12, &fetch(topic, &[(0, *offset)])).await?;
     let Some((_, code, records)) = fetched(&answer).next() else { return Ok(ErrorCode::NONE) };
-    if let (_, Some(next)) = records::read(records) {
+    // Whatever somebody wrote there.
+    if let Some(next) = records::end(&records) {
         *offset = next;
     }
     Ok(code)

@@ -3,7 +3,7 @@
 use super::News;
 use super::actors::{fetch, fetched};
 use super::client::{Client, ClientError};
-use super::records;
+use crate::cluster::records;
 use crate::wire::schema::metadata as m;
 use crate::wire::{ApiKey, Node};
 use serde_json::Value;
@@ -76,18 +76,15 @@ async fn read(broker: SocketAddr, offsets: &mut Vec<(i32, i64)>, news: &mpsc::Se
     while !offsets.is_empty() && !news.is_closed() {
         let answer = client.ask(ApiKey::FETCH, 12, &fetch(AUDIT_TOPIC, offsets)).await?;
         for (partition, _, batches) in fetched(&answer) {
-            let (records, next) = records::read(batches);
-            for record in records {
-                if let Some(event) = Event::read(&record.value)
-                    && news.send(News::Audit(Box::new(event))).await.is_err()
-                {
+            let Some((_, offset)) = offsets.iter_mut().find(|(of, _)| *of == partition) else { continue };
+            // What cannot be read was not written by the proxy.
+            let read = records::read(&batches, *offset).unwrap_or_default();
+            for event in read.records.iter().filter_map(|record| Event::read(record.value?)) {
+                if news.send(News::Audit(Box::new(event))).await.is_err() {
                     return Ok(());
                 }
             }
-            let place = offsets.iter_mut().find(|(of, _)| *of == partition);
-            if let (Some((_, offset)), Some(next)) = (place, next) {
-                *offset = next;
-            }
+            *offset = records::end(&batches).unwrap_or(*offset);
         }
     }
     Ok(())

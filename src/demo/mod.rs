@@ -10,7 +10,6 @@ mod client;
 mod events;
 mod files;
 mod next;
-mod records;
 mod show;
 mod story;
 
