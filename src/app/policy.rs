@@ -160,10 +160,19 @@ impl PolicyKeeper {
 
     /// The file could not be read.
     pub fn unreadable(&self, error: &str) {
-        self.metrics.reload(ReloadedFile::Policy, ReloadOutcome::Unreadable);
+        self.stays(ReloadOutcome::Unreadable, "unreadable", error);
+    }
+
+    /// What the file held could not be compiled, through no fault of it.
+    pub fn not_compiled(&self, error: &str) {
+        self.stays(ReloadOutcome::Refused, "refused", error);
+    }
+
+    fn stays(&self, outcome: ReloadOutcome, what: &str, error: &str) {
+        self.metrics.reload(ReloadedFile::Policy, outcome);
         let revision = self.revision();
-        tracing::error!(file = %self.file().display(), in_force = revision.as_str(), error, "policy unreadable: the one in force stays");
-        self.tell(Some(format!("policy file unreadable, {revision} stays in force: {error}")));
+        tracing::error!(file = %self.file().display(), in_force = revision.as_str(), error, "policy {what}: the one in force stays");
+        self.tell(Some(format!("policy file {what}, {revision} stays in force: {error}")));
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {

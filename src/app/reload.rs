@@ -24,9 +24,12 @@ pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audi
     while let Some(contents) = watch.changed().await {
         match contents {
             Contents::Bytes(bytes) => {
-                let (policy, audit) = (Arc::clone(&policy), audit.clone());
-                if compiler.run(move || take(&bytes, &policy, &audit)).await.is_none() {
-                    tracing::error!("the policy file was not taken over: restart, and report this with the file");
+                let taking = Arc::clone(&policy);
+                let told = audit.clone();
+                if compiler.run(move || take(&bytes, &taking, &told)).await.is_none() {
+                    let error = "it was not taken over, which is a fault of the proxy: report this with the file";
+                    policy.not_compiled(error);
+                    tell(&audit, &policy, None, &[error.to_owned()], &[]);
                 }
             }
             Contents::Unreadable(error) => {
