@@ -10,7 +10,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     genesis: Option<Genesis>,
-    acls: BTreeMap<AclBinding, Held>,
+    /// Shared with the sets that are made of it.
+    acls: BTreeMap<Arc<AclBinding>, Held>,
     /// By key: where a record stands that is not understood, and why. A later one with the same key heals it, as
     /// compaction would have taken it away.
     unreadable: BTreeMap<Vec<u8>, Unreadable>,
@@ -57,7 +58,7 @@ impl Fold {
         match decode(key, value) {
             Ok(Record::Genesis(genesis)) => self.genesis = Some(genesis),
             Ok(Record::Acl { acl, present, by }) => {
-                self.acls.insert(acl, Held { present, by, offset });
+                self.acls.insert(Arc::new(acl), Held { present, by, offset });
             }
             Ok(Record::Fence) => {}
             Err(cause) => {
@@ -99,12 +100,16 @@ impl Fold {
 
     /// The ACLs that are there.
     pub fn present(&self) -> impl Iterator<Item = &AclBinding> {
+        self.there().map(|acl| &**acl)
+    }
+
+    fn there(&self) -> impl Iterator<Item = &Arc<AclBinding>> {
         self.acls.iter().filter(|(_, held)| held.present).map(|(acl, _)| acl)
     }
 
     /// The ACL that is like this one, if it is there.
     pub fn find(&self, acl: &AclBinding) -> Option<&AclBinding> {
-        self.acls.get_key_value(acl).filter(|(_, held)| held.present).map(|(acl, _)| acl)
+        self.acls.get_key_value(acl).filter(|(_, held)| held.present).map(|(acl, _)| &**acl)
     }
 
     /// Whether an ACL is there.
@@ -114,7 +119,7 @@ impl Fold {
 
     /// The ACLs as a set.
     pub fn set(&self) -> AclSet {
-        AclSet::new(self.present().cloned(), self.offset)
+        AclSet::of(self.there().cloned(), self.offset)
     }
 
     /// ACLs of an earlier state of which this one knows nothing, not even that they have ended.
@@ -124,11 +129,11 @@ impl Fold {
 
     /// What came and went since an earlier state, in the order in which it did.
     pub fn made_since(&self, earlier: &Self) -> Vec<Made> {
-        let news = |(acl, held): &(&AclBinding, &Held)| earlier.holds(acl) != held.present;
-        let mut made: Vec<(&AclBinding, &Held)> = self.acls.iter().filter(news).collect();
+        let news = |(acl, held): &(&Arc<AclBinding>, &Held)| earlier.holds(acl) != held.present;
+        let mut made: Vec<(&Arc<AclBinding>, &Held)> = self.acls.iter().filter(news).collect();
         made.sort_unstable_by_key(|(_, held)| held.offset);
-        let told = |(acl, held): (&AclBinding, &Held)| Made {
-            acl: acl.clone(),
+        let told = |(acl, held): (&Arc<AclBinding>, &Held)| Made {
+            acl: AclBinding::clone(acl),
             present: held.present,
             by: Arc::clone(&held.by),
         };

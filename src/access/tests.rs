@@ -223,18 +223,11 @@ async fn what_cannot_be_put_in_force_is_told_and_nobody_is_admitted_or_may_chang
 
     // Somebody else removes what did it.
     *bench.target.fails.lock().unwrap() = None;
-    let record = record::acl(&acl("b"), false, &by(), "T");
-    let mut batch = crate::cluster::batch::Builder::default();
-    batch.push(crate::cluster::batch::Record {
-        timestamp: 0,
-        key: Some(&record.key),
-        value: Some(&record.value),
-        headers: &[],
-    });
+    let batch = topic::batch(&[record::acl(&acl("b"), false, &by(), "T")], topic::UNNUMBERED);
     let info = bench.cluster.topic("kordon.state").await.unwrap();
     let place = topic::place_of(&bench.cluster, "kordon.state", &info).unwrap();
     let link = bench.cluster.any_link().unwrap();
-    remote::append(&link, &place, batch.finish(topic::UNNUMBERED).into(), SOON).await.unwrap().unwrap();
+    remote::append(&link, &place, batch.into(), SOON).await.unwrap().unwrap();
     assert!(bench.access.admits(SOON).await);
     assert_eq!(bench.create("c").await, Ok(AclChanged::Created));
     assert_eq!(bench.names(), ["a", "c"]);

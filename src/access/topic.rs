@@ -1,7 +1,7 @@
 //! The state topic as the brokers describe it: how it is made, where it is, and what is wrong with it before a record of it
 //! is read.
 
-use super::record::{self, Genesis};
+use super::record::{self, Encoded, Genesis};
 use super::remote::Place;
 use super::shared::Halt;
 use crate::cluster::batch::{Builder, Record, Stamp};
@@ -39,9 +39,16 @@ pub(super) fn spec(config: &config::State) -> TopicSpec {
 pub(super) fn genesis(id: TopicId, config: &config::Config) -> Vec<u8> {
     let (cluster, instance, at) = (config.cluster.name.clone(), config.instance.clone(), now().to_string());
     let record = record::genesis(Genesis { id: id.to_string(), cluster, instance, at });
-    let mut batch = Builder::default();
-    batch.push(Record { timestamp: now().0, key: Some(&record.key), value: Some(&record.value), headers: &[] });
-    batch.finish(UNNUMBERED)
+    batch(&[record], UNNUMBERED)
+}
+
+/// Records, to be written as a whole.
+pub(super) fn batch(records: &[Encoded], stamp: Stamp) -> Vec<u8> {
+    let (mut batch, timestamp) = (Builder::default(), now().0);
+    for Encoded { key, value } in records {
+        batch.push(Record { timestamp, key: Some(key), value: Some(value), headers: &[] });
+    }
+    batch.finish(stamp)
 }
 
 /// Where the only partition of a topic is.

@@ -4,9 +4,9 @@ use super::plan::plan;
 use super::record::{self, ChangeBy, Encoded};
 use super::remote::{self, LATEST, Place};
 use super::shared::{Following, Shared};
-use super::topic::{BATCH, place_of};
+use super::topic::{BATCH, batch, place_of};
 use crate::cluster::Cluster;
-use crate::cluster::batch::{Builder, Record, Stamp, next_sequence};
+use crate::cluster::batch::{Stamp, next_sequence};
 use crate::cluster::dial::Dialler;
 use crate::cluster::link::{Link, LinkError};
 use crate::cluster::producer::Identity;
@@ -243,7 +243,7 @@ impl Hand {
                 identity
             }
         };
-        let batch = batch(records, Stamp { producer, epoch, sequence: self.sequence });
+        let batch: Bytes = batch(records, Stamp { producer, epoch, sequence: self.sequence }).into();
         if batch.len() > usize::try_from(BATCH).unwrap_or(usize::MAX) {
             let message = format!("{} bytes in one request, at most {BATCH}: ask for fewer ACLs at once", batch.len());
             return Err(Failed::Invalid(ErrorCode::INVALID_REQUEST, message));
@@ -296,12 +296,4 @@ impl Hand {
             }
         }
     }
-}
-
-fn batch(records: &[Encoded], stamp: Stamp) -> Bytes {
-    let mut batch = Builder::default();
-    for Encoded { key, value } in records {
-        batch.push(Record { timestamp: now().0, key: Some(key), value: Some(value), headers: &[] });
-    }
-    batch.finish(stamp).into()
 }

@@ -14,8 +14,14 @@ pub struct AclSet {
 impl AclSet {
     /// The set of these ACLs. `offset`: that of the last state record it stands for; `None` where none is followed.
     pub fn new(acls: impl IntoIterator<Item = AclBinding>, offset: Option<i64>) -> Self {
-        let mut acls: Vec<Arc<AclBinding>> = acls.into_iter().map(Arc::new).collect();
-        acls.sort_unstable();
+        Self::of(acls.into_iter().map(Arc::new), offset)
+    }
+
+    /// The same of ACLs that are shared with somebody.
+    pub fn of(acls: impl IntoIterator<Item = Arc<AclBinding>>, offset: Option<i64>) -> Self {
+        let mut acls: Vec<Arc<AclBinding>> = acls.into_iter().collect();
+        // Sorted already as a rule, which the stable sort finds out.
+        acls.sort();
         acls.dedup();
         Self { acls: acls.into(), offset }
     }
