@@ -11,14 +11,12 @@ use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::proxy::{Kordon, Setup, cli};
 use crate::support::raw::{Raw, produce_request, produced};
-use crate::support::tools::{Ran, console};
+use crate::support::tools::{Ran, at};
 use crate::support::{eventually, needs, say, soon, unique};
 
 /// The tool as `User:who`.
 fn acls(kordon: &Kordon<'_>, who: &str, args: &[&str]) -> Ran {
-    let mut all = vec!["--bootstrap-server", kordon.at(who)];
-    all.extend(args);
-    console("kafka-acls", &all)
+    at("kafka-acls", kordon.at(who), args)
 }
 
 /// What `--list` shows to `User:admin`, without the words around it: resource lines, and entries below them, sorted.

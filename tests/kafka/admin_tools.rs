@@ -5,7 +5,7 @@ use crate::support::audit::Event;
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::proxy::{Kordon, Setup, cli_with};
-use crate::support::tools::{Ran, within};
+use crate::support::tools::{at, lines, refused, same};
 use crate::support::{needs, scratch, soon, unique};
 use serde_json::{Value as Json, json};
 
@@ -29,40 +29,7 @@ const CLUSTER_MESSAGE: &str = "Cluster authorization failed.";
 
 fn people(cluster: &Cluster) -> Setup<'_> {
     let some = Kordon::before(cluster).person("anybody").person("viewer").person("editor").person("nobody");
-    some.super_person("root").super_person("sre").policy(POLICY).expects("its leaders are not known yet")
-}
-
-#[track_caller]
-fn at(tool: &str, address: &str, args: &[&str]) -> Ran {
-    let server = ["--bootstrap-server", address];
-    let first = matches!(tool, "kafka-transactions" | "kafka-metadata-quorum" | "kafka-features");
-    let all = if first { [&server, args].concat() } else { [args, &server].concat() };
-    within(tool, &all)
-}
-
-/// The lines of what a tool that succeeded printed, in any order: tools print maps.
-#[track_caller]
-fn lines(ran: Ran) -> Vec<String> {
-    let mut lines: Vec<String> = ran.ok().lines().map(|l| l.trim_end().to_owned()).collect();
-    lines.retain(|l| !l.is_empty());
-    lines.sort();
-    lines
-}
-
-/// Asserts that a tool prints the same through the proxy and at the broker, something, and gives it.
-#[track_caller]
-fn same(tool: &str, through: &str, direct: &str, args: &[&str]) -> Vec<String> {
-    let (ours, theirs) = (lines(at(tool, through, args)), lines(at(tool, direct, args)));
-    assert_eq!(ours, theirs, "`{tool} {}`", args.join(" "));
-    assert!(!theirs.is_empty(), "`{tool} {}` printed nothing", args.join(" "));
-    theirs
-}
-
-/// Asserts that a tool tells of this.
-#[track_caller]
-fn refused(tool: &str, address: &str, args: &[&str], telling: &str) {
-    let ran = at(tool, address, args);
-    assert!(ran.says(telling), "`{tool} {}` does not tell of {telling}: {ran:?}", args.join(" "));
+    some.super_person("root").super_person("sre").policy(POLICY)
 }
 
 /// The directories that `kafka-log-dirs` prints: topics by name, of all brokers.

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use kordon::model::{Timestamp, TopicId};
-use kordon::wire::schema::fetch::request::{SESSION_ID, TOPICS};
+use kordon::wire::schema::fetch::request::{
+    FORGOTTEN_TOPICS_DATA, SESSION_EPOCH, SESSION_ID, TOPICS, fetch_partition, fetch_topic, forgotten_topic,
+};
 use kordon::wire::{ApiKey, ErrorCode};
 
 use crate::support::cluster::Cluster;
@@ -263,11 +265,36 @@ fn now() -> Timestamp {
 }
 
 /// A fetch that has left for its broker and has no answer yet.
-#[track_caller]
-pub(crate) fn waiting_fetch(tap: &Tap, wanted: impl Fn(&Frame) -> bool) -> Frame {
-    soon("a waiting fetch", || {
-        tap.requests(ApiKey::FETCH).iter().rev().find(|f| !answered(tap, f) && wanted(f)).cloned()
-    })
+pub(crate) fn waiting_fetch(tap: &Tap, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
+    tap.requests(ApiKey::FETCH).iter().rev().find(|f| !answered(tap, f) && wanted(f)).cloned()
+}
+
+/// The offsets from which on a fetch asks for the topics of a scene (partition 0), in their order: what it names, and what
+/// its session has from the fetches before it. None where a topic takes no part.
+pub(crate) fn asked(tap: &Tap, fetch: &Frame, scene: &Scene) -> Vec<Option<i64>> {
+    let mut offsets = vec![None; scene.names.len()];
+    let of = |name: &str, id: TopicId| scene.names.iter().zip(&scene.ids).position(|(n, i)| *n == name || *i == id);
+    for frame in tap.requests(ApiKey::FETCH).iter().filter(|f| f.connection == fetch.connection) {
+        let request = frame.request();
+        if request.i32(SESSION_EPOCH) <= 0 {
+            offsets.fill(None);
+        }
+        for topic in request.nodes(FORGOTTEN_TOPICS_DATA) {
+            if let Some(i) = of(topic.str(forgotten_topic::TOPIC), topic.uuid(forgotten_topic::TOPIC_ID)) {
+                offsets[i] = None;
+            }
+        }
+        for topic in request.nodes(TOPICS) {
+            let partition = topic.nodes(fetch_topic::PARTITIONS).first().map(|p| p.int(fetch_partition::FETCH_OFFSET));
+            if let Some(i) = of(topic.str(fetch_topic::TOPIC), topic.uuid(fetch_topic::TOPIC_ID)) {
+                offsets[i] = partition;
+            }
+        }
+        if frame.correlation == fetch.correlation {
+            break;
+        }
+    }
+    offsets
 }
 
 /// Whether the broker has answered a fetch.
@@ -291,7 +318,7 @@ fn a_running_consumer_loses_its_right_inside_a_session_and_gets_it_back_without_
     producer.send(&topic, &["one"]);
     soon("the first record", || consumer.has("one"));
     // The next fetch waits at the broker: in a session, without topics.
-    let leaving = waiting_fetch(&tap, |f| f.request().i32(SESSION_ID) != 0);
+    let leaving = soon("a waiting fetch", || waiting_fetch(&tap, |f| f.request().i32(SESSION_ID) != 0));
     let connections = consumer.metric("connection-creation-total");
     kordon.write_policy(&less);
     producer.send(&topic, &["secret"]);

@@ -16,7 +16,7 @@ use crate::support::gate::Way;
 use crate::support::java::Java;
 use crate::support::proxy::Kordon;
 use crate::support::raw::Raw;
-use crate::support::tools::console;
+use crate::support::tools::{at, console};
 use crate::support::{needs, soon, unique};
 
 const KEY: ApiKey = ApiKey::SHARE_FETCH;
@@ -82,24 +82,24 @@ fn the_tools_of_share_groups_work_and_show_what_may_be_described() {
     Java::newest().producer(&cluster.direct(), &[]).send(&mine, &["one", "two"]);
     let policy = "version: 1\ndefault: deny\nacls:\n  - { allow: [Read, Delete], principals: [\"User:*\"], resources: [\"topic:mine-*\", \"group:mine-*\"] }\nend: true\n";
     let kordon = Kordon::before(cluster).person("alice").policy(policy).start();
-    let (at, id) = (kordon.at("alice"), group(cluster, "mine"));
+    let (us, id) = (kordon.at("alice"), group(cluster, "mine"));
     let out = console(
         "kafka-console-share-consumer",
-        &["--bootstrap-server", at, "--topic", &mine, "--group", &id, "--max-messages", "2"],
+        &["--bootstrap-server", us, "--topic", &mine, "--group", &id, "--max-messages", "2"],
     );
     assert_eq!(out.ok().lines().collect::<Vec<_>>(), ["one", "two"]);
-    let shown = console("kafka-share-groups", &["--bootstrap-server", at, "--describe", "--group", &id]).ok();
+    let tool = "kafka-share-groups";
+    let shown = at(tool, us, &["--describe", "--group", &id]).ok();
     assert!(shown.contains(&mine), "{shown}");
-    let reset =
-        ["--bootstrap-server", at, "--reset-offsets", "--group", &id, "--topic", &mine, "--to-earliest", "--execute"];
-    let out = console("kafka-share-groups", &reset).ok();
+    let reset = ["--reset-offsets", "--group", &id, "--topic", &mine, "--to-earliest", "--execute"];
+    let out = at(tool, us, &reset).ok();
     assert!(out.contains(&mine), "{out}");
-    let again = Java::newest().share(at, &[("group.id", &id)]);
+    let again = Java::newest().share(us, &[("group.id", &id)]);
     assert_eq!(again.subscribe(&[&mine]).values(2), ["one", "two"], "from the beginning");
     drop(again);
-    let delete = ["--bootstrap-server", at, "--delete-offsets", "--group", &id, "--topic", &mine];
-    soon("the offsets are deleted", || console("kafka-share-groups", &delete).says("Successful"));
-    let denied = console("kafka-share-groups", &["--bootstrap-server", at, "--describe", "--group", "other"]);
+    let delete = ["--delete-offsets", "--group", &id, "--topic", &mine];
+    soon("the offsets are deleted", || at(tool, us, &delete).says("Successful"));
+    let denied = at(tool, us, &["--describe", "--group", "other"]);
     assert!(denied.says("Group authorization failed") || denied.says("GroupAuthorizationException"), "{denied:?}");
 }
 

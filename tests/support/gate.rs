@@ -104,6 +104,8 @@ struct State {
     passages: Vec<Passage>,
     taps: Vec<(u32, Arc<Mutex<Vec<Frame>>>)>,
     connections: u64,
+    /// Processes that came through, the last one last.
+    owners: Vec<u32>,
 }
 
 /// The gate of one cluster.
@@ -247,16 +249,27 @@ async fn accept(
                 Err(_) => return, // the cluster is gone
             },
         };
-        let owner = owner(peer, told);
-        let program = owner.map(command_line).unwrap_or_default();
         let number = {
             let mut state = lock(&state);
-            state.passages.push(Passage { node, owner, program });
             state.connections += 1;
             state.connections
         };
         let (mut flow, state) = (flow.clone(), Arc::clone(&state));
         tokio::spawn(async move {
+            // Beside the relays: with many processes and sockets it takes its time.
+            let asked = Arc::clone(&state);
+            let known = move || {
+                let usual = lock(&asked).owners.clone();
+                let owner = owner(peer, told, &usual);
+                (owner, owner.map(command_line).unwrap_or_default())
+            };
+            let Ok((owner, program)) = tokio::task::spawn_blocking(known).await else { return };
+            {
+                let mut state = lock(&state);
+                state.owners.retain(|pid| Some(*pid) != owner);
+                state.owners.extend(owner);
+                state.passages.push(Passage { node, owner, program });
+            }
             // One that was accepted at the moment connections began to be held is held with them.
             if flow.wait_for(|f| f.accept).await.is_err() {
                 return;
@@ -387,8 +400,9 @@ impl Watcher {
     }
 }
 
-/// The process that holds the other end of a connection from `peer` to `port`.
-fn owner(peer: SocketAddr, port: u16) -> Option<u32> {
+/// The process that holds the other end of a connection from `peer` to `port`; the `usual` ones are looked at first, the
+/// last one foremost.
+fn owner(peer: SocketAddr, port: u16, usual: &[u32]) -> Option<u32> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = std::fs::read_to_string(table).ok()?;
         let (near, far) = (format!(":{:04X}", peer.port()), format!(":{port:04X}"));
@@ -407,6 +421,9 @@ fn owner(peer: SocketAddr, port: u16) -> Option<u32> {
             fds.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == wanted.as_str()))
         })
     };
+    if let Some(pid) = usual.iter().rev().find(|pid| holds(**pid)) {
+        return Some(*pid);
+    }
     let mut pids: Vec<u32> =
         std::fs::read_dir("/proc").ok()?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable_by_key(|pid| std::cmp::Reverse(*pid)); // what a test started is young

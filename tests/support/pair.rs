@@ -103,7 +103,6 @@ impl Pair {
             .config("users: users.yaml")
             .file("users.yaml", &std::fs::read_to_string(&users).expect("the users file"))
             .policy(&policy())
-            .expects("its leaders are not known yet")
             .state("kordon.state")
             .start();
         for at in [reference.direct(), open.direct()] {

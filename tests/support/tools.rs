@@ -96,6 +96,41 @@ pub fn within(tool: &str, args: &[&str]) -> Ran {
     Ran { out: text("out"), err: text("err"), code: ran["code"].as_i64().map_or(-1, |code| code as i32) }
 }
 
+/// Runs a tool, within the JVM of the driver, against the brokers at `address`.
+#[track_caller]
+pub fn at(tool: &str, address: &str, args: &[&str]) -> Ran {
+    let server = ["--bootstrap-server", address];
+    // some take it before their subcommand alone, others behind it alone
+    let first = matches!(tool, "kafka-transactions" | "kafka-metadata-quorum" | "kafka-features");
+    let all = if first { [&server, args].concat() } else { [args, &server].concat() };
+    within(tool, &all)
+}
+
+/// The lines of what a tool that succeeded printed, in any order: tools print maps.
+#[track_caller]
+pub fn lines(ran: Ran) -> Vec<String> {
+    let mut lines: Vec<String> = ran.ok().lines().map(|l| l.trim_end().to_owned()).collect();
+    lines.retain(|l| !l.is_empty());
+    lines.sort();
+    lines
+}
+
+/// Asserts that a tool prints the same through the proxy and at the broker, something, and gives it.
+#[track_caller]
+pub fn same(tool: &str, through: &str, direct: &str, args: &[&str]) -> Vec<String> {
+    let (ours, theirs) = (lines(at(tool, through, args)), lines(at(tool, direct, args)));
+    assert_eq!(ours, theirs, "`{tool} {}`", args.join(" "));
+    assert!(!theirs.is_empty(), "`{tool} {}` printed nothing", args.join(" "));
+    theirs
+}
+
+/// Asserts that a tool tells of this.
+#[track_caller]
+pub fn refused(tool: &str, address: &str, args: &[&str], telling: &str) {
+    let ran = at(tool, address, args);
+    assert!(ran.says(telling), "`{tool} {}` does not tell of {telling}: {ran:?}", args.join(" "));
+}
+
 /// Warnings and errors alone, on standard error.
 fn quiet() -> String {
     let path = super::scratch("logging").join("tools-log4j2.properties");

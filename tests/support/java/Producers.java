@@ -8,13 +8,16 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** producer.* */
@@ -88,7 +91,7 @@ final class Producers {
         int ok = 0;
         ObjectNode first = null;
         for (byte[] value : values) {
-            sent.add(producer.send(new ProducerRecord<>(c.get("topic").asText(), partition, key, value)));
+            sent.add(put(producer, new ProducerRecord<>(c.get("topic").asText(), partition, key, value)));
         }
         if (c.path("flush").asBoolean(true)) {
             for (Future<RecordMetadata> future : sent) {
@@ -113,6 +116,21 @@ final class Producers {
             out.set("first", first);
         }
         return out;
+    }
+
+    /**
+     * A producer that is refused its id while send waits for the topic's metadata throws the refusal as the cause of
+     * another exception; a moment later the record fails of it. Which of the two is chance: it is told as one.
+     */
+    private static Future<RecordMetadata> put(KafkaProducer<byte[], byte[]> producer, ProducerRecord<byte[], byte[]> record) {
+        try {
+            return producer.send(record);
+        } catch (KafkaException e) {
+            if (e.getCause() instanceof ApiException refusal) {
+                return CompletableFuture.failedFuture(refusal);
+            }
+            throw e;
+        }
     }
 
     /** Bytes that neither repeat nor compress to nothing. */
