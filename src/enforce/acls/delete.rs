@@ -5,7 +5,7 @@ use super::{own_first, speaks_to};
 use crate::enforce::arguments::Bounded;
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Changing, Request, Rule, Verdict};
-use crate::model::{CloseReason, Operation};
+use crate::model::{CloseReason, Operation, Resource};
 use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, ChangeRefused, ProtocolAcls, Snapshot};
 use crate::wire::schema::delete_acls::request::{self as req, delete_acls_filter as filter};
 use crate::wire::schema::delete_acls::response::{
@@ -31,6 +31,10 @@ const CODES: Codes = Codes {
 /// The most matches that are judged, or told of, one by one in all filters of a request. Requests of whoever may change
 /// everything need none, but for what stands in the policy file.
 const MOST_ALONE: usize = 100_000;
+
+/// How often ACLs are held against filters for one request: a second of work. A large request of small filters would keep
+/// a thread for minutes.
+const MOST_COMPARED: usize = 100_000_000;
 
 /// What is known of a filter's result before the change.
 enum Found {
@@ -60,6 +64,14 @@ impl Rule for DeleteAcls {
             // Whoever may change nothing does not have all filters held against all ACLs.
             judge.arguments(arguments(asked, &BTreeSet::new(), judge));
             return all(not_authorized());
+        }
+        if asked.len().saturating_mul(snapshot.shown_acls().count()) > MOST_COMPARED {
+            judge.arguments(arguments(asked, &BTreeSet::new(), judge));
+            if !reach.is_everything() {
+                judge.note(Operation::Alter, Resource::CLUSTER, &reach.decision());
+            }
+            let text = format!("{} filters are too many for the acls that there are: send fewer at once", asked.len());
+            return all((ErrorCode::INVALID_REQUEST, Some(text)));
         }
         let matched = matched(&filters, snapshot);
         judge.arguments(arguments(asked, &matched, judge));

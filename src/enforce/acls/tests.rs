@@ -614,6 +614,18 @@ fn matches_that_are_judged_one_by_one_are_bounded_however_often_filters_name_the
 }
 
 #[test]
+fn filters_are_held_against_acls_so_often_and_no_more() {
+    let names: Vec<String> = (0..10_000).map(|n| format!("topic:LITERAL:tx_{n} User:bob ALLOW READ *")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::protocol(ProtocolAcls::State, BOUND, &names);
+    let node = answer(delete(&mut bench, 3, &vec![(3, None, 1, None, None, 1, 1); 10_001]), ApiKey::DELETE_ACLS, 3);
+    let text = "10001 filters are too many for the acls that there are: send fewer at once";
+    assert_eq!(filter_results(&node)[10_000], (42, Some(text.to_owned()), Vec::new()));
+    assert_eq!(told(&bench)["filterCount"], 10_001, "what was tried is told");
+    assert_eq!(bench.decided(), ["Alter cluster:kafka-cluster allowed"]);
+}
+
+#[test]
 fn nothing_asked_is_nothing_done() {
     let node = answer(create(&mut Bench::policy(ALTER), 3, &[]), ApiKey::CREATE_ACLS, 3);
     assert!(results(&node).is_empty());
