@@ -73,7 +73,7 @@ fn protocol_acls() {
             .map(|round| {
                 let begin = Instant::now();
                 let (acls, _) = acls.changed(&AclChange::Create(vec![acl(count + round)]), Some(2));
-                black_box(source.snapshot(&acls, NOW));
+                black_box(source.snapshot(&acls));
                 begin.elapsed()
             })
             .collect();

@@ -56,7 +56,7 @@ impl PolicyKeeper {
     pub fn open(config: &Config, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, Vec<Problem>> {
         let bytes = read(&config.policy.file)?;
         let source = load(&bytes, config, now)?;
-        let snapshot = source.snapshot(&AclSet::default(), now);
+        let snapshot = source.snapshot(&AclSet::default());
         metrics.policy_loaded(snapshot.revision(), now);
         let revision = snapshot.revision().as_str();
         tracing::info!(file = %config.policy.file.display(), revision, "policy in force");
@@ -102,7 +102,7 @@ impl PolicyKeeper {
         match loaded {
             Ok(source) => {
                 self.tell(None);
-                let snapshot = source.snapshot(&parts.acls, now);
+                let snapshot = source.snapshot(&parts.acls);
                 if self.worlds.snapshot().revision() == snapshot.revision() {
                     return Look::Same;
                 }
@@ -131,7 +131,7 @@ impl PolicyKeeper {
     pub fn put(&self, acls: AclSet) -> Swap {
         let mut parts = self.parts();
         let now = now();
-        let snapshot = parts.source.snapshot(&acls, now);
+        let snapshot = parts.source.snapshot(&acls);
         parts.acls = acls;
         let swap = self.swap(snapshot, now);
         let (from, to) = (swap.before.revision().as_str(), swap.now.revision().as_str());
@@ -246,7 +246,7 @@ mod tests {
         });
         let last = Arc::clone(&world.borrow().snapshot);
         let (expected, _) = policy_of(file(100).as_bytes(), &keeper.config, Timestamp(0)).unwrap();
-        assert_eq!(last.revision(), expected.snapshot(&acls(100), Timestamp(0)).revision());
+        assert_eq!(last.revision(), expected.snapshot(&acls(100)).revision());
         assert_eq!(keeper.revision(), last.revision().clone());
     }
 

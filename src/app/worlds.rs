@@ -96,7 +96,7 @@ mod tests {
             policy: { file: p }\n";
         let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
         let (source, _) = policy_of(b"version: 1\ndefault: deny\n", &config, now()).unwrap();
-        let worlds = Arc::new(Worlds::new(source.snapshot(&AclSet::default(), now())));
+        let worlds = Arc::new(Worlds::new(source.snapshot(&AclSet::default())));
         let before = worlds.open(&Arc::new(Routes::new(Vec::new())));
         let _following = worlds.follow(&Cluster::start(&config.cluster));
         let after = worlds.open(&Arc::new(Routes::new(Vec::new())));

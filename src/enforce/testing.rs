@@ -77,9 +77,7 @@ impl Bench {
             ..Topology::default()
         };
         Self {
-            snapshot: loaded
-                .source
-                .snapshot(&AclSet::new(acls.iter().map(|a| AclBinding::read(a)), None), Timestamp(0)),
+            snapshot: loaded.source.snapshot(&AclSet::new(acls.iter().map(|a| AclBinding::read(a)), None)),
             subject: Self::subject("alice"),
             connection: Connection {
                 session_id: "s-1".into(),

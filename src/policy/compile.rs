@@ -40,7 +40,7 @@ impl Snapshot {
     /// Every fault of the file.
     pub fn load(bytes: &[u8], file_name: &str, settings: &Settings) -> Result<Loaded, Vec<Problem>> {
         let (source, warnings) = PolicySource::load(bytes, file_name, settings)?;
-        Ok(Loaded { snapshot: source.snapshot(&AclSet::default(), settings.now), source, warnings })
+        Ok(Loaded { snapshot: source.snapshot(&AclSet::default()), source, warnings })
     }
 }
 

@@ -81,7 +81,6 @@ pub enum Protection {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) revision: Revision,
-    pub(super) since: Timestamp,
     pub(super) directory: Directory,
     /// ACLs, bindings and grants that allow.
     pub(super) index: Index,

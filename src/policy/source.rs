@@ -33,8 +33,8 @@ impl PolicySource {
         self.file.whole
     }
 
-    /// The policy of the file and of these ACLs, for use from `now` on.
-    pub fn snapshot(&self, acls: &AclSet, now: Timestamp) -> Arc<Snapshot> {
+    /// The policy of the file and of these ACLs.
+    pub fn snapshot(&self, acls: &AclSet) -> Arc<Snapshot> {
         let mut directory = self.directory.clone();
         let mut index = self.index.clone();
         let mut rules = self.rules.clone();
@@ -59,7 +59,6 @@ impl PolicySource {
         let offset = acls.offset().and_then(|offset| u64::try_from(offset).ok());
         Arc::new(Snapshot {
             revision: Revision::new(&self.hash, offset),
-            since: now,
             directory,
             index: index.build(),
             rules,
@@ -97,11 +96,6 @@ fn cut(mut id: String) -> String {
 }
 
 impl Snapshot {
-    /// When it was compiled.
-    pub fn since(&self) -> Timestamp {
-        self.since
-    }
-
     /// Where the protocol's ACLs live.
     pub fn protocol_acls_mode(&self) -> ProtocolAcls {
         self.file.mode

@@ -31,7 +31,7 @@ impl Rules {
 
     /// The answer; none where the connection closes.
     fn ask(&mut self, key: ApiKey, version: i16, request: &Node) -> Option<Node> {
-        let snapshot = self.source.snapshot(&self.acls, Timestamp(0));
+        let snapshot = self.source.snapshot(&self.acls);
         let subject = Subject { principal: Principal::user("ANONYMOUS"), groups: [].into(), may_be_super: true };
         let connection = Connection {
             session_id: "s-1".into(),

@@ -1,6 +1,6 @@
 //! ACLs of the protocol, compiled with the file: decided as Kafka's authorizer decides them.
 
-use super::{Ask, NOON, loaded, who};
+use super::{Ask, loaded, who};
 use crate::model::{Operation, PatternType, ResourceType};
 use crate::policy::{AclBinding, AclSet, Permission, ReasonCode, Snapshot};
 use crate::wire::ApiKey;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 fn with(file: &str, lines: &[&str]) -> Arc<Snapshot> {
-    loaded(file).source.snapshot(&AclSet::new(lines.iter().map(|l| AclBinding::read(l)), Some(17)), NOON)
+    loaded(file).source.snapshot(&AclSet::new(lines.iter().map(|l| AclBinding::read(l)), Some(17)))
 }
 
 fn only(lines: &[&str]) -> Arc<Snapshot> {
@@ -25,7 +25,7 @@ fn the_revision_names_file_and_state() {
     let text = loaded.snapshot.revision().as_str().to_owned();
     let (file, none) = text.split_once('@').unwrap();
     assert_eq!(none, "-");
-    let at = |offset| loaded.source.snapshot(&AclSet::new([], offset), NOON).revision().as_str().to_owned();
+    let at = |offset| loaded.source.snapshot(&AclSet::new([], offset)).revision().as_str().to_owned();
     assert_eq!([at(Some(4711)), at(None)], [format!("{file}@4711"), format!("{file}@-")]);
 }
 
@@ -275,7 +275,7 @@ proptest! {
     ) {
         let default = if open { "allow_if_no_acl" } else { "deny" };
         let source = loaded(&format!("version: 1\ndefault: {default}\nend: true\n")).source;
-        let policy = source.snapshot(&AclSet::new(acls.clone(), Some(1)), NOON);
+        let policy = source.snapshot(&AclSet::new(acls.clone(), Some(1)));
         let asker = who(principal).groups(&groups).from(host).api(ApiKey::METADATA);
         let decision = asker.ask(&policy, op, kind, &name);
         prop_assert_eq!(decision.is_allowed(), kafka(open, &acls, &asker, op, kind, &name), "{}", decision.reason());
@@ -291,7 +291,7 @@ proptest! {
     ) {
         let default = if open { "allow_if_no_acl" } else { "deny" };
         let source = loaded(&format!("version: 1\ndefault: {default}\nend: true\n")).source;
-        let policy = source.snapshot(&AclSet::new(acls.clone(), Some(1)), NOON);
+        let policy = source.snapshot(&AclSet::new(acls.clone(), Some(1)));
         let asker = who(principal).groups(&groups).from("10.0.0.1");
         prop_assert_eq!(asker.any(&policy, op).is_allowed(), kafka_any(open, &acls, &asker, op));
     }

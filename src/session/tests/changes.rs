@@ -38,7 +38,7 @@ fn with_acl(rules: &str) -> World {
     let text = format!("version: 1\ndefault: deny\n{rules}end: true\n");
     let settings = Settings { protocol_acls: ProtocolAcls::State, ..Settings::default() };
     let source = Snapshot::load(text.as_bytes(), "policy.yaml", &settings).unwrap().source;
-    let snapshot = source.snapshot(&AclSet::new([open_acl()], Some(1)), Timestamp(0));
+    let snapshot = source.snapshot(&AclSet::new([open_acl()], Some(1)));
     World { snapshot, ..world("", topology()) }
 }
 
