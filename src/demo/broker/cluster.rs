@@ -5,7 +5,7 @@ use super::{Shared, api};
 use crate::wire::schema::{
     api_versions, describe_cluster as dc, find_coordinator as fc, init_producer_id as ip, metadata as m,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, Value, Versions};
+use crate::wire::{ApiKey, ErrorCode, Node, Value, Versions, api as api_of};
 use std::collections::BTreeMap;
 
 /// Authorized operations: all that Kafka has for a topic.
@@ -28,7 +28,8 @@ pub(super) fn api_row(answer: &Node, key: ApiKey, versions: Versions) -> Node {
 pub(super) fn api_versions(shared: &Shared, request: &Node) -> Node {
     use api_versions::{request as q, response as r};
     let mut answer = Node::response(ApiKey::API_VERSIONS);
-    for (key, versions) in api::advertised() {
+    let scripted = shared.settings.scripted.iter().filter_map(|key| Some((*key, api_of(*key)?.versions)));
+    for (key, versions) in api::advertised().chain(scripted) {
         let row = api_row(&answer, key, versions);
         answer.push(r::API_KEYS, row);
     }

@@ -98,7 +98,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let frame = read_frame(reader).await?;
-    let request = match read_request(&frame, peer)? {
+    let request = match read_request(&frame, peer, &shared.settings.scripted)? {
         Ok(request) => request,
         Err(unsupported) => return send(writer, unsupported).await,
     };
@@ -187,7 +187,7 @@ async fn read_frame<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Bytes, End> 
 }
 
 /// The request in a frame; or, for a version of ApiVersions that is not known, the answer that says so.
-fn read_request(frame: &Bytes, peer: SocketAddr) -> Result<Result<Request, Rope>, End> {
+fn read_request(frame: &Bytes, peer: SocketAddr, scripted: &[ApiKey]) -> Result<Result<Request, Rope>, End> {
     let header = match request_header(frame) {
         Ok(header) => header,
         Err(WireError::UnknownApi { key: ApiKey::API_VERSIONS, correlation_id, .. }) => {
@@ -195,7 +195,8 @@ fn read_request(frame: &Bytes, peer: SocketAddr) -> Result<Result<Request, Rope>
         }
         Err(error) => return Err(error.into()),
     };
-    if !api::versions(header.key).is_some_and(|versions| versions.contains(header.version)) {
+    let served = api::versions(header.key).is_some_and(|versions| versions.contains(header.version));
+    if !served && !scripted.contains(&header.key) {
         return Err(End::NotServed(header.key));
     }
     let def = api_of(header.key).ok_or(End::NotServed(header.key))?.request;

@@ -28,6 +28,7 @@ mod tests;
 
 pub use script::{Gate, Script, Seen, Step, Tape};
 
+use crate::wire::ApiKey;
 use groups::Groups;
 use session::Sessions;
 use std::io;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub partition_bytes: usize,
     /// What sees requests before they are served.
     pub script: Option<Box<dyn Script>>,
+    /// APIs that only the script serves: told to clients, and read.
+    pub scripted: Vec<ApiKey>,
 }
 
 impl Default for Settings {
@@ -68,6 +71,7 @@ impl Default for Settings {
             partitions: 1,
             partition_bytes: 32 << 20,
             script: None,
+            scripted: Vec::new(),
         }
     }
 }
