@@ -74,6 +74,11 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::DESCRIBE_ACLS, "Resources.Acls", HASHED),
     (ApiKey::DELETE_ACLS, "FilterResults.MatchingAcls", HASHED),
     (ApiKey::LIST_TRANSACTIONS, "TransactionStates", HASHED),
+    (ApiKey::CONSUMER_GROUP_HEARTBEAT, "Assignment.TopicPartitions", HASHED),
+    (ApiKey::SHARE_GROUP_HEARTBEAT, "Assignment.TopicPartitions", HASHED),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, "Groups.Members.Assignment.TopicPartitions", HASHED),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, "Groups.Members.TargetAssignment.TopicPartitions", HASHED),
+    (ApiKey::SHARE_GROUP_DESCRIBE, "Groups.Members.Assignment.TopicPartitions", HASHED),
 ];
 
 /// The broker collects them in a hash map.

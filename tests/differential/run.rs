@@ -244,6 +244,7 @@ impl Run {
                 if self.plan.case.is_some() {
                     tell(&format!("{step}: {who} {} v{} {:?}", one.key.name(), one.version, one.body));
                 }
+                self.wait_until(reference, names, &case, one.until);
                 let (intact, theirs, ours) = self.asked(reference, names, &case);
                 reference.take(&one.take, &theirs);
                 self.proxied.take(&one.take, &ours);
@@ -258,6 +259,24 @@ impl Run {
             }
         }
         true
+    }
+
+    /// Asks until both answers show it, or one is an error. What was asked counts once, when it is compared.
+    fn wait_until(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>, until: Option<fn(&Node) -> bool>) {
+        let Some(until) = until else { return };
+        let begin = Instant::now();
+        for side in [reference, &mut self.proxied] {
+            while begin.elapsed() < Duration::from_secs(5) {
+                let outcome = side.ask(case.who, case.key, case.version, case.body, names);
+                let Outcome::Answer(answer) = outcome else { break };
+                let mut codes = Vec::new();
+                tally::errors(&answer, &mut codes);
+                if until(&answer) || codes.iter().any(|code| *code != 0) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// What the world has done, compared behind everybody's back.

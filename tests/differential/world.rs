@@ -17,6 +17,8 @@ use crate::side::Side;
 use crate::support::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
+/// Longer than the sessions of members in `requests` and `scripts`.
+const SESSION: Duration = Duration::from_secs(60);
 
 /// Waits until the broker has applied what its controller has committed.
 pub fn caught_up(side: &mut Side, names: &Names) {
@@ -174,8 +176,22 @@ pub fn clear(side: &mut Side, names: &Names) {
     }
     side.ask("super", ApiKey::DELETE_ACLS, 3, &acls::deletion(), names);
     reset(side, names);
-    let groups = groups(side, names);
-    for (group, kind) in &groups {
+    // A member that was told its id and never came back is in no listing; its group goes when the session ends.
+    eventually("groups are deleted", SESSION, || {
+        leave_all(side, names);
+        let found = groups(side, names);
+        let all: Vec<&str> = found.keys().map(String::as_str).collect();
+        let request = Node::request(ApiKey::DELETE_GROUPS).with(delete_groups::request::GROUPS_NAMES, all);
+        side.back(ApiKey::DELETE_GROUPS, 2, &request, names);
+        let left = groups_left(side, names);
+        if left.is_empty() { Ok(()) } else { Err(format!("{}: {left}", side.name)) }
+    });
+}
+
+/// Lets the members of all groups leave.
+fn leave_all(side: &mut Side, names: &Names) {
+    let found = groups(side, names);
+    for (group, kind) in &found {
         match kind.as_str() {
             "consumer" => {
                 let apis = (ApiKey::CONSUMER_GROUP_DESCRIBE, ApiKey::CONSUMER_GROUP_HEARTBEAT);
@@ -189,13 +205,6 @@ pub fn clear(side: &mut Side, names: &Names) {
             _ => leave(side, names, group),
         }
     }
-    let all: Vec<&str> = groups.keys().map(String::as_str).collect();
-    let request = Node::request(ApiKey::DELETE_GROUPS).with(delete_groups::request::GROUPS_NAMES, all);
-    eventually("groups are deleted", LONG, || {
-        side.back(ApiKey::DELETE_GROUPS, 2, &request, names);
-        let left = groups_left(side, names);
-        if left.is_empty() { Ok(()) } else { Err(format!("{}: {left}", side.name)) }
-    });
 }
 
 /// Removes configs of groups and client metrics, quotas and credentials.

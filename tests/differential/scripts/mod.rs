@@ -1,6 +1,8 @@
 //! Requests that say little alone: sessions of fetches, members of groups, transactions. Each is a list of steps, asked
 //! one by one on both sides; what an answer draws (a member id, a session, a producer) fills a slot that later steps name.
 
+mod members;
+
 use kordon::model::{Operation, PatternType, ResourceType};
 use kordon::wire::schema::{
     add_offsets_to_txn, add_partitions_to_txn, end_txn, fetch, heartbeat, init_producer_id, join_group, leave_group,
@@ -31,6 +33,8 @@ pub struct Step {
     pub version: i16,
     pub body: Node,
     pub take: Vec<Take>,
+    /// What both answers must show at last, where something goes on behind them: until then the step is asked again.
+    pub until: Option<fn(&Node) -> bool>,
 }
 
 /// Slots of scripts; those of worlds are below.
@@ -40,15 +44,18 @@ const PRODUCER: usize = 12;
 
 /// One of the scripts.
 pub fn pick(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
-    match rng.below(3) {
+    match rng.below(6) {
         0 => fetch_session(names, rng, who),
         1 => membership(names, rng),
-        _ => transaction(names, rng),
+        2 => transaction(names, rng),
+        3 => members::consumer(names, rng, who),
+        4 => members::share(names, rng, who),
+        _ => members::streams(names, rng, who),
     }
 }
 
 fn step(key: ApiKey, version: i16, body: Node) -> Step {
-    Step { by_super: false, key, version, body, take: Vec::new() }
+    Step { by_super: false, key, version, body, take: Vec::new(), until: None }
 }
 
 fn some_version(rng: &mut Rng, low: usize, high: usize) -> i16 {
