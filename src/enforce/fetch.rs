@@ -342,6 +342,9 @@ fn judge_next(
             topics.forget(&name, topic.i32s(forgotten_topic::PARTITIONS));
         }
     }
+    if topics.is_empty() && view.items(req::TOPICS).is_empty() {
+        return Ok(empty_session(request, judge, topics, follower, outcome.permit));
+    }
     let remembered = if follower {
         outcome.permit
     } else {
@@ -364,6 +367,29 @@ fn judge_next(
     let mut plan = plan(request, follower);
     plan.session = SessionPlan::Continue(id);
     Ok(Verdict::Forward(permit, Then::Fetch(plan)))
+}
+
+/// Forwards a fetch that forgets all there was in its session: a broker ends that session and answers that there is none
+/// (`FetchManager.newContext`, Kafka 4.3). Who may no longer read what he forgets is told the same here; the broker forgets
+/// the session when it needs the place.
+fn empty_session(
+    request: &Request<'_, '_>,
+    judge: &mut Judge<'_>,
+    mut topics: SessionTopics,
+    follower: bool,
+    follows: Option<Permit>,
+) -> Verdict {
+    let id = request.view.i32(req::SESSION_ID);
+    let forgotten = request.view.items(req::FORGOTTEN_TOPICS_DATA);
+    let names: Vec<Arc<str>> = forgotten.filter_map(|topic| name_of(judge, topic, FORGOTTEN_TOPIC)).collect();
+    let Some(permit) = follows.or_else(|| ask_all(judge, names.iter().map(|name| &**name))) else {
+        return Verdict::Answer(Node::response(ApiKey::FETCH));
+    };
+    topics.waiting += 1;
+    judge.sessions.created(id, topics);
+    let mut plan = plan(request, follower);
+    plan.session = SessionPlan::Continue(id);
+    Verdict::Forward(permit, Then::Fetch(plan))
 }
 
 /// Decides READ for each topic of the request. A follower has shown CLUSTER_ACTION; only the proxy's own topics are held

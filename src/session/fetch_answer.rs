@@ -105,14 +105,19 @@ impl Machine {
         let [_, _, _, _, e0, e1, s0, s1, s2, s3] = *head;
         let error = ErrorCode(i16::from_be_bytes([e0, e1]));
         let id = i32::from_be_bytes([s0, s1, s2, s3]);
-        if let SessionPlan::Continue(id) = plan {
-            self.memory.fetch.answered(id);
+        if let SessionPlan::Continue(session) = plan {
+            self.memory.fetch.answered(session);
         }
         match plan {
             SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => {
                 self.memory.fetch.created(id, *topics);
             }
-            SessionPlan::Continue(id) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => self.memory.fetch.ended(id),
+            // A broker that answers without a session has ended it: nothing was left in it.
+            SessionPlan::Continue(session)
+                if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND || (error == ErrorCode::NONE && id == 0) =>
+            {
+                self.memory.fetch.ended(session);
+            }
             SessionPlan::Create(_) | SessionPlan::Continue(_) | SessionPlan::None => {}
         }
     }

@@ -102,6 +102,28 @@ fn the_end_of_a_session_is_told_to_the_broker_which_keeps_it_otherwise() {
 }
 
 #[test]
+fn a_session_of_which_all_is_forgotten_ends_at_the_broker_without_an_error() {
+    use crate::wire::schema::fetch::request::forgotten_topic;
+    let emptied = |id: i32| {
+        let mut node = fetch_of(&[], (id, 1));
+        let topic = node.child(req::FORGOTTEN_TOPICS_DATA).with(forgotten_topic::TOPIC, "open");
+        node.push(req::FORGOTTEN_TOPICS_DATA, topic.with(forgotten_topic::PARTITIONS, vec![0i32]));
+        node
+    };
+    let mut stage = Stage::new(OPEN);
+    opened(&mut stage, 1, 1);
+    stage.ask(ApiKey::FETCH, 12, 2, &emptied(1));
+    assert_eq!(session_of(&stage.at_broker()[0].2), (1, 1), "the broker is to know");
+    stage.broker(ApiKey::FETCH, 12, 2, &fetched(&[], 0, 0));
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!((answer.i16(fetch::response::ERROR_CODE), answer.i32(fetch::response::SESSION_ID)), (0, 0));
+    stage.ask(ApiKey::FETCH, 12, 3, &fetch_of(&["open"], (1, 2)));
+    assert!(stage.at_broker().is_empty(), "it has ended");
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!(answer.i16(fetch::response::ERROR_CODE), ErrorCode::FETCH_SESSION_ID_NOT_FOUND.0);
+}
+
+#[test]
 fn a_large_message_leaves_no_memory_behind_in_the_scan() {
     let mut stage = Stage::new(OPEN);
     stage.ask(ApiKey::FETCH, 12, 1, &fetch_of_many((0, -1), 0, 30_000));
