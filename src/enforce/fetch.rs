@@ -233,7 +233,7 @@ impl Rule for Fetch {
         let view = request.view;
         let (id, epoch) = (view.i32(req::SESSION_ID), view.i32(req::SESSION_EPOCH));
         let full = epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH;
-        if (id != 0 || !full) && judge.sessions.topics(id).is_none() {
+        if !full && judge.sessions.topics(id).is_none() {
             let unknown = Decision::refused(ReasonCode::SessionUnknown, judge.cx.now);
             judge.note(Operation::Read, Resource::new(ResourceType::Topic, ""), &unknown);
             return Ok(Verdict::Answer(session_not_found()));
@@ -261,7 +261,12 @@ fn judge_full(
 ) -> Result<Verdict, WireError> {
     let view = request.view;
     let (old, epoch) = (view.i32(req::SESSION_ID), view.i32(req::SESSION_EPOCH));
+    // A broker opens a session anew, or goes without one, whether it knows the number or not; it would end it by that number.
+    let foreign = old != 0 && judge.sessions.topics(old).is_none();
     if old != 0 && epoch == FINAL_EPOCH && view.items(req::TOPICS).is_empty() {
+        if foreign {
+            return Ok(Verdict::Answer(Node::response(ApiKey::FETCH)));
+        }
         return Ok(close_session(request, judge, old, follower, outcome.permit));
     }
     let Some(permit) = outcome.permit.take() else {
@@ -284,17 +289,26 @@ fn judge_full(
                 }
             }
             plan.session = SessionPlan::Create(Box::new(topics));
+        } else {
+            remember_names(judge, view, &mut plan.names);
+        }
+        let without = opens && matches!(plan.session, SessionPlan::None);
+        if !without && !foreign {
             return Ok(Verdict::Forward(permit, Then::Fetch(plan)));
         }
-        remember_names(judge, view, &mut plan.names);
-        return Ok(if opens {
-            let node = request.decode().with(req::SESSION_EPOCH, FINAL_EPOCH);
-            Verdict::Rewrite(permit, node, Then::Fetch(plan))
-        } else {
-            Verdict::Forward(permit, Then::Fetch(plan))
-        });
+        let mut node = request.decode();
+        if without {
+            node.set(req::SESSION_EPOCH, FINAL_EPOCH);
+        }
+        if foreign {
+            node.set(req::SESSION_ID, 0);
+        }
+        return Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)));
     }
     let mut node = request.decode();
+    if foreign {
+        node.set(req::SESSION_ID, 0);
+    }
     let cut = outcome.cut(node.nodes_mut(req::TOPICS));
     for topic in node.nodes(req::TOPICS) {
         let id = topic.uuid(fetch_topic::TOPIC_ID);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kordon::wire::schema::{api_versions, metadata};
-use kordon::wire::{ApiKey, Node, Versions};
+use kordon::wire::{ApiKey, ErrorCode, Node, Versions};
 
 use crate::acls;
 use crate::clusters::{self, tell};
@@ -502,12 +502,14 @@ impl Run {
     }
 }
 
-/// Whether every error of an answer says that a transaction is still ending.
+/// Whether every error of an answer says that a transaction is still ending, or that an id of an assignment is not known
+/// yet.
 fn too_early(outcome: &Outcome) -> bool {
     let Outcome::Answer(answer) = outcome else { return false };
+    let early = [ErrorCode::CONCURRENT_TRANSACTIONS, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS].map(|e| i64::from(e.0));
     let mut codes = Vec::new();
     tally::errors(answer, &mut codes);
-    codes.contains(&51) && codes.iter().all(|code| [0, 51].contains(code))
+    codes.iter().any(|code| early.contains(code)) && codes.iter().all(|code| *code == 0 || early.contains(code))
 }
 
 fn short(text: &str) -> String {

@@ -58,19 +58,6 @@ pub static WAIVERS: &[Waiver] = &[
               full; Kafka goes on with the session and answers 29 for those partitions in it (threat 1).",
     },
     Waiver {
-        name: "fetch sessions of other connections",
-        apis: &[ApiKey::FETCH],
-        versions: Versions::new(7, 18),
-        is: |look| {
-            let refused = |d: &Delta| d.path == "ErrorCode" && d.proxied == "FETCH_SESSION_ID_NOT_FOUND";
-            let number = look.body.int(fetch::request::SESSION_ID);
-            number != 0 && names::slot(number).is_none() && look.all.iter().any(refused)
-        },
-        why: "A session is known only to the connection on which it was made. Kafka knows it by its number alone, and \
-              also takes a number that is none as no session where the fetch is a full one; here the client is told \
-              that there is no such session, and begins anew (threat 1).",
-    },
-    Waiver {
         name: "ids of topics that are gone",
         apis: &[
             ApiKey::PRODUCE,

@@ -303,7 +303,11 @@ fn reset(side: &mut Side, names: &Names) {
 fn groups_left(side: &mut Side, names: &Names) -> String {
     use list_groups::response::GROUPS;
     let answer = side.back(ApiKey::LIST_GROUPS, 5, &Node::request(ApiKey::LIST_GROUPS), names);
-    if answer.nodes(GROUPS).is_empty() { String::new() } else { format!("{answer:?}") }
+    let found = answer.nodes(GROUPS);
+    let Some(first) = found.first() else { return String::new() };
+    let request = Node::request(ApiKey::DESCRIBE_GROUPS)
+        .with(describe_groups::request::GROUPS, vec![first.str(list_groups::response::listed_group::GROUP_ID)]);
+    format!("{answer:?}: {:?}", side.back(ApiKey::DESCRIBE_GROUPS, 5, &request, names))
 }
 
 /// Every group of the cluster, with its kind.

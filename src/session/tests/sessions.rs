@@ -102,6 +102,25 @@ fn the_end_of_a_session_is_told_to_the_broker_which_keeps_it_otherwise() {
 }
 
 #[test]
+fn threat_01_a_full_fetch_with_a_foreign_number_is_served_and_the_number_stays_here() {
+    let mut stage = Stage::new(OPEN);
+    for (id, epoch) in [(1, 0), (2, -1)] {
+        stage.ask(ApiKey::FETCH, 12, id, &fetch_of(&["open"], (4711, epoch)));
+        assert_eq!(session_of(&stage.at_broker()[0].2), (0, epoch), "the broker would end the session of that number");
+        stage.broker(ApiKey::FETCH, 12, id, &fetched(&["open"], 0, 1));
+        assert_eq!(fetch_errors(&stage.at_client(ApiKey::FETCH, 12)[0].1), [("open".to_owned(), 0)]);
+    }
+    stage.ask(ApiKey::FETCH, 12, 3, &fetch_of(&["open", "secret"], (4711, 0)));
+    assert_eq!(session_of(&stage.at_broker()[0].2), (0, -1));
+    stage.broker(ApiKey::FETCH, 12, 3, &fetched(&["open"], 0, 1));
+    stage.at_client(ApiKey::FETCH, 12);
+    stage.ask(ApiKey::FETCH, 12, 4, &fetch_of(&[], (4711, -1)));
+    assert!(stage.at_broker().is_empty(), "nothing to end");
+    let (_, answer) = stage.at_client(ApiKey::FETCH, 12).remove(0);
+    assert_eq!(answer.i16(fetch::response::ERROR_CODE), 0);
+}
+
+#[test]
 fn a_session_of_which_all_is_forgotten_ends_at_the_broker_without_an_error() {
     use crate::wire::schema::fetch::request::forgotten_topic;
     let emptied = |id: i32| {
