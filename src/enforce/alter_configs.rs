@@ -133,7 +133,8 @@ impl Rule for AlterConfigs {
                 Err(refusal) => refused.push((place, self.row(resource, refusal))),
             }
         }
-        if broken {
+        // Where nothing is refused the brokers say it themselves.
+        if broken && !refused.is_empty() {
             refused = self.broken(view, refused, &loggers);
             // Loggers never come to the controller: they are set, whatever becomes of the rest.
             permit = permit.filter(|_| !loggers.is_empty());

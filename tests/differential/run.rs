@@ -13,7 +13,7 @@ use crate::names::{Names, PEOPLE};
 use crate::normal::{self, Delta};
 use crate::requests::Maker;
 use crate::rng::Rng;
-use crate::scripts;
+use crate::scripts::{self, Until};
 use crate::side::{BACK, Outcome, Side};
 use crate::support::log_file;
 use crate::support::proxy::Kordon;
@@ -252,8 +252,8 @@ impl Run {
                 if !intact {
                     return false;
                 }
-                // A session on one side alone: nothing to go on with.
-                if !self.proxied.goes_on_like(reference, &one.take) {
+                // A session on one side alone, or an error that may differ: nothing to go on with.
+                if !self.proxied.goes_on_like(reference, &one.take) || codes(&theirs) != codes(&ours) {
                     break;
                 }
             }
@@ -262,16 +262,15 @@ impl Run {
     }
 
     /// Asks until both answers show it, or one is an error. What was asked counts once, when it is compared.
-    fn wait_until(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>, until: Option<fn(&Node) -> bool>) {
-        let Some(until) = until else { return };
+    fn wait_until(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>, until: Option<Until>) {
+        let Some((count, wanted)) = until else { return };
         let begin = Instant::now();
         for side in [reference, &mut self.proxied] {
             while begin.elapsed() < Duration::from_secs(5) {
                 let outcome = side.ask(case.who, case.key, case.version, case.body, names);
-                let Outcome::Answer(answer) = outcome else { break };
-                let mut codes = Vec::new();
-                tally::errors(&answer, &mut codes);
-                if until(&answer) || codes.iter().any(|code| *code != 0) {
+                let Outcome::Answer(answer) = &outcome else { break };
+                let codes = codes(&outcome);
+                if count(answer) >= wanted || codes.iter().any(|code| *code != 0) {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -505,11 +504,18 @@ impl Run {
 /// Whether every error of an answer says that a transaction is still ending, or that an id of an assignment is not known
 /// yet.
 fn too_early(outcome: &Outcome) -> bool {
-    let Outcome::Answer(answer) = outcome else { return false };
     let early = [ErrorCode::CONCURRENT_TRANSACTIONS, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS].map(|e| i64::from(e.0));
-    let mut codes = Vec::new();
-    tally::errors(answer, &mut codes);
+    let codes = codes(outcome);
     codes.iter().any(|code| early.contains(code)) && codes.iter().all(|code| *code == 0 || early.contains(code))
+}
+
+/// The error codes of an answer.
+fn codes(outcome: &Outcome) -> Vec<i64> {
+    let mut codes = Vec::new();
+    if let Outcome::Answer(answer) = outcome {
+        tally::errors(answer, &mut codes);
+    }
+    codes
 }
 
 fn short(text: &str) -> String {

@@ -188,7 +188,8 @@ pub static WAIVERS: &[Waiver] = &[
         versions: Versions::new(0, 1),
         is: |look| {
             // What the proxy says: that a broker refuses what here goes on is no such difference.
-            let refused = ["INVALID_REQUEST", "TOPIC_AUTHORIZATION_FAILED", "STREAMS_INVALID_TOPOLOGY"];
+            let refused =
+                ["INVALID_REQUEST", "TOPIC_AUTHORIZATION_FAILED", "STREAMS_INVALID_TOPOLOGY", "FENCED_MEMBER_EPOCH"];
             match look.all.iter().find(|d| d.path == "ErrorCode") {
                 Some(code) => refused.contains(&code.proxied.as_str()),
                 None => look.delta.path == "ErrorMessage",
@@ -196,7 +197,7 @@ pub static WAIVERS: &[Waiver] = &[
         },
         why: "A broker creates the internal topics of a topology with the rights of its client, which here is the proxy: a \
               heartbeat goes on only if the caller could create them all, names no pattern of source topics, and brings its \
-              topology when it joins. What is refused for that is refused before the broker looks at the form (threats 6 \
+              topology when it joins, on each of its connections (FENCED_MEMBER_EPOCH). What is refused for that is refused before the broker looks at the form (threats 6 \
               and 22).",
     },
     Waiver {

@@ -213,4 +213,8 @@ fn an_unknown_operation_fails_what_the_controller_gets_and_loggers_are_set_all_t
     let broker = broker.with(INCREMENTAL.responses, vec![row]);
     let told_all = told(NEW, &finished(bench.complete(then, NEW, 1, &broker), NEW, 1));
     assert_eq!(errors(told_all), [-1, 0, -1, -1, 42]);
+    // Where nothing is refused the brokers judge it all, their own resources first.
+    let mut bench = Bench::acls(&[TOPIC_A, CLUSTER]);
+    let asked = request(NEW, &[(4, "1", SET), (2, "a", ODD)]);
+    assert!(matches!(bench.judge(&INCREMENTAL, NEW, 1, &asked), Verdict::Forward(..)));
 }

@@ -33,9 +33,12 @@ pub struct Step {
     pub version: i16,
     pub body: Node,
     pub take: Vec<Take>,
-    /// What both answers must show at last, where something goes on behind them: until then the step is asked again.
-    pub until: Option<fn(&Node) -> bool>,
+    /// How much of something both answers must show at last, where it goes on behind them: until then the step is asked again.
+    pub until: Option<Until>,
 }
+
+/// What is counted in an answer, and how many there must be.
+pub type Until = (fn(&Node) -> usize, usize);
 
 /// Slots of scripts; those of worlds are below.
 const SESSION: usize = 10;
