@@ -1,16 +1,15 @@
 //! ACLs over the protocol: what the three APIs answer, compared with a broker that has an authorizer, and Kafka's own
 //! tools through the proxy.
 
-use kordon::enforce::memory::Memory;
-use kordon::enforce::{Context, Judge, Request, Routes, Topology, Trail, Verdict, table};
-use kordon::model::{Connection, Host, Principal, Subject, Timestamp};
+use kordon::enforce::Verdict;
+use kordon::model::{Principal, Subject};
 use kordon::policy::{AclSet, PolicySource, ProtocolAcls, Settings, Snapshot};
-use kordon::wire::header::request_header;
-use kordon::wire::message::{decode_response, request_frame, response_frame};
+use kordon::wire::message::decode_response;
 use kordon::wire::schema::{create_acls, delete_acls, describe_acls};
-use kordon::wire::{ApiKey, Node, Scan, api};
+use kordon::wire::{ApiKey, Node};
 use std::sync::Arc;
 
+use super::judged::judged;
 use crate::support::cluster::Cluster;
 use crate::support::raw::Raw;
 use crate::support::{needs, say, soon};
@@ -33,43 +32,16 @@ impl Rules {
     fn ask(&mut self, key: ApiKey, version: i16, request: &Node) -> Option<Node> {
         let snapshot = self.source.snapshot(&self.acls);
         let subject = Subject { principal: Principal::user("ANONYMOUS"), groups: [].into(), may_be_super: true };
-        let connection = Connection {
-            session_id: "s-1".into(),
-            listener: "test".into(),
-            host: Host::new([127, 0, 0, 1].into()),
-            port: 1,
-            mechanism: "PLAINTEXT".into(),
-            broker: Some(1),
-        };
-        let (topology, routes) = (Topology::default(), Routes::default());
-        let cx = Context {
-            snapshot: &snapshot,
-            subject: &subject,
-            connection: &connection,
-            topology: &topology,
-            routes: &routes,
-            now: Timestamp(0),
-        };
-        let frame = request_frame(key, version, 1, None, request).into_bytes().slice(4..);
-        let header = request_header(&frame).unwrap();
-        let body = frame.slice(header.len..);
-        let mut scan = Scan::new();
-        let view = scan.read(api(key).unwrap().request, version, &body).unwrap();
-        let (mut memory, mut trail, mut unmapped) = (Memory::default(), Trail::default(), Vec::new());
-        let mut judge = Judge::new(cx, key, &mut memory, &mut trail, &mut unmapped, true);
-        let row = table::find(key).unwrap();
-        let answer = match row.rule.judge(&Request { header: &header, view, body: &body }, &mut judge).unwrap() {
-            Verdict::Answer(node) => node,
+        judged(&snapshot, &subject, "PLAINTEXT", (key, version), request, |verdict| match verdict {
+            Verdict::Answer(node) => Some(node),
             Verdict::Change { change, then, .. } => {
                 let (acls, changed) = self.acls.changed(&change, None);
                 self.acls = acls;
-                then.answer(Ok(changed))
+                Some(then.answer(Ok(changed)))
             }
-            Verdict::Refuse(_) => return None,
+            Verdict::Refuse(_) => None,
             _ => panic!("neither answered nor changed"),
-        };
-        let frame = response_frame(key, version, 1, &answer).into_bytes().slice(4..);
-        Some(decode_response(key, version, &frame).unwrap().1)
+        })
     }
 }
 

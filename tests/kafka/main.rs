@@ -31,6 +31,7 @@ mod endings;
 mod fetch_sessions;
 mod harness;
 mod hostile;
+mod judged;
 mod limits;
 mod memory;
 mod programs;

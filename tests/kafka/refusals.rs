@@ -1,21 +1,20 @@
 //! Refusals compared with those of a broker that authorizes: the same requests, from a user without any right, to Kafka
 //! with its `StandardAuthorizer` and to the rules under an empty policy.
 
-use kordon::enforce::memory::Memory;
+use kordon::enforce::Verdict;
 use kordon::enforce::table::{Row, TABLE};
-use kordon::enforce::{Context, Judge, Request, Routes, Topology, Trail, Verdict};
-use kordon::model::{Connection, Host, Principal, Subject, Timestamp, TopicId};
+use kordon::model::{Principal, Subject, Timestamp, TopicId};
 use kordon::policy::{OwnTopics, Settings, Snapshot};
-use kordon::wire::header::request_header;
-use kordon::wire::message::{decode_response, request_frame, response_frame};
+use kordon::wire::message::decode_response;
 use kordon::wire::schema::{
     Kind, StructDef, api_versions, delete_topics, sasl_authenticate, sasl_handshake, write_txn_markers,
 };
-use kordon::wire::{ApiKey, ErrorCode, Node, Scan, Value, Versions, api};
+use kordon::wire::{ApiKey, ErrorCode, Node, Value, Versions, api};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER};
+use super::judged::judged;
+use crate::support::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use crate::support::needs;
 use crate::support::raw::{Raw, request_of};
 
@@ -82,37 +81,10 @@ fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
     let policy = b"version: 1\ndefault: deny\nend: true\n";
     let snapshot = Snapshot::load(policy, "policy.yaml", &settings).unwrap().snapshot;
     let subject = Subject { principal: Principal::user(SASL_USER), groups: [].into(), may_be_super: false };
-    let connection = Connection {
-        session_id: "s-1".into(),
-        listener: "test".into(),
-        host: Host::new([127, 0, 0, 1].into()),
-        port: 1,
-        mechanism: "SASL_PLAINTEXT/PLAIN".into(),
-        broker: Some(1),
-    };
-    let (topology, routes) = (Topology::default(), Routes::default());
-    let cx = Context {
-        snapshot: &snapshot,
-        subject: &subject,
-        connection: &connection,
-        topology: &topology,
-        routes: &routes,
-        now: Timestamp(0),
-    };
-    let frame = request_frame(row.key, version, 1, None, request).into_bytes().slice(4..);
-    let header = request_header(&frame).unwrap();
-    let body = frame.slice(header.len..);
-    let mut scan = Scan::new();
-    let view = scan.read(api(row.key).unwrap().request, version, &body).unwrap();
-    let (mut memory, mut trail, mut unmapped) = (Memory::default(), Trail::default(), Vec::new());
-    let mut judge = Judge::new(cx, row.key, &mut memory, &mut trail, &mut unmapped, true);
-    match row.rule.judge(&Request { header: &header, view, body: &body }, &mut judge).unwrap() {
-        Verdict::Answer(node) => {
-            let frame = response_frame(row.key, version, 1, &node).into_bytes().slice(4..);
-            Some(decode_response(row.key, version, &frame).unwrap().1)
-        }
+    judged(&snapshot, &subject, "SASL_PLAINTEXT/PLAIN", (row.key, version), request, |verdict| match verdict {
+        Verdict::Answer(node) => Some(node),
         _ => None,
-    }
+    })
 }
 
 /// An answer without what cannot be compared: Kafka shuffles the results of DeleteTopics, those of WriteTxnMarkers stand in
@@ -161,10 +133,8 @@ pub fn served(raw: &mut Raw) -> BTreeMap<ApiKey, Versions> {
 #[test]
 fn refusals_are_those_of_a_broker_that_authorizes() {
     needs!(Java);
-    // One broker: who is refused is not told by the number of brokers. It is its own, because it authorizes.
-    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned();
-    let properties = vec![("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS".to_owned())];
-    let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
+    // One broker: who is refused is not told by the number of brokers. It is its own, because it has no ACLs.
+    let cluster = Cluster::start_authorizing();
     let address = format!("127.0.0.1:{}", cluster.node(1).sasl);
     let served = served(&mut login(&address));
     let (mut compared, mut differences) = (BTreeSet::new(), Vec::new());
