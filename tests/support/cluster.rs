@@ -48,11 +48,13 @@ pub struct Options {
     pub jars: Jars,
     /// Further broker properties.
     pub properties: Vec<(&'static str, String)>,
+    /// Further options of the JVM; without any, it maps the classes of an earlier one.
+    pub jvm: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, jars: Jars::Kafka431, properties: Vec::new() }
+        Self { nodes: 3, jars: Jars::Kafka431, properties: Vec::new(), jvm: Vec::new() }
     }
 }
 
@@ -310,6 +312,7 @@ log.segment.bytes=134217728
         let mark = out.metadata().expect("log of a broker").len();
         let mut java = process::command("java");
         java.args(["-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+            .args(if self.options.jvm.is_empty() { classes(self.options.jars) } else { self.options.jvm.clone() })
             .args(logging(self.options.jars))
             .args(["-cp", &self.options.jars.classpath(), "kafka.Kafka"])
             .arg(node.dir.join("server.properties"))
@@ -389,6 +392,21 @@ pub fn logging(jars: Jars) -> Vec<String> {
             vec![format!("-Dlog4j2.configurationFile={}", path.display())]
         }
     }
+}
+
+/// The options that let a JVM map the classes of Kafka as an earlier one left them: it starts with half the work. One that
+/// cannot use the file goes without, and says nothing.
+pub fn classes(jars: Jars) -> Vec<String> {
+    if jars != Jars::Kafka431 {
+        return Vec::new(); // few tests start others
+    }
+    let dir = target().join("kafka").join(format!("{}-classes", jars.version()));
+    let file = dir.join("classes.jsa");
+    once(&dir, jars.version(), |_| {
+        let jvm = vec![format!("-XX:ArchiveClassesAtExit={}", file.display())];
+        Cluster::start(Options { nodes: 1, jars, jvm, ..Options::default() }).stop_node(1);
+    });
+    vec![format!("-XX:SharedArchiveFile={}", file.display()), "-Xlog:disable".to_owned()]
 }
 
 fn config(name: &str, text: &str) -> PathBuf {

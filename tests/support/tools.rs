@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::cluster::classes;
 use super::fetch::Jars;
 use super::java::Java;
 use super::process;
@@ -80,6 +81,7 @@ pub fn console_with(tool: &str, args: &[&str], input: &str) -> Ran {
     let jars = Jars::Kafka431;
     let mut java = process::command("java");
     java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+        .args(classes(jars))
         .arg(quiet())
         .args(["-cp", &jars.classpath(), main_class(tool)])
         .args(args);
