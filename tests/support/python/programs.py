@@ -178,7 +178,7 @@ def produce(site):
     for right in ["full", "write", "seen", "create", "hidden"]:
         topic = site.name(right, "new")
         site.call(f"send to the unknown {topic}", lambda: send(producer, topic, "new"))
-    producer = Producer(site.config(acks="0", message_timeout_ms=4000))
+    producer = Producer(site.config(acks="0", message_timeout_ms=40000))
     for right in ["full", "write"]:
         topic = site.name(right, "t")
         before = site.ends(topic)[0]
@@ -195,7 +195,7 @@ def consume(site):
     for topic in topics:
         consumer = Consumer(site.config(group_id=site.name("full", "assign"), auto_offset_reset="earliest", enable_auto_commit=False))
         zero = TopicPartition(topic, 0, 0)
-        site.call(f"watermarks {topic}", lambda: consumer.get_watermark_offsets(zero, timeout=10, cached=False))
+        site.call(f"watermarks {topic}", lambda: consumer.get_watermark_offsets(zero, timeout=40, cached=False))
         site.call(f"offsets for times {topic}", lambda: [p.offset for p in consumer.offsets_for_times([TopicPartition(topic, 0, 0)], timeout=40)])
         consumer.assign([zero])
         site.call(f"poll {topic}", lambda: read(consumer, 3))

@@ -48,7 +48,8 @@ final class DataPrograms {
             }
             trace.call("send to an impossible name", () -> send(producer, site.name("full", "bad name!"), "no"));
         }
-        try (var producer = site.producer("max.block.ms", "1500")) {
+        // long enough for the metadata of a slow machine: who may write waits for the partition all this time
+        try (var producer = site.producer("max.block.ms", "5000")) {
             String full = topics.get("full");
             trace.call("send to a partition there is not", () ->
                 producer.send(new ProducerRecord<>(full, 7, "k", "no")).get(60, TimeUnit.SECONDS).offset());
