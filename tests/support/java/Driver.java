@@ -33,6 +33,8 @@ public final class Driver {
     public static void main(String[] args) throws Exception {
         answers = System.out;
         System.setOut(System.err); // what clients print is log
+        // Logging takes the streams that there are when it begins, and for good: not those that a tool is lent.
+        org.slf4j.LoggerFactory.getLogger(Driver.class).info("the driver begins");
         ExecutorService pool = Executors.newCachedThreadPool();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
