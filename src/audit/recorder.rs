@@ -82,6 +82,13 @@ impl ConnectionRecorder {
         }
     }
 
+    /// Takes over how the client says who it is, once that is agreed.
+    pub fn authenticates_by(&mut self, mechanism: Arc<str>) {
+        self.close_runs();
+        self.connection.mechanism = mechanism;
+        self.who = Who::new(&self.audit, &self.connection, self.who.subject.as_ref());
+    }
+
     /// Waits until there is room for the decisions of one more request; the connection is not read meanwhile. May be
     /// dropped and called again: the patience counts from the first call that found no room.
     ///

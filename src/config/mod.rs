@@ -9,7 +9,7 @@ mod parse;
 mod secret;
 mod size;
 
-pub use crate::model::ProtocolAcls;
+pub use crate::model::{PasswordMechanism, ProtocolAcls};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
 pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
@@ -151,31 +151,6 @@ pub struct UpstreamSasl {
     pub password: Secret,
 }
 
-/// A SASL mechanism that works with a password.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PasswordMechanism {
-    /// RFC 4616: the password goes over the wire.
-    Plain,
-    /// RFC 7677.
-    ScramSha256,
-    /// RFC 5802 with SHA-512, as Kafka has it.
-    ScramSha512,
-}
-
-impl PasswordMechanism {
-    /// Every mechanism.
-    pub const EVERY: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
-
-    /// The name in SaslHandshake.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
-}
-
 /// One place where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -223,7 +198,7 @@ pub enum Identity {
 /// SASL of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSasl {
-    /// The mechanisms told to clients, in the order of the file; at least one. This version serves PLAIN.
+    /// The mechanisms told to clients, in the order of the file; at least one.
     pub mechanisms: Vec<PasswordMechanism>,
 }
 

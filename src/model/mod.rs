@@ -3,6 +3,7 @@
 mod category;
 mod close_reason;
 mod host;
+mod mechanism;
 mod names;
 mod operation;
 mod principal;
@@ -16,6 +17,7 @@ mod time;
 pub use category::Category;
 pub use close_reason::CloseReason;
 pub use host::Host;
+pub use mechanism::PasswordMechanism;
 pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};
 pub use operation::{Operation, OperationSet};
 pub use principal::{Principal, PrincipalError};

@@ -41,9 +41,6 @@ pub struct Bound {
     routes: Arc<Routes>,
 }
 
-/// What listeners with a login offer: PLAIN is what this version serves, and the configuration takes nothing else.
-const PLAIN: &[&str] = &["PLAIN"];
-
 /// How long accepting pauses after an error of the system (out of descriptors, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -164,9 +161,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         listener: Arc::clone(&door.name),
         host,
         port: peer.port(),
+        // With the mechanism behind it, once that is agreed.
         mechanism: match door.identity {
             Identity::Fixed(_) => "PLAINTEXT".into(),
-            Identity::Sasl(_) => "SASL_PLAINTEXT/PLAIN".into(),
+            Identity::Sasl(_) => "SASL_PLAINTEXT".into(),
         },
         broker,
     });
@@ -189,17 +187,21 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         Identity::Fixed(principal) => {
             let subject = identity::fixed::login(principal).subject(door.super_users);
             recorder.opened(subject.get(), shared.now().wall);
-            LoggedIn { subject, software: None, left_over: BytesMut::new() }
+            let mechanism = Arc::clone(&facts.mechanism);
+            LoggedIn { subject, mechanism, software: None, left_over: BytesMut::new() }
         }
-        Identity::Sasl(_) => match log_in(&client, PLAIN, &facts, &shared, &door, &mut recorder).await {
-            Ok(who) => who,
-            Err(NotLoggedIn { reason, detail }) => {
-                door.metrics.closed(reason);
-                tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
-                return;
+        Identity::Sasl(sasl) => {
+            match log_in(&client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {
+                Ok(who) => who,
+                Err(NotLoggedIn { reason, detail }) => {
+                    door.metrics.closed(reason);
+                    tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
+                    return;
+                }
             }
-        },
+        }
     };
+    let facts = Arc::new(Connection { mechanism: Arc::clone(&who.mechanism), ..Connection::clone(&facts) });
     let principal = who.subject.get().principal.clone();
     let ended = connection::serve(client, Arc::clone(&facts), who, &shared, &door, &mut recorder, &mut durable).await;
     door.metrics.closed(ended.reason);

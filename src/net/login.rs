@@ -3,14 +3,15 @@
 use super::shared::{Door, Shared};
 use super::socket::flush;
 use crate::audit::ConnectionRecorder;
-use crate::identity::sasl::plain;
+use crate::identity::sasl::{Exchange, Turn};
 use crate::identity::users::Users;
-use crate::model::{CloseReason, Connection, Subject, Verified};
-use crate::session::{Login, LoginStep, Outbox, close_reason};
+use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified};
+use crate::session::{Login, LoginStep, LoginVerdict, Mechanisms, Outbox, close_reason};
 use crate::telemetry::LoginOutcome;
 use crate::wire::Rope;
 use crate::wire::frame::{SIZE_LEN, request_size};
 use bytes::{Bytes, BytesMut};
+use rand::distr::{Alphanumeric, SampleString as _};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ use tokio::sync::Semaphore;
 /// A login that succeeded, and what the client sent meanwhile.
 pub(super) struct LoggedIn {
     pub(super) subject: Verified<Subject>,
+    /// As audit events name it.
+    pub(super) mechanism: Arc<str>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
     pub(super) left_over: BytesMut,
 }
@@ -34,7 +37,7 @@ pub(super) struct NotLoggedIn {
 /// Leads one login to its end, within `limits.login_timeout`.
 pub(super) async fn log_in(
     client: &TcpStream,
-    mechanisms: &'static [&'static str],
+    mechanisms: Mechanisms,
     facts: &Connection,
     shared: &Shared,
     door: &Door,
@@ -44,7 +47,7 @@ pub(super) async fn log_in(
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
         Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() })
     } else {
-        let talk = Talk { client, facts, shared, door, inbound: BytesMut::new() };
+        let talk = Talk { client, facts, shared, door, recorder, inbound: BytesMut::new() };
         match tokio::time::timeout(door.login.timeout, talk.lead(Login::new(mechanisms, facts.broker))).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -67,6 +70,14 @@ pub(super) async fn log_in(
         }
     }
     outcome
+}
+
+/// Characters of a server's nonce; each holds almost 6 bits.
+const NONCE: usize = 32;
+
+/// How a client says who it is, as audit events name it.
+fn named(facts: &Connection, mechanism: PasswordMechanism) -> Arc<str> {
+    format!("{}/{}", facts.mechanism, mechanism.name()).into()
 }
 
 const TOO_MANY: &str = "more failed logins from this address than `limits.failed_logins.per_minute`";
@@ -96,56 +107,116 @@ struct Talk<'a> {
     facts: &'a Connection,
     shared: &'a Shared,
     door: &'a Door,
+    recorder: &'a mut ConnectionRecorder,
     inbound: BytesMut,
+}
+
+/// What a message of the mechanism came to.
+enum Checked {
+    Challenge(Vec<u8>),
+    Proved(Verified<Subject>, Vec<u8>),
+}
+
+/// Why a message failed.
+struct Failed {
+    reason: CloseReason,
+    /// For the client.
+    told: String,
+    /// For the operator.
+    detail: String,
 }
 
 impl Talk<'_> {
     async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
         // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
         self.shared.cluster.reached(self.shared.dialler.connect_timeout).await;
+        let mut exchange = None;
         loop {
             let frame = self.frame().await?;
             match login.take(&frame, &self.shared.cluster.topology()) {
-                LoginStep::Answer(rope) => self.send(rope).await?,
+                LoginStep::Answer(rope) => {
+                    self.send(rope).await?;
+                    if let (None, Some(mechanism)) = (&exchange, login.mechanism()) {
+                        self.recorder.authenticates_by(named(self.facts, mechanism));
+                        exchange = Some(Exchange::new(mechanism));
+                    }
+                }
                 LoginStep::Close { answer, reason, detail } => return self.part(answer, reason, detail).await,
                 LoginStep::Verify(message) => {
-                    let verdict = self.verify(message).await;
-                    let reason = verdict.as_ref().err().map(|(reason, _)| *reason);
-                    match login.verified(verdict.as_ref().map(|_| ()).map_err(|(_, words)| words.as_str())) {
+                    // There is no message before a mechanism.
+                    let Some(under_way) = exchange.take() else { continue };
+                    let mechanism = under_way.mechanism();
+                    let (under_way, checked) = self.verify(under_way, message).await;
+                    exchange = under_way;
+                    let (verdict, proved, failed) = match checked {
+                        Ok(Checked::Challenge(bytes)) => (LoginVerdict::Challenge(bytes), None, None),
+                        Ok(Checked::Proved(subject, last)) => (LoginVerdict::Proved(last), Some(subject), None),
+                        Err(Failed { reason, told, detail }) => {
+                            (LoginVerdict::Failed(told), None, Some((reason, detail)))
+                        }
+                    };
+                    match login.verified(verdict) {
                         LoginStep::Answer(rope) => self.send(rope).await?,
-                        LoginStep::Close { answer, reason: by_login, detail } => {
+                        LoginStep::Close { answer, reason, detail } => {
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
-                            return self.part(answer, reason.unwrap_or(by_login), detail).await;
+                            let (reason, detail) = failed.unwrap_or((reason, detail));
+                            return self.part(answer, reason, detail).await;
                         }
                         LoginStep::Verify(_) => {}
                     }
-                    if let Ok(subject) = verdict {
-                        return Ok(LoggedIn { subject, software: login.software, left_over: self.inbound });
+                    if let Some(subject) = proved {
+                        let mechanism = named(self.facts, mechanism);
+                        return Ok(LoggedIn { subject, mechanism, software: login.software, left_over: self.inbound });
                     }
                 }
             }
         }
     }
 
-    /// Checks a password where it holds no other connection up, then the gate.
-    async fn verify(&self, message: Bytes) -> Result<Verified<Subject>, (CloseReason, String)> {
+    /// Checks a message where it holds no other connection up, then the gate.
+    async fn verify(&self, mut exchange: Exchange, message: Bytes) -> (Option<Exchange>, Result<Checked, Failed>) {
+        let mechanism = exchange.mechanism();
         let (users, now) = (self.shared.users.borrow().clone(), self.shared.now().wall);
         let (failures, address, most) = (&self.shared.failures, self.facts.host.ip(), self.door.login.per_minute);
-        let checked = checked(
-            &self.shared.checks,
-            || !failures.too_many(address, most),
-            move || plain::login(&message, &users, now),
-        );
-        let Some(checked) = checked.await else {
-            return Err((CloseReason::LoginFailed, TOO_MANY.to_owned()));
+        let is_worth_it = || !failures.too_many(address, most);
+        let nonce = Alphanumeric.sample_string(&mut rand::rng(), NONCE);
+        let check = move || {
+            let turn = exchange.take(&message, &users, &nonce, now);
+            (exchange, turn)
         };
-        let login = match checked {
-            Ok(Ok(login)) => login,
-            Ok(Err(error)) => return Err((CloseReason::LoginFailed, error.to_string())),
-            Err(error) => return Err((CloseReason::Internal, error.to_string())),
+        let checked = if mechanism == PasswordMechanism::Plain {
+            checked(&self.shared.checks, is_worth_it, check).await
+        } else {
+            // Some hashes: less than to ask another thread.
+            is_worth_it().then(|| Ok(check()))
         };
-        let subject = login.subject(self.door.super_users);
+        let failed = |reason, told: String| Err(Failed { reason, detail: told.clone(), told });
+        let (exchange, turn) = match checked {
+            None => return (None, failed(CloseReason::LoginFailed, TOO_MANY.to_owned())),
+            Some(Err(error)) => {
+                let told = "the proxy failed".to_owned();
+                return (None, Err(Failed { reason: CloseReason::Internal, told, detail: error.to_string() }));
+            }
+            Some(Ok(checked)) => checked,
+        };
+        let outcome = match turn {
+            Ok(Turn::Challenge(bytes)) => Ok(Checked::Challenge(bytes)),
+            Ok(Turn::Proved { login, last }) => match self.admit(login.subject(self.door.super_users)) {
+                Ok(subject) => Ok(Checked::Proved(subject, last)),
+                Err((reason, words)) => failed(reason, words),
+            },
+            Err(error) => {
+                let (reason, told) = (CloseReason::LoginFailed, error.told(mechanism, false));
+                Err(Failed { reason, told, detail: error.to_string() })
+            }
+        };
+        (Some(exchange), outcome)
+    }
+
+    /// Whether who is proved may be connected here.
+    fn admit(&self, subject: Verified<Subject>) -> Result<Verified<Subject>, (CloseReason, String)> {
+        let now = self.shared.now().wall;
         let (principal, snapshot) = (&subject.get().principal, self.door.worlds.borrow().snapshot.clone());
         if !self.door.super_users && snapshot.names_super(principal) {
             let words =

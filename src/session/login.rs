@@ -1,11 +1,11 @@
 //! A SASL login at the proxy, without I/O: which request is taken when, and how it is answered.
 //!
-//! Source: `SaslServerAuthenticator`, Kafka 4.1. Before the login ApiVersions and SaslHandshake are served, and after a
-//! handshake SaslAuthenticate; anything else closes the connection. A handshake of version 0 is followed by tokens
-//! without Kafka's headers.
+//! Source: `SaslServerAuthenticator`, Kafka 4.3. Before the login ApiVersions and SaslHandshake are served, and after a
+//! handshake SaslAuthenticate, as often as the mechanism asks; anything else closes the connection. A handshake of
+//! version 0 is followed by tokens without Kafka's headers; it is served for PLAIN alone.
 
 use crate::enforce::{Topology, table};
-use crate::model::CloseReason;
+use crate::model::{CloseReason, PasswordMechanism};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::schema::api_versions::request as api_versions;
 use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
@@ -31,6 +31,17 @@ pub enum LoginStep {
     },
 }
 
+/// What a mechanism says of a message.
+#[derive(Debug)]
+pub enum LoginVerdict {
+    /// The client has to answer this.
+    Challenge(Vec<u8>),
+    /// It is proved who the client is; the mechanism's last message.
+    Proved(Vec<u8>),
+    /// The login failed; what the client is told.
+    Failed(String),
+}
+
 /// Where a login stands.
 enum Stage {
     /// Nothing was agreed.
@@ -41,9 +52,13 @@ enum Stage {
     Checking(Option<(i32, i16)>),
 }
 
+/// The mechanisms that a listener offers.
+pub type Mechanisms = Arc<[PasswordMechanism]>;
+
 /// One login.
 pub struct Login {
-    mechanisms: &'static [&'static str],
+    mechanisms: Mechanisms,
+    agreed: Option<PasswordMechanism>,
     stage: Stage,
     scan: Scan,
     broker: Option<i32>,
@@ -52,9 +67,14 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login on a connection for a broker, with the names of the mechanisms that are offered.
-    pub fn new(mechanisms: &'static [&'static str], broker: Option<i32>) -> Self {
-        Self { mechanisms, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+    /// A login on a connection for a broker, with the mechanisms that are offered.
+    pub fn new(mechanisms: Mechanisms, broker: Option<i32>) -> Self {
+        Self { mechanisms, agreed: None, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+    }
+
+    /// The mechanism that was agreed.
+    pub fn mechanism(&self) -> Option<PasswordMechanism> {
+        self.agreed
     }
 
     /// Takes a frame, without its length.
@@ -69,34 +89,41 @@ impl Login {
         }
     }
 
-    /// The mechanism's verdict: an answer that ends the login, or the last words.
-    pub fn verified(&mut self, verdict: Result<(), &str>) -> LoginStep {
+    /// The mechanism's verdict: a challenge, an answer that ends the login, or the last words.
+    pub fn verified(&mut self, verdict: LoginVerdict) -> LoginStep {
         let Stage::Checking(header) = self.stage else {
             return close(CloseReason::Internal, "a verdict without a message".to_owned());
         };
-        match (header, verdict) {
-            (None, Ok(())) => {
-                let mut empty = Rope::new();
-                empty.push(&[0; 4]);
-                LoginStep::Answer(empty)
+        if let LoginVerdict::Challenge(_) = verdict {
+            self.stage = Stage::Shaken { raw: header.is_none() };
+        }
+        let mut node = Node::response(ApiKey::SASL_AUTHENTICATE);
+        let failed = match verdict {
+            LoginVerdict::Challenge(bytes) | LoginVerdict::Proved(bytes) => {
+                if header.is_none() {
+                    let mut rope = Rope::new();
+                    rope.push(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
+                    rope.push(&bytes);
+                    return LoginStep::Answer(rope);
+                }
+                node.set(authenticated::AUTH_BYTES, Bytes::from(bytes));
+                None
             }
-            // Without headers there is no place for an error: Kafka closes (`SaslServerAuthenticator.authenticate`).
-            (None, Err(error)) => close(CloseReason::LoginFailed, error.to_owned()),
-            (Some((correlation_id, version)), verdict) => {
-                let mut node = Node::response(ApiKey::SASL_AUTHENTICATE).with(authenticated::AUTH_BYTES, Bytes::new());
-                if let Err(error) = verdict {
-                    node.set(authenticated::ERROR_CODE, ErrorCode::SASL_AUTHENTICATION_FAILED);
-                    node.set(authenticated::ERROR_MESSAGE, error);
-                }
-                let answer = message::response_frame(ApiKey::SASL_AUTHENTICATE, version, correlation_id, &node);
-                match verdict {
-                    Ok(()) => LoginStep::Answer(answer),
-                    Err(error) => LoginStep::Close {
-                        answer: Some(answer),
-                        reason: CloseReason::LoginFailed,
-                        detail: error.to_owned(),
-                    },
-                }
+            LoginVerdict::Failed(text) => {
+                node.set(authenticated::AUTH_BYTES, Bytes::new());
+                node.set(authenticated::ERROR_CODE, ErrorCode::SASL_AUTHENTICATION_FAILED);
+                node.set(authenticated::ERROR_MESSAGE, text.as_str());
+                Some(text)
+            }
+        };
+        // Without headers there is no place for an error: Kafka closes (`SaslServerAuthenticator.authenticate`).
+        let answer = header.map(|(correlation_id, version)| {
+            message::response_frame(ApiKey::SASL_AUTHENTICATE, version, correlation_id, &node)
+        });
+        match (failed, answer) {
+            (None, Some(answer)) => LoginStep::Answer(answer),
+            (detail, answer) => {
+                LoginStep::Close { answer, reason: CloseReason::LoginFailed, detail: detail.unwrap_or_default() }
             }
         }
     }
@@ -126,8 +153,9 @@ impl Login {
                 })
             }
             (ApiKey::SASL_HANDSHAKE, Stage::Start) => {
-                let (step, agreed) = shake(self.mechanisms, &header, view);
-                if agreed {
+                let (step, agreed) = shake(&self.mechanisms, &header, view);
+                if agreed.is_some() {
+                    self.agreed = agreed;
                     self.stage = Stage::Shaken { raw: header.version == 0 };
                 }
                 Ok(step)
@@ -155,20 +183,30 @@ pub(super) fn software(view: View<'_, '_>) -> Option<(Arc<str>, Arc<str>)> {
         .then(|| (kept(api_versions::CLIENT_SOFTWARE_NAME), kept(api_versions::CLIENT_SOFTWARE_VERSION)))
 }
 
-fn shake(mechanisms: &[&'static str], header: &RequestHeader<'_>, view: View<'_, '_>) -> (LoginStep, bool) {
+fn shake(
+    mechanisms: &[PasswordMechanism],
+    header: &RequestHeader<'_>,
+    view: View<'_, '_>,
+) -> (LoginStep, Option<PasswordMechanism>) {
     let asked = view.str(handshake::MECHANISM);
-    let known = mechanisms.contains(&asked);
-    let offered: Vec<Value> = mechanisms.iter().map(|name| Value::from(*name)).collect();
-    let error = if known { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM };
+    // Clients of that age know PLAIN and GSSAPI; a failed exchange without headers could not be told in words.
+    let served = |m: &PasswordMechanism| header.version > 0 || *m == PasswordMechanism::Plain;
+    let agreed = mechanisms.iter().copied().filter(served).find(|m| m.name() == asked);
+    let offered: Vec<Value> = mechanisms.iter().filter(|m| served(m)).map(|m| Value::from(m.name())).collect();
+    let error = if agreed.is_some() { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM };
     let node = Node::response(ApiKey::SASL_HANDSHAKE).with(shaken::ERROR_CODE, error).with(shaken::MECHANISMS, offered);
     let rope = message::response_frame(ApiKey::SASL_HANDSHAKE, header.version, header.correlation_id, &node);
-    if known {
-        return (LoginStep::Answer(rope), true);
+    if agreed.is_some() {
+        return (LoginStep::Answer(rope), agreed);
     }
     // The mechanism is the client's text: shown escaped and short.
     let shown: String = asked.escape_debug().take(40).collect();
-    let detail = format!("mechanism `{shown}` is not offered: see `listeners[].sasl.mechanisms`");
-    (LoginStep::Close { answer: Some(rope), reason: CloseReason::LoginFailed, detail }, false)
+    let detail = if mechanisms.iter().any(|m| m.name() == asked) {
+        format!("mechanism `{shown}` needs SaslHandshake version 1: the client is too old")
+    } else {
+        format!("mechanism `{shown}` is not offered: see `listeners[].sasl.mechanisms`")
+    };
+    (LoginStep::Close { answer: Some(rope), reason: CloseReason::LoginFailed, detail }, None)
 }
 
 fn answer(header: &RequestHeader<'_>, node: &Node) -> LoginStep {

@@ -17,7 +17,7 @@ mod share_answer;
 mod spare;
 
 pub use inflight::Finished;
-pub use login::{Login, LoginStep};
+pub use login::{Login, LoginStep, LoginVerdict, Mechanisms};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
 pub use request::close_reason;

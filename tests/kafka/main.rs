@@ -33,6 +33,7 @@ mod harness;
 mod hostile;
 mod judged;
 mod limits;
+mod logins;
 mod memory;
 mod programs;
 mod refusals;

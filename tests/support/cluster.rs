@@ -24,6 +24,13 @@ use super::{log_file, ports, process, say, scratch, soon, target, unique, write_
 pub const SASL_USER: &str = "kordon";
 /// Its password.
 pub const SASL_PASSWORD: &str = "kordon-upstream-password";
+/// Properties of a cluster whose `SASL` listener takes SCRAM too; whom it knows then is for the test to say.
+pub const SCRAM: [(&str, &str); 3] = [
+    ("listener.name.sasl.sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"),
+    ("listener.name.sasl.scram-sha-256.sasl.jaas.config", SCRAM_MODULE),
+    ("listener.name.sasl.scram-sha-512.sasl.jaas.config", SCRAM_MODULE),
+];
+const SCRAM_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
 const LOG4J2: &str = "status = error
 appender.out.type = Console

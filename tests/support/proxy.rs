@@ -33,6 +33,8 @@ pub enum Upstream {
     Gated,
     /// Through the gate, with SASL/PLAIN.
     Sasl,
+    /// Through the gate, with SASL/SCRAM, in this form; the cluster must have been [given it](super::cluster::SCRAM).
+    Scram(&'static str),
     /// Straight to the brokers, for what measures.
     Direct,
 }
@@ -177,11 +179,15 @@ impl<'c> Setup<'c> {
         let (at, login) = match self.upstream {
             Upstream::Gated => (self.cluster.gated(), String::new()),
             Upstream::Direct => (self.cluster.direct(), String::new()),
-            Upstream::Sasl => {
+            Upstream::Sasl | Upstream::Scram(_) => {
+                let mechanism = if let Upstream::Scram(name) = self.upstream { name } else { "PLAIN" };
                 let secret = dir.join("upstream-password");
                 std::fs::write(&secret, SASL_PASSWORD).expect("secret");
                 let password = "password: { file: upstream-password }";
-                (self.cluster.sasl(), format!("\n  sasl: {{ mechanism: PLAIN, username: {SASL_USER}, {password} }}"))
+                (
+                    self.cluster.sasl(),
+                    format!("\n  sasl: {{ mechanism: {mechanism}, username: {SASL_USER}, {password} }}"),
+                )
             }
         };
         let at: Vec<String> = at.split(',').map(|a| format!("\"{a}\"")).collect();

@@ -260,8 +260,7 @@ impl Reader<'_> {
             Kind::Sasl => {
                 self.belongs_to(fields, "principal", "fixed");
                 let path = fields.path("sasl");
-                let node =
-                    fields.required("sasl", "write `{ mechanisms: [PLAIN], without_tls: true }`", &mut self.report);
+                let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
                 Some(Identity::Sasl(self.listener_sasl(node?, &path)?))
             }
         }
@@ -297,10 +296,10 @@ impl Reader<'_> {
         let keys = Keys { served: &["mechanisms", "without_tls"], later: &[] };
         let fields = Fields::open(node, path, keys, &mut self.report)?;
         let list_path = fields.path("mechanisms");
-        let list = fields.required("mechanisms", "write `[PLAIN]`", &mut self.report);
+        let list = fields.required("mechanisms", "write `[SCRAM-SHA-512]`", &mut self.report);
         let items = list.and_then(|node| self.list(node, &list_path));
         if items.is_some_and(<[Node]>::is_empty) {
-            self.fault(node, format!("`{list_path}` is empty: write `[PLAIN]`"));
+            self.fault(node, format!("`{list_path}` is empty: write `[SCRAM-SHA-512]`"));
         }
         let without_tls = match fields.get("without_tls") {
             Some(node) => self.bool(node, &fields.path("without_tls"))?,
@@ -310,22 +309,18 @@ impl Reader<'_> {
         for (i, item) in items?.iter().enumerate() {
             let path = format!("{list_path}[{i}]");
             match self.mechanism(item, &path)? {
-                PasswordMechanism::Plain if mechanisms.contains(&PasswordMechanism::Plain) => {
-                    self.fault(item, format!("`{path}` names PLAIN a second time: keep one"));
+                again if mechanisms.contains(&again) => {
+                    self.fault(item, format!("`{path}` names {} a second time: keep one", again.name()));
                 }
-                PasswordMechanism::Plain => {
-                    if !without_tls {
+                mechanism => {
+                    if mechanism == PasswordMechanism::Plain && !without_tls {
                         let text = format!(
                             "`{path}` is PLAIN on a listener without TLS, where passwords can be read on the way: set `{}: true` if the network is trusted",
                             fields.path("without_tls")
                         );
                         self.fault(item, text);
                     }
-                    mechanisms.push(PasswordMechanism::Plain);
-                }
-                later @ (PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512) => {
-                    let text = format!("`{path}: {}` is not served by this version: use PLAIN", later.name());
-                    self.fault(item, text);
+                    mechanisms.push(mechanism);
                 }
             }
         }

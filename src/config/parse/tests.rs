@@ -118,7 +118,7 @@ listeners:
     brokers: { ports: { start: 9100, ids: 1-8, advertise_start: 31000 } }
     identity: sasl
     super_users: true
-    sasl: { mechanisms: [PLAIN], without_tls: true }
+    sasl: { mechanisms: [SCRAM-SHA-512, PLAIN, SCRAM-SHA-256], without_tls: true }
   - name: mapped
     bind: 127.0.0.1:0
     brokers:
@@ -152,7 +152,12 @@ audit:
     assert_eq!(config.cluster.own_sasl().unwrap().password, Secret(SecretSource::Env("AUDIT_PASSWORD".into())));
     let [external, mapped] = &config.listeners[..] else { panic!() };
     assert_eq!(external.told(8, 1).unwrap().to_string(), "kafka.example.com:31008");
-    assert_eq!(external.identity, Identity::Sasl(ListenerSasl { mechanisms: vec![PasswordMechanism::Plain] }));
+    assert_eq!(
+        external.identity,
+        Identity::Sasl(ListenerSasl {
+            mechanisms: vec![PasswordMechanism::ScramSha512, PasswordMechanism::Plain, PasswordMechanism::ScramSha256]
+        })
+    );
     assert!(external.super_users);
     assert_eq!(mapped.told(1, 9201).unwrap().to_string(), "kafka-1.example.com:31001");
     assert_eq!(mapped.told(7, 4711).unwrap().to_string(), "127.0.0.1:4711");
@@ -573,15 +578,15 @@ fn every_message_says_what_to_do() {
         ),
         (
             &[(FIXED, "identity: sasl }"), ("#root", "users: u")],
-            "6:5: `listeners[0].sasl` is missing: write `{ mechanisms: [PLAIN], without_tls: true }`",
+            "6:5: `listeners[0].sasl` is missing: write `{ mechanisms: [SCRAM-SHA-512] }`",
         ),
         (
             &[(FIXED, "identity: sasl, sasl: {} }"), ("#root", "users: u")],
-            "8:29: `listeners[0].sasl.mechanisms` is missing: write `[PLAIN]`",
+            "8:29: `listeners[0].sasl.mechanisms` is missing: write `[SCRAM-SHA-512]`",
         ),
         (
             &[(FIXED, "identity: sasl, sasl: { mechanisms: [] } }"), ("#root", "users: u")],
-            "8:29: `listeners[0].sasl.mechanisms` is empty: write `[PLAIN]`",
+            "8:29: `listeners[0].sasl.mechanisms` is empty: write `[SCRAM-SHA-512]`",
         ),
         (
             &[(FIXED, "identity: sasl, sasl: { mechanisms: [PLAIN] } }"), ("#root", "users: u")],
@@ -595,8 +600,8 @@ fn every_message_says_what_to_do() {
             "8:51: `listeners[0].sasl.mechanisms[1]` names PLAIN a second time: keep one",
         ),
         (
-            &[(FIXED, "identity: sasl, sasl: { mechanisms: [SCRAM-SHA-512] } }"), ("#root", "users: u")],
-            "8:44: `listeners[0].sasl.mechanisms[0]: SCRAM-SHA-512` is not served by this version: use PLAIN",
+            &[(FIXED, "identity: sasl, sasl: { mechanisms: [SCRAM-SHA-512, OAUTHBEARER] } }"), ("#root", "users: u")],
+            "8:59: `listeners[0].sasl.mechanisms[1]: OAUTHBEARER` is not served by this version: use another mechanism",
         ),
         (
             &[(

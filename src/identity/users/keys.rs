@@ -40,6 +40,20 @@ impl Hash {
             Self::Sha512 => "scram-sha-512",
         }
     }
+
+    pub(super) fn sign(self, key: &[u8], text: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => sign::<Hmac<Sha256>>(key, text),
+            Self::Sha512 => sign::<Hmac<Sha512>>(key, text),
+        }
+    }
+
+    fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
+        }
+    }
 }
 
 /// What is kept of a password: enough to verify it, not to log in with it elsewhere.
@@ -79,6 +93,19 @@ impl Keys {
             }
         };
         Self { hash, iterations, salt: salt.to_vec(), stored_key, server_key }
+    }
+
+    /// Whether a client's proof over these messages shows that it knows the password. Compared in constant time.
+    pub fn accepts(&self, auth: &[u8], proof: &[u8]) -> bool {
+        let signature = self.hash.sign(&self.stored_key, auth);
+        let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
+        let hashed = self.hash.digest(&client_key);
+        (hashed.ct_eq(&self.stored_key) & proof.len().ct_eq(&signature.len())).into()
+    }
+
+    /// What shows a client that the server knows these keys.
+    pub fn server_signature(&self, auth: &[u8]) -> Vec<u8> {
+        self.hash.sign(&self.server_key, auth)
     }
 
     /// Whether a password gives the same keys; how long it takes depends on the iterations alone.

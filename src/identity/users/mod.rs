@@ -2,6 +2,7 @@
 //!
 //! It holds the keys of SCRAM only (RFC 5802): PLAIN is verified by deriving the same key from the password.
 
+mod decoys;
 mod file;
 mod keys;
 
@@ -11,14 +12,17 @@ pub use keys::{Hash, ITERATIONS, Keys, LEAST_ITERATIONS, MOST_ITERATIONS};
 
 use super::Login;
 use crate::model::{Principal, Timestamp, Verified};
+use decoys::Decoys;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The users of a file. Names are unique.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     users: Vec<User>,
     by_name: HashMap<Arc<str>, usize>,
+    /// Made when first needed.
+    decoys: OnceLock<Decoys>,
 }
 
 /// One user.
@@ -61,13 +65,21 @@ impl User {
         self.groups = groups.into();
     }
 
+    /// The keys of a hash.
+    pub fn keys(&self, hash: Hash) -> Option<&Keys> {
+        match hash {
+            Hash::Sha256 => self.sha256.as_ref(),
+            Hash::Sha512 => self.sha512.as_ref(),
+        }
+    }
+
     /// Whether the user may log in at this instant.
     pub fn in_force(&self, now: Timestamp) -> bool {
         !self.disabled && self.expires.is_none_or(|end| now < end)
     }
 
     /// The identity of this user, once a mechanism has proved it.
-    fn proved(&self) -> Login {
+    pub(super) fn proved(&self) -> Login {
         Login {
             principal: Verified::proved(Principal::user(&self.name)),
             groups: self.groups.clone(),
@@ -98,6 +110,7 @@ impl Users {
 
     /// Adds a user, or replaces the one with the same name.
     pub fn put(&mut self, user: User) {
+        self.decoys = OnceLock::new();
         if let Some(slot) = self.by_name.get(&user.name).and_then(|i| self.users.get_mut(*i)) {
             *slot = user;
         } else {
@@ -109,6 +122,7 @@ impl Users {
     /// Removes a user; whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.users.len();
+        self.decoys = OnceLock::new();
         self.users.retain(|user| &*user.name != name);
         self.by_name = self.users.iter().enumerate().map(|(i, user)| (user.name.clone(), i)).collect();
         self.users.len() < before
@@ -117,17 +131,26 @@ impl Users {
     /// Judges a name and a password. A key is derived whether or not the name is known, and compared in constant
     /// time, so that how long it takes does not tell who exists.
     pub fn verify_password(&self, name: &str, password: &str, now: Timestamp) -> Option<Login> {
+        let decoy = self.decoys().keys(name, Hash::Sha512);
         let user = self.get(name);
         let keys = user.and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref()));
-        let matches = match keys {
-            Some(keys) => keys.matches(password),
-            None => {
-                // The stand-in for an unknown user never matches: no password has an all-zero key.
-                let _ = Keys::derive(Hash::Sha512, password, &[0; keys::SALT], ITERATIONS);
-                false
-            }
-        };
+        // No password has the keys that stand in; that they are nobody's is held against it all the same.
+        let matches = keys.unwrap_or(&decoy).matches(password) & keys.is_some();
         user.filter(|user| matches && user.in_force(now)).map(User::proved)
+    }
+
+    /// The keys of a user, and whether they are: who has none for this hash has others in their place, always the same
+    /// ones, which nobody knows a password for. Takes as long either way.
+    pub(super) fn scram_keys(&self, name: &str, hash: Hash) -> (Keys, bool) {
+        let decoy = self.decoys().keys(name, hash);
+        match self.get(name).and_then(|user| user.keys(hash)) {
+            Some(keys) => (keys.clone(), true),
+            None => (decoy, false),
+        }
+    }
+
+    fn decoys(&self) -> &Decoys {
+        self.decoys.get_or_init(|| Decoys::of(&self.users))
     }
 }
 

@@ -17,7 +17,7 @@ fn frame(key: ApiKey, version: i16, node: &Node) -> Bytes {
 }
 
 fn login() -> Login {
-    Login::new(&["PLAIN"], Some(1))
+    Login::new([PasswordMechanism::Plain, PasswordMechanism::ScramSha512].into(), Some(1))
 }
 
 fn answered(step: LoginStep, key: ApiKey, version: i16) -> Node {
@@ -50,7 +50,7 @@ fn versions_handshake_and_token_lead_to_a_login() {
     let agreed = answered(login.take(&handshake("PLAIN", 1), &topology), ApiKey::SASL_HANDSHAKE, 1);
     assert_eq!(agreed.i16(shaken::ERROR_CODE), 0);
     assert!(matches!(login.take(&token(b"\0a\0b"), &topology), LoginStep::Verify(m) if m == "\0a\0b"));
-    let done = answered(login.verified(Ok(())), ApiKey::SASL_AUTHENTICATE, 2);
+    let done = answered(login.verified(LoginVerdict::Proved(Vec::new())), ApiKey::SASL_AUTHENTICATE, 2);
     assert_eq!((done.i16(authenticated::ERROR_CODE), done.bytes(authenticated::AUTH_BYTES).unwrap().len()), (0, 0));
 }
 
@@ -59,7 +59,7 @@ fn a_wrong_password_is_told_and_ends_the_connection() {
     let (mut login, topology) = (login(), topology());
     let _ = login.take(&handshake("PLAIN", 1), &topology);
     let _ = login.take(&token(b"\0a\0b"), &topology);
-    let step = login.verified(Err("Authentication failed: Invalid username or password"));
+    let step = login.verified(LoginVerdict::Failed("Authentication failed: Invalid username or password".into()));
     assert!(matches!(&step, LoginStep::Close { reason: CloseReason::LoginFailed, .. }));
     let said = answered(step, ApiKey::SASL_AUTHENTICATE, 2);
     assert_eq!(said.i16(authenticated::ERROR_CODE), 58);
@@ -72,7 +72,7 @@ fn a_mechanism_that_is_not_offered_is_answered_with_those_that_are() {
     assert!(matches!(&step, LoginStep::Close { detail, .. } if detail.contains("`GSSAPI`")));
     let said = answered(step, ApiKey::SASL_HANDSHAKE, 1);
     assert_eq!(said.i16(shaken::ERROR_CODE), 33);
-    assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN"]);
+    assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN", "SCRAM-SHA-512"]);
 }
 
 #[test]
@@ -80,7 +80,9 @@ fn tokens_after_a_handshake_of_version_0_have_no_header() {
     let (mut login, topology) = (login(), topology());
     let _ = login.take(&handshake("PLAIN", 0), &topology);
     assert!(matches!(login.take(&Bytes::from_static(b"\0a\0b"), &topology), LoginStep::Verify(_)));
-    assert!(matches!(login.verified(Ok(())), LoginStep::Answer(rope) if rope.clone().into_bytes() == [0u8; 4][..]));
+    assert!(
+        matches!(login.verified(LoginVerdict::Proved(Vec::new())), LoginStep::Answer(rope) if rope.clone().into_bytes() == [0u8; 4][..])
+    );
 }
 
 #[test]
@@ -89,4 +91,31 @@ fn nothing_else_is_served_before_the_login() {
         let step = login().take(&early, &topology());
         assert!(matches!(step, LoginStep::Close { answer: None, reason: CloseReason::LoginFailed, .. }));
     }
+}
+
+#[test]
+fn a_challenge_asks_for_another_message() {
+    let (mut login, topology) = (login(), topology());
+    assert_eq!(login.mechanism(), None);
+    let _ = login.take(&handshake("SCRAM-SHA-512", 1), &topology);
+    assert_eq!(login.mechanism(), Some(PasswordMechanism::ScramSha512));
+    for (verdict, said) in [(LoginVerdict::Challenge(b"c".to_vec()), "c"), (LoginVerdict::Proved(b"p".to_vec()), "p")] {
+        assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Verify(m) if m == "m"));
+        let answer = answered(login.verified(verdict), ApiKey::SASL_AUTHENTICATE, 2);
+        assert_eq!(
+            (answer.i16(authenticated::ERROR_CODE), answer.bytes(authenticated::AUTH_BYTES).unwrap()),
+            (0, &Bytes::from(said))
+        );
+    }
+    let more = login.take(&token(b"m"), &topology);
+    assert!(matches!(more, LoginStep::Close { answer: None, .. }), "the login is over");
+}
+
+#[test]
+fn scram_needs_headers() {
+    let step = login().take(&handshake("SCRAM-SHA-512", 0), &topology());
+    assert!(matches!(&step, LoginStep::Close { detail, .. } if detail.contains("needs SaslHandshake version 1")));
+    let said = answered(step, ApiKey::SASL_HANDSHAKE, 0);
+    assert_eq!(said.i16(shaken::ERROR_CODE), 33);
+    assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN"]);
 }

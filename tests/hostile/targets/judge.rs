@@ -7,7 +7,7 @@ use crate::messages::{Style, Subject, message};
 use crate::stage::{self, LIMITS, POLICIES, Stage, drain, forbidden, frames, tame};
 use bytes::Bytes;
 use kordon::enforce::{DurableToken, table};
-use kordon::session::{self, Login, LoginStep};
+use kordon::session;
 use kordon::wire::header::request_header;
 use kordon::wire::schema::produce;
 use kordon::wire::{ApiKey, Scan, api, message as frame};
@@ -166,53 +166,5 @@ impl Exchange {
             }
         }
         true
-    }
-}
-
-/// Frames before a login is complete.
-pub(super) fn login(data: &[u8]) {
-    let mut input = Input(data);
-    let topology = stage::world_of(1).topology;
-    let mut login = Login::new(&["PLAIN"], Some(1));
-    let mut shaken = false;
-    while !input.is_empty() {
-        let bytes = if input.one_in(3) {
-            let key = [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE][input.below(3)];
-            let api = api(key).unwrap();
-            let versions = usize::try_from(api.versions.max - api.versions.min + 1).unwrap();
-            let version = api.versions.min + input.below(versions) as i16;
-            let mut node = message(Subject { api, response: false, version }, Style::Random, u64::from(input.u32()));
-            if key == ApiKey::SASL_HANDSHAKE && input.one_in(2) {
-                node.set(kordon::wire::schema::sasl_handshake::request::MECHANISM, "PLAIN");
-            }
-            let mut bytes = frame::request_frame(key, version, ID, None, &node).into_bytes().split_off(4).to_vec();
-            let most = input.below(3);
-            damage(&mut bytes, &mut input, most);
-            bytes
-        } else {
-            let len = input.below(64);
-            input.take(len).to_vec()
-        };
-        let bytes = Bytes::from(bytes);
-        let step = within(FLAT, PER_BYTE, bytes.len(), || login.take(&bytes, &topology));
-        match step {
-            LoginStep::Answer(rope) => {
-                assert!(rope.len() >= 8, "an answer without a header");
-                let header = request_header(&bytes);
-                shaken |= header.is_ok_and(|header| header.key == ApiKey::SASL_HANDSHAKE);
-            }
-            LoginStep::Verify(message) => {
-                assert!(shaken, "a password was looked at before a mechanism was agreed");
-                let users = kordon::identity::users::Users::new(Vec::new());
-                let login_by = kordon::identity::sasl::plain::login(&message, &users, kordon::model::Timestamp(0));
-                assert!(login_by.is_err(), "nobody can log in where there are no users");
-                assert!(matches!(login.verified(Err("no")), LoginStep::Close { .. }), "a failed login ends");
-                return;
-            }
-            LoginStep::Close { answer, .. } => {
-                assert!(answer.is_none_or(|rope| rope.len() >= 8));
-                return;
-            }
-        }
     }
 }

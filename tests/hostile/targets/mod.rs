@@ -5,6 +5,7 @@ mod answer;
 mod audit;
 mod documents;
 mod judge;
+mod login;
 mod records;
 mod wire;
 
@@ -27,7 +28,7 @@ pub(crate) const TARGETS: [Target; 15] = [
     target("codec", wire::codec),
     target("judge", judge::judge),
     target("fetch_answer", answer::fetch_answer),
-    target("login", judge::login),
+    target("login", login::login),
     target("session", crate::simulator::fuzz),
     target("policy", documents::policy),
     target("config", documents::config),

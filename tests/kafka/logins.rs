@@ -1,0 +1,305 @@
+//! Logins with SCRAM, by real clients and by a client that says what it is told to, and as a broker answers them.
+
+use bytes::Bytes;
+use kordon::cluster::login::{Salted, Scram};
+use kordon::model::PasswordMechanism;
+use kordon::wire::schema::{alter_user_scram_credentials as alter_scram, sasl_authenticate, sasl_handshake};
+use kordon::wire::{ApiKey, ErrorCode, Node};
+use serde_json::{Value, json};
+use sha2::{Sha256, Sha512};
+use std::sync::OnceLock;
+
+use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM};
+use crate::support::java::Java;
+use crate::support::node::kafkajs;
+use crate::support::proxy::{Kordon, Setup, Upstream, cli_with};
+use crate::support::python::librdkafka;
+use crate::support::raw::{End, Raw};
+use crate::support::{needs, scratch, soon, unique};
+
+const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
+const POLICY: &str = "version: 1
+default: deny
+acls:
+  - { allow: [All], principals: [\"User:alice\"], resources: [\"*\"] }
+end: true
+";
+const SCRAMS: &str = "identity: sasl\n    sasl: { mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256] }";
+
+/// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
+        let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
+        for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
+            for mechanism in MECHANISMS {
+                let answer = Raw::connect(&cluster.direct()).ask(
+                    ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
+                    0,
+                    &credential(name, password, mechanism),
+                );
+                let results = answer.nodes(alter_scram::response::RESULTS);
+                let of = |r: &Node| r.i16(alter_scram::response::alter_user_scram_credentials_result::ERROR_CODE);
+                assert_eq!(results.iter().map(of).collect::<Vec<_>>(), [0], "{answer:?}");
+            }
+        }
+        cluster
+    })
+}
+
+fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node {
+    use alter_scram::request::{UPSERTIONS, scram_credential_upsertion as upsertion};
+    let (number, salted) = match mechanism {
+        PasswordMechanism::ScramSha512 => {
+            (2, pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), b"salt", 4096).to_vec())
+        }
+        _ => (1, pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 4096).to_vec()),
+    };
+    let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
+    let one = request
+        .child(UPSERTIONS)
+        .with(upsertion::NAME, name)
+        .with(upsertion::MECHANISM, number)
+        .with(upsertion::ITERATIONS, 4096)
+        .with(upsertion::SALT, Bytes::from_static(b"salt"))
+        .with(upsertion::SALTED_PASSWORD, Bytes::from(salted));
+    request.push(UPSERTIONS, one);
+    request
+}
+
+/// The text of a users file with alice and bob.
+fn users() -> String {
+    let file = scratch(&unique("users")).join("users.yaml");
+    for name in ["alice", "bob"] {
+        let path = file.display().to_string();
+        let password = format!("{name}-secret\n");
+        cli_with(&["user", "add", name, "--users", &path, "--password-stdin"], &password).ok();
+    }
+    std::fs::read_to_string(&file).expect("the users file")
+}
+
+fn setup(upstream: Upstream) -> Setup<'static> {
+    Kordon::before(cluster())
+        .upstream(upstream)
+        .listener("people", SCRAMS)
+        .config("users: users.yaml")
+        .file("users.yaml", &users())
+        .policy(POLICY)
+        .expects("`cluster.own` is null")
+}
+
+fn java_config(mechanism: &str, name: &str, password: &str) -> [(&'static str, String); 3] {
+    let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    [
+        ("security.protocol", "SASL_PLAINTEXT".to_owned()),
+        ("sasl.mechanism", mechanism.to_owned()),
+        ("sasl.jaas.config", format!("{module} required username=\"{name}\" password=\"{password}\";")),
+    ]
+}
+
+#[test]
+fn clients_log_in_with_scram_and_a_wrong_password_is_refused_in_their_own_words() {
+    needs!(Java, Python, Node);
+    for (mechanism, upstream) in [("SCRAM-SHA-256", "SCRAM-SHA-512"), ("SCRAM-SHA-512", "SCRAM-SHA-256")] {
+        let kordon = setup(Upstream::Scram(upstream)).start();
+        let (at, topic) = (kordon.at("people"), unique("scram"));
+        cluster().create_topic(&topic, 1, &[]);
+        for java in [Java::newest(), Java::same()] {
+            let send = |name: &str, password: &str| {
+                let config = java_config(mechanism, name, password);
+                let mut settings: Vec<(&str, &str)> = config.iter().map(|(k, v)| (*k, v.as_str())).collect();
+                settings.extend([("max.block.ms", "15000"), ("enable.idempotence", "false")]);
+                let sent = java.producer(at, &settings).send(&topic, &["java"]);
+                assert_eq!(sent.ok + sent.errors.values().sum::<u64>(), 1, "{sent:?}");
+                sent.error().map(str::to_owned)
+            };
+            assert_eq!(send("alice", "alice-secret"), None, "{mechanism}");
+            for (name, password) in [("alice", "bob-secret"), ("nobody", "alice-secret"), ("alice,", "alice-secret")] {
+                assert_eq!(send(name, password).as_deref(), Some("SaslAuthenticationException"), "{mechanism} {name}");
+            }
+            // The login says who it is: bob is somebody else.
+            assert_eq!(send("bob", "bob-secret").as_deref(), Some("TopicAuthorizationException"), "{mechanism}");
+        }
+        let send = |name: &str, password: &str| -> Value {
+            librdkafka(&json!({
+                "op": "produce", "at": at, "topic": topic, "values": ["librdkafka"], "client_errors": true, "config": {
+                    "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism,
+                    "sasl.username": name, "sasl.password": password, "message.timeout.ms": 5000,
+                },
+            }))
+            .expect("an outcome")
+        };
+        assert_eq!(send("alice", "alice-secret")["ok"], 1, "{mechanism}");
+        for name in ["alice", "nobody"] {
+            let wrong = send(name, "wrong");
+            let told = wrong["client_errors"].as_array().expect("errors");
+            assert!(wrong["ok"] == 0 && told.contains(&json!("_AUTHENTICATION")), "{mechanism}: {wrong}");
+        }
+        let send = |password: &str| {
+            let sasl = json!({ "mechanism": mechanism.to_lowercase(), "username": "alice", "password": password });
+            let config = json!({ "sasl": sasl });
+            kafkajs(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["kafkajs"], "config": config }))
+        };
+        send("alice-secret").expect("a batch");
+        let wrong = send("wrong").expect_err("a refusal");
+        assert!(wrong.to_string().contains("SASL"), "{mechanism}: {wrong}");
+        let read = Java::newest().consumer(&cluster().direct(), &[]);
+        let read = read.assign(&[(&topic, 0)]).values(4);
+        assert_eq!(read, ["java", "java", "librdkafka", "kafkajs"], "{mechanism}");
+    }
+}
+
+/// A client that has agreed on a mechanism.
+pub fn shaken(address: &str, mechanism: PasswordMechanism) -> Raw {
+    let mut raw = Raw::connect(address);
+    shake(&mut raw, mechanism);
+    raw
+}
+
+fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
+    let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism.name());
+    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 1, &request);
+    assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{answer:?}");
+}
+
+/// What is answered to a message: bytes, or what went wrong.
+fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
+    use sasl_authenticate::response::{AUTH_BYTES, ERROR_CODE, ERROR_MESSAGE};
+    let request = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, message.into());
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &request);
+    match ErrorCode(answer.i16(ERROR_CODE)) {
+        ErrorCode::NONE => Ok(answer.bytes(AUTH_BYTES).expect("bytes").to_vec()),
+        code => Err((code, answer.str(ERROR_MESSAGE).to_owned())),
+    }
+}
+
+/// What becomes of a login whose messages are changed on the way.
+fn outcome(
+    address: &str,
+    mechanism: PasswordMechanism,
+    (name, password): (&str, &str),
+    first: impl Fn(String) -> String,
+    last: impl Fn(String) -> String,
+) -> Result<(), (ErrorCode, String)> {
+    let mut raw = shaken(address, mechanism);
+    let talk = |raw: &mut Raw| {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let (scram, message) = Scram::begin(mechanism, name, password, "nonce");
+        let challenge = say(raw, first(text(message)))?;
+        let (proving, message) = scram.prove(&challenge, &Salted::default()).expect("a challenge");
+        let proof = say(raw, last(text(message)))?;
+        proving.finish(&proof).expect("a server that knows the keys");
+        Ok(())
+    };
+    let outcome = talk(&mut raw);
+    if outcome.is_err() {
+        assert_eq!(raw.end(), End::Closed, "a failed login ends the connection");
+    }
+    outcome
+}
+
+#[test]
+fn failed_logins_with_scram_are_answered_as_a_broker_answers_them() {
+    needs!(Java);
+    let kordon = setup(Upstream::Sasl).start();
+    let (us, broker) = (kordon.at("people"), format!("127.0.0.1:{}", cluster().node(1).sasl));
+    let same = |text: String| text;
+    for mechanism in MECHANISMS {
+        let both = |who: (&str, &str), first: &dyn Fn(String) -> String, last: &dyn Fn(String) -> String| {
+            [us, &broker].map(|at| outcome(at, mechanism, who, first, last))
+        };
+        assert_eq!(both(("alice", "alice-secret"), &same, &same), [Ok(()), Ok(())]);
+        let text = format!(
+            "Authentication failed during authentication due to invalid credentials with SASL mechanism {}",
+            mechanism.name()
+        );
+        let refused = Err((ErrorCode::SASL_AUTHENTICATION_FAILED, text));
+        let alice = ("alice", "alice-secret");
+        for who in [("alice", "wrong"), ("nobody", "alice-secret")] {
+            let outcomes = both(who, &same, &same);
+            assert_eq!(outcomes, [refused.clone(), refused.clone()], "{who:?}");
+        }
+        for (from, to) in [("n,,", "y,,"), ("n,,n=", "n,,x="), (",r=", ",r=,r="), ("n=alice", "n=a=lice")] {
+            let outcomes = both(alice, &|text| text.replacen(from, to, 1), &same);
+            assert_eq!(outcomes, [refused.clone(), refused.clone()], "first message with {to}");
+        }
+        let forged = |text: String| {
+            let at = text.find(",p=").expect("a proof") + 3;
+            let other = if text[at..].starts_with('A') { "B" } else { "A" };
+            format!("{}{other}{}", &text[..at], &text[at + 1..])
+        };
+        assert_eq!(both(alice, &same, &forged), [refused.clone(), refused.clone()]);
+        for (from, to) in [("r=nonce", "r=other"), ("c=biws", "c=!"), (",p=", "p=")] {
+            let outcomes = both(alice, &same, &|text| text.replacen(from, to, 1));
+            assert_eq!(outcomes, [refused.clone(), refused.clone()], "last message with {to}");
+        }
+        let other = both(alice, &|text| text.replacen("n,,", "n,a=bob,", 1), &same);
+        let told = "Authentication failed: Client requested an authorization id that is different from username";
+        assert_eq!(other[1], Err((ErrorCode::SASL_AUTHENTICATION_FAILED, told.to_owned())));
+        assert_eq!(other[0], refused, "who does not prove the header learns nothing of it");
+        // A broker ignores what it does not know and what no proof covers; here it is refused.
+        let extended = outcome(us, mechanism, alice, same, |text| text.replacen(",p=", ",a=b,p=", 1));
+        assert_eq!(extended, refused);
+        // threat_32: a name that is a token's id would be somebody else's; brokers without tokens say the same.
+        let token = both(alice, &|text| text + ",tokenauth=true", &same);
+        assert_eq!(token, [refused.clone(), refused.clone()]);
+    }
+}
+
+#[test]
+fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_told() {
+    needs!(Java);
+    let mut kordon = setup(Upstream::Sasl).env("KORDON_LOG", "trace").start();
+    let challenge = |kordon: &Kordon<'_>, name: &str| {
+        let mut raw = shaken(kordon.at("people"), PasswordMechanism::ScramSha512);
+        let told = say(&mut raw, format!("n,,n={name},r=nonce")).expect("a challenge");
+        let told = String::from_utf8(told).expect("text");
+        let [nonce, salt, iterations]: [String; 3] =
+            told.split(',').map(str::to_owned).collect::<Vec<_>>().try_into().expect("three fields");
+        assert!(nonce.starts_with("r=nonce") && nonce.len() > "r=nonce".len() + 20, "{nonce}");
+        (salt, iterations)
+    };
+    let [alice, nobody] = ["alice", "nobody"].map(|name| challenge(&kordon, name));
+    assert_eq!((alice.0.len(), &alice.1), (nobody.0.len(), &nobody.1));
+    assert_eq!(nobody, challenge(&kordon, "nobody"));
+    assert_ne!(nobody.0, challenge(&kordon, "somebody").0);
+
+    let at = kordon.at("people").to_owned();
+    let fails = |name: &str| {
+        let sent = outcome(&at, PasswordMechanism::ScramSha512, (name, "hunter2"), |text| text, |text| text);
+        assert!(sent.is_err());
+    };
+    fails("alice");
+    fails("nobody");
+    outcome(&at, PasswordMechanism::ScramSha512, ("alice", "alice-secret"), |text| text, |text| text).expect("a login");
+    let mut audit = kordon.audit();
+    let refused = audit.wait("a refused login", |e| e.text("/connectionInfo/reason") == "login_failed");
+    assert_eq!(refused.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
+    assert_eq!(refused.text("/connectionInfo/action"), "refused");
+    let opened = audit.wait("a login", |e| e.principal() == "User:alice");
+    assert_eq!(opened.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
+    soon("the metrics", || {
+        let metrics = kordon.metrics();
+        let of = |outcome| metrics.sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)]);
+        (of("succeeded"), of("failed")) == (1.0, 2.0)
+    });
+    let told = audit.read().iter().map(|e| e.json.to_string()).collect::<String>();
+    kordon.terminate();
+    for text in [kordon.log(), told] {
+        for secret in ["hunter2", "alice-secret", SASL_PASSWORD, "p=", &nobody.0[2..], &alice.0[2..]] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}
+
+#[test]
+fn handshakes_of_version_0_are_for_plain_alone() {
+    needs!(Java);
+    let kordon = setup(Upstream::Sasl).start();
+    let mut raw = Raw::connect(kordon.at("people"));
+    let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "SCRAM-SHA-512");
+    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &request);
+    assert_eq!(ErrorCode(answer.i16(sasl_handshake::response::ERROR_CODE)), ErrorCode::UNSUPPORTED_SASL_MECHANISM);
+    assert_eq!(raw.end(), End::Closed);
+}
