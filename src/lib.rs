@@ -32,5 +32,6 @@ pub mod net;
 pub mod policy;
 pub mod session;
 pub mod telemetry;
+pub mod tls;
 pub mod wire;
 pub mod yaml;

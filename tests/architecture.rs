@@ -20,12 +20,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Beside them: values that the shell reads.
     ("config", &["model", "yaml"]),
     ("telemetry", &["model", "wire", "policy", "enforce", "config"]),
+    // What both sides of the proxy are secured with.
+    ("tls", &["model", "identity", "config"]),
     // What talks to Kafka.
-    ("cluster", &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry"]),
-    ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster"]),
+    ("cluster", &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls"]),
+    ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "cluster"]),
     (
         "access",
-        &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster", "audit"],
+        &[
+            "model",
+            "wire",
+            "policy",
+            "identity",
+            "enforce",
+            "session",
+            "config",
+            "telemetry",
+            "tls",
+            "cluster",
+            "audit",
+        ],
     ),
     // What clients and operators talk to.
     (
@@ -39,12 +53,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "config",
             "telemetry",
+            "tls",
             "cluster",
             "audit",
             "access",
         ],
     ),
-    ("admin", &["model", "wire", "policy", "identity", "enforce", "config", "telemetry", "cluster", "audit", "access"]),
+    (
+        "admin",
+        &["model", "wire", "policy", "identity", "enforce", "config", "telemetry", "tls", "cluster", "audit", "access"],
+    ),
     (
         "app",
         &[
@@ -57,6 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "config",
             "telemetry",
+            "tls",
             "cluster",
             "audit",
             "access",
@@ -78,6 +97,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "config",
             "telemetry",
+            "tls",
             "cluster",
             "audit",
             "access",

@@ -51,8 +51,8 @@ impl Follower {
     pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, config: config::Config) -> Self {
         Self {
             shared,
+            dialler: cluster.dialler().clone(),
             cluster,
-            dialler: Dialler::own(&config.cluster),
             config,
             read: Arc::default(),
             position: None,

@@ -3,7 +3,6 @@
 use super::fold::Fold;
 use super::remote::{self, EARLIEST, LATEST, Place};
 use super::topic::{self, Configuration, place_of, spec};
-use crate::cluster::dial::Dialler;
 use crate::cluster::link::Link;
 use crate::cluster::topic::ensure;
 use crate::cluster::{AskError, Cluster, records};
@@ -80,12 +79,12 @@ pub async fn look(cluster: &Cluster, config: &Config) -> Result<Option<Look>, In
     };
     let configuration = Configuration::ask(cluster, name).await;
     let place = place_of(cluster, name, &info).map_err(|halt| failed(halt.what))?;
-    let fold = read(&connect(config, &place).await?, &place).await?;
+    let fold = read(&connect(cluster, &place).await?, &place).await?;
     Ok(Some(Look { id: info.id, partitions: info.partitions.len(), configuration, fold }))
 }
 
-async fn connect(config: &Config, place: &Place) -> Result<Link, InitError> {
-    let upstream = Dialler::own(&config.cluster).dial(&place.address).await.map_err(failed)?;
+async fn connect(cluster: &Cluster, place: &Place) -> Result<Link, InitError> {
+    let upstream = cluster.dialler().dial(&place.address).await.map_err(failed)?;
     Ok(Link::new(upstream, PATIENCE))
 }
 
@@ -163,6 +162,6 @@ async fn write(cluster: &Cluster, config: &Config) -> Result<(), InitError> {
     let place = place_of(cluster, name, &info).map_err(|halt| failed(halt.what))?;
     let batch = topic::genesis(info.id, config);
     let written =
-        remote::append(&connect(config, &place).await?, &place, batch.into(), PATIENCE).await.map_err(failed)?;
+        remote::append(&connect(cluster, &place).await?, &place, batch.into(), PATIENCE).await.map_err(failed)?;
     written.map(|_| ()).map_err(|code| failed(format!("cannot write topic `{name}`: {}", code.name())))
 }

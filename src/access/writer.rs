@@ -65,7 +65,7 @@ enum Failed {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, config: &config::Config) -> Self {
         let hand =
-            Hand { dialler: Dialler::own(&config.cluster), link: None, identity: None, sequence: 0, unsettled: false };
+            Hand { dialler: cluster.dialler().clone(), link: None, identity: None, sequence: 0, unsettled: false };
         let (topic, instance) = (config.state.topic.clone(), config.instance.clone());
         let most = config.cluster.request_timeout.min(MOST);
         Self { shared, cluster, topic, instance, most, hand: Mutex::new(hand) }

@@ -1,12 +1,12 @@
 //! Tells at start whether the brokers serve who comes past the proxy.
 
 use crate::cluster::Cluster;
-use crate::cluster::door::{NO_LOGIN, State, try_all};
+use crate::cluster::door::{NO_LOGIN, State, is_known, try_all};
 use crate::config;
 
 /// Tries the brokers once, as soon as they are known. The proxy serves meanwhile: it can do nothing about it.
 pub(super) async fn tell(config: config::Cluster, cluster: Cluster) {
-    if config.sasl.is_none() {
+    if !is_known(&config) {
         tracing::info!("{NO_LOGIN}");
         return;
     }

@@ -1,5 +1,7 @@
 //! The files that the configuration names, read and compiled.
 
+use crate::cluster::dial::Dialler;
+use crate::cluster::own_users;
 use crate::config::Config;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
@@ -25,7 +27,7 @@ pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
 
 /// Under which principals the brokers see the proxy, as their ACLs write them.
 pub fn own_principals(config: &Config) -> Vec<String> {
-    config.cluster.own_users().into_iter().map(|user| format!("User:{user}")).collect()
+    own_users(&config.cluster).into_iter().map(|user| format!("User:{user}")).collect()
 }
 
 /// Reads and compiles the policy.
@@ -47,6 +49,26 @@ pub fn policy_of(
     now: Timestamp,
 ) -> Result<(Arc<PolicySource>, Vec<Problem>), Vec<Problem>> {
     PolicySource::load(bytes, &config.policy.file.display().to_string(), &policy_settings(config, now))
+}
+
+/// What dials brokers, for the proxy itself and for clients, with the files of their TLS read.
+///
+/// # Errors
+/// Files that cannot be read or used, or do not belong together.
+pub fn diallers(config: &Config) -> Result<(Dialler, Dialler), Vec<Problem>> {
+    let (own, clients) = (Dialler::own(&config.cluster), Dialler::for_clients(&config.cluster));
+    let own_key =
+        if config.cluster.own_tls() == config.cluster.tls.as_ref() { "cluster.tls" } else { "cluster.own.tls" };
+    let mut problems = Vec::new();
+    for (key, dialler) in [("cluster.tls", &clients), (own_key, &own)] {
+        if let Some(Err(error)) = dialler.tls().map(|tls| tls.load()) {
+            let problem = whole(&config.file, format!("`{key}`: {error}"));
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    if problems.is_empty() { Ok((own, clients)) } else { Err(problems) }
 }
 
 /// Reads the users file; no users without one.
@@ -97,7 +119,7 @@ mod tests {
     #[test]
     fn threat_18_without_a_login_the_proxy_is_anonymous_in_the_policy_and_in_the_topology() {
         let cluster = config::Cluster::plain("c", Vec::new());
-        assert_eq!(cluster.own_users(), ["ANONYMOUS"]);
+        assert_eq!(own_users(&cluster), ["ANONYMOUS"]);
         let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
             listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
             policy: { file: p }\n";

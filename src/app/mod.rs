@@ -21,7 +21,6 @@ use crate::access::Access;
 use crate::admin::{self, Health};
 use crate::audit::{Service, Status as AuditStatus};
 use crate::cluster::Cluster;
-use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;
 use crate::config::Config;
 use crate::net::{self, BindError, Failures, Shared, Times};
@@ -39,7 +38,7 @@ use tokio::task::JoinSet;
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The policy or the users file does not load: nothing is served without.
+    /// A file that the configuration names does not load (policy, users, TLS): nothing is served without.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Policy(Vec<Problem>),
     /// A client port cannot be bound.
@@ -96,6 +95,7 @@ impl App {
         let policy = PolicyKeeper::open(&config, Arc::clone(&metrics), now()).map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
         let (users, users_in_force) = channel::channel(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
+        let (own, dialler) = files::diallers(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
             policy: Arc::clone(&policy),
@@ -112,7 +112,7 @@ impl App {
         for listener in config.listeners.clone() {
             bound.push(net::bind(listener).await?);
         }
-        let cluster = Cluster::start(&config.cluster);
+        let cluster = Cluster::start_with(&config.cluster, own);
         // Before any listener serves.
         followers.spawn(policy.worlds().follow(&cluster));
         let service = Service::start(&config, &cluster, &metrics);
@@ -127,7 +127,7 @@ impl App {
         let addresses = bound.iter().filter_map(|b| Some((b.name().to_owned(), b.address().ok()?))).collect();
         let shared = Arc::new(Shared {
             cluster: cluster.clone(),
-            dialler: Dialler::for_clients(&config.cluster),
+            dialler,
             audit: audit.clone(),
             access,
             instance: config.instance.as_str().into(),

@@ -31,8 +31,16 @@ impl Check {
         let config = self.config.load()?;
         let policy = files::load_policy(&config, files::now());
         let users = files::load_users(&config);
-        let faults: Vec<Problem> =
-            [policy.as_ref().err(), users.as_ref().err()].into_iter().flatten().flatten().cloned().collect();
+        let tls = files::diallers(&config).err();
+        let faults: Vec<Problem> = [tls.as_ref(), policy.as_ref().err(), users.as_ref().err()]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .cloned()
+            .collect();
+        if tls.is_some() {
+            return Err(faults.into());
+        }
         let (Ok(policy), Ok(users)) = (policy, users) else { return Err(faults.into()) };
         for warning in &policy.warnings {
             writeln!(err, "warning: {warning}")?;
@@ -81,7 +89,8 @@ fn patterns(policy: &Snapshot, topology: Option<&Topology>, out: &mut dyn Write)
 
 fn describe(config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
     let brokers: Vec<String> = config.cluster.bootstrap.iter().map(ToString::to_string).collect();
-    writeln!(out, "cluster {}: {}", config.cluster.name, brokers.join(", "))?;
+    let tls = if config.cluster.tls.is_some() { ", over TLS" } else { "" };
+    writeln!(out, "cluster {}: {}{tls}", config.cluster.name, brokers.join(", "))?;
     for listener in &config.listeners {
         writeln!(out, "listener {}: {}, {}", listener.name, listener.bind, who(listener))?;
         let binds = listener.broker_binds();

@@ -2,8 +2,9 @@
 
 use super::learn::{self, API_VERSIONS};
 use super::login::{LoginError, Salted, Scram, plain};
-use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl};
+use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl, UpstreamTls};
 use crate::enforce::topology::Features;
+use crate::tls::{self, ConnectError, Stream, TlsError};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::schema::{api_versions, sasl_authenticate, sasl_handshake};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
@@ -25,8 +26,9 @@ const HANDSHAKE_FRAME: usize = 1 << 20;
 /// How brokers are dialled.
 #[derive(Clone, Debug)]
 pub struct Dialler {
-    /// For TCP and login together, per address.
+    /// For TCP, TLS and login together, per address.
     pub connect_timeout: Duration,
+    tls: Option<Arc<tls::Upstream>>,
     sasl: Option<UpstreamSasl>,
     salted: Arc<Salted>,
 }
@@ -35,7 +37,7 @@ pub struct Dialler {
 #[derive(Debug)]
 pub struct Upstream {
     /// The stream; nothing is left unread in it.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What the broker serves.
     pub versions: BTreeMap<ApiKey, Versions>,
     /// The features that it tells.
@@ -52,6 +54,25 @@ pub enum DialError {
         address: String,
         /// What the system says.
         cause: io::Error,
+    },
+    /// TLS cannot be set up: the files of `cluster.tls`.
+    #[error("no TLS with brokers: {0}")]
+    Files(#[from] TlsError),
+    /// The broker ended the handshake, or did when it was over (TLS 1.3).
+    #[error("`{address}` refused TLS: {cause}")]
+    TlsRefused {
+        /// The address.
+        address: String,
+        /// Why, as far as it says.
+        cause: String,
+    },
+    /// TLS was not agreed on.
+    #[error("no TLS with `{address}`: {cause}")]
+    Tls {
+        /// The address.
+        address: String,
+        /// What is wrong, and where to look.
+        cause: String,
     },
     /// The connection ended or broke before it was ready.
     #[error("`{address}` ended the connection during {during}: {cause}")]
@@ -125,28 +146,43 @@ pub enum DialError {
 impl Dialler {
     /// Dials as whom clients' requests run: `cluster.sasl`.
     pub fn for_clients(cluster: &config::Cluster) -> Self {
-        Self::new(cluster.connect_timeout, cluster.sasl.clone())
+        Self::new(cluster.connect_timeout, cluster.tls.as_ref(), cluster.sasl.clone())
     }
 
     /// Dials as the proxy itself: `cluster.own`, else as for clients.
     pub fn own(cluster: &config::Cluster) -> Self {
-        Self::new(cluster.connect_timeout, cluster.own_sasl().cloned())
+        Self::new(cluster.connect_timeout, cluster.own_tls(), cluster.own_sasl().cloned())
     }
 
-    fn new(connect_timeout: Duration, sasl: Option<UpstreamSasl>) -> Self {
-        Self { connect_timeout, sasl, salted: Arc::default() }
+    fn new(connect_timeout: Duration, tls: Option<&UpstreamTls>, sasl: Option<UpstreamSasl>) -> Self {
+        let tls = tls.map(|settings| Arc::new(tls::Upstream::new(settings.clone())));
+        Self { connect_timeout, tls, sasl, salted: Arc::default() }
     }
 
-    /// Whether a broker serves a client that does not log in: whether it answers Metadata. Whoever reaches such a broker
+    /// TLS as this dialler and its clones have it.
+    pub fn tls(&self) -> Option<&Arc<tls::Upstream>> {
+        self.tls.as_ref()
+    }
+
+    /// Whether a broker serves a client that does not log in and shows no certificate: whether it answers Metadata. Whoever reaches such a broker
     /// goes past the proxy.
     ///
     /// # Errors
     /// A [`DialError`]: it could not be found out.
     pub async fn serves_anybody(&self, to: &HostPort) -> Result<bool, DialError> {
         const DURING: &str = "Metadata";
+        let stranger = self.tls.as_ref().map(|tls| tls.without_certificate());
         let attempt = async {
-            let mut talk = Talk::open(to).await?;
-            let (served, _) = talk.versions().await?;
+            let mut talk = match Talk::open(to, stranger.as_ref()).await {
+                // The proxy's certificate is its login there.
+                Err(DialError::TlsRefused { .. }) => return Ok(false),
+                talk => talk?,
+            };
+            let served = match talk.versions().await {
+                Ok((served, _)) => served,
+                Err(DialError::TlsRefused { .. } | DialError::Lost { .. }) if stranger.is_some() => return Ok(false),
+                Err(other) => return Err(other),
+            };
             let ours = api(ApiKey::METADATA).map(|api| api.versions);
             let both = ours.zip(served.get(&ApiKey::METADATA)).map(|(ours, theirs)| ours.intersect(*theirs));
             let Some(version) = both.filter(|both| !both.is_empty()).map(|both| both.max) else { return Ok(false) };
@@ -170,7 +206,7 @@ impl Dialler {
     /// A [`DialError`], which names the address.
     pub async fn dial(&self, to: &HostPort) -> Result<Upstream, DialError> {
         let connect = async {
-            let mut talk = Talk::open(to).await?;
+            let mut talk = Talk::open(to, self.tls.as_deref()).await?;
             let (versions, features) = talk.versions().await?;
             if let Some(sasl) = &self.sasl {
                 talk.log_in(sasl, &self.salted, &versions).await?;
@@ -183,18 +219,22 @@ impl Dialler {
 
 /// One request after the other, each answered before the next.
 struct Talk<'a> {
-    stream: TcpStream,
+    stream: Stream,
     address: &'a HostPort,
     correlation: i32,
 }
 
 impl<'a> Talk<'a> {
-    async fn open(to: &'a HostPort) -> Result<Self, DialError> {
+    async fn open(to: &'a HostPort, tls: Option<&tls::Upstream>) -> Result<Self, DialError> {
         let stream = TcpStream::connect((to.host.as_str(), to.port))
             .await
             .map_err(|cause| DialError::Connect { address: to.to_string(), cause })?;
         // Without it a small request waits for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        let stream = match tls {
+            None => Stream::Plain(stream),
+            Some(tls) => tls.connect(&to.host, stream).await.map_err(|error| not_secured(to, error))?,
+        };
         Ok(Self { stream, address: to, correlation: 0 })
     }
 
@@ -288,10 +328,15 @@ impl<'a> Talk<'a> {
     ) -> Result<Node, DialError> {
         self.correlation = self.correlation.wrapping_add(1);
         let frame = request_frame(key, version, self.correlation, Some(CLIENT_ID), request);
-        let lost = |cause| DialError::Lost { address: self.address.to_string(), during, cause };
+        // A broker that does not take the proxy's certificate says so only after the handshake (TLS 1.3).
+        let lost = |cause: io::Error| match tls::of_tls(&cause) {
+            Some(fault) => not_agreed(self.address, fault),
+            None => DialError::Lost { address: self.address.to_string(), during, cause },
+        };
         for chunk in frame.chunks() {
             self.stream.write_all(chunk).await.map_err(lost)?;
         }
+        self.stream.flush().await.map_err(lost)?;
         let size = self.stream.read_i32().await.map_err(lost)?;
         let length = usize::try_from(size)
             .ok()
@@ -302,6 +347,29 @@ impl<'a> Talk<'a> {
         let nonsense = |cause| DialError::Nonsense { address: self.address.to_string(), cause };
         let (_, answer) = decode_response(key, version, &body.freeze()).map_err(nonsense)?;
         Ok(answer)
+    }
+}
+
+fn not_secured(to: &HostPort, error: ConnectError) -> DialError {
+    let address = to.to_string();
+    match error {
+        ConnectError::Files(error) => DialError::Files(error),
+        ConnectError::Name => DialError::Tls { address, cause: error.to_string() },
+        ConnectError::Handshake(cause) => {
+            let Some(fault) = tls::of_tls(&cause) else {
+                let cause = format!("it ended the connection in the handshake, as a plaintext listener does: {cause}");
+                return DialError::Tls { address, cause };
+            };
+            not_agreed(to, fault)
+        }
+    }
+}
+
+fn not_agreed(to: &HostPort, fault: &rustls::Error) -> DialError {
+    let (address, cause) = (to.to_string(), tls::broker_fault(fault));
+    match fault {
+        rustls::Error::AlertReceived(_) => DialError::TlsRefused { address, cause },
+        _ => DialError::Tls { address, cause },
     }
 }
 
@@ -321,9 +389,9 @@ fn served(answer: &Node) -> BTreeMap<ApiKey, Versions> {
 /// What a number is that stands where a length should.
 fn hint(size: i32) -> &'static str {
     match size.to_be_bytes() {
-        [0x15 | 0x16, 0x03, ..] => "the listener wants TLS",
+        [0x15 | 0x16, 0x03, ..] => "the listener wants TLS: set `cluster.tls`",
         [b'H', b'T', b'T', b'P'] => "it speaks HTTP",
-        _ => "it is no kafka broker, or its listener wants TLS",
+        _ => "it is no kafka broker, or its listener wants TLS (`cluster.tls`)",
     }
 }
 

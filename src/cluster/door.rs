@@ -10,6 +10,11 @@ use std::fmt;
 pub const NO_LOGIN: &str = "`cluster.sasl` is null: the brokers serve whoever reaches them, without a decision and \
                             without an audit event; let only the proxy reach them, or have them ask for a login";
 
+/// Whether the proxy proves to the brokers who it is: by a login or by a certificate.
+pub fn is_known(config: &config::Cluster) -> bool {
+    config.own_sasl().is_some() || config.own_tls().is_some_and(|tls| tls.identity.is_some())
+}
+
 /// A broker, and what it does with a client that does not log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Door {

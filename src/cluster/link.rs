@@ -3,6 +3,7 @@
 use super::dial::{CLIENT_ID, Upstream, read_frame};
 use crate::enforce::topology::Features;
 use crate::session::Outbox;
+use crate::tls::Stream;
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
 use bytes::Bytes;
@@ -11,8 +12,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -89,7 +89,17 @@ impl Link {
     pub fn new(upstream: Upstream, timeout: Duration) -> Self {
         let (calls, queue) = mpsc::channel(AHEAD);
         let (end, closed) = watch::channel(None);
-        let task = tokio::spawn(run(upstream.stream, queue, end)).abort_handle();
+        let task = match upstream.stream {
+            Stream::Plain(tcp) => {
+                let (reads, writes) = tcp.into_split();
+                tokio::spawn(run(reads, writes, queue, end))
+            }
+            tls @ Stream::Tls(_) => {
+                let (reads, writes) = tokio::io::split(tls);
+                tokio::spawn(run(reads, writes, queue, end))
+            }
+        };
+        let task = task.abort_handle();
         let (versions, features) = (upstream.versions, upstream.features);
         let correlation = AtomicI32::new(0);
         Self { shared: Arc::new(Shared { calls, versions, features, correlation, timeout, closed, task }) }
@@ -176,8 +186,12 @@ impl Link {
 
 /// Writes requests and reads answers until either side ends. The two halves run beside each other, so that an answer
 /// is read while a long request is still being written.
-async fn run(stream: TcpStream, mut queue: mpsc::Receiver<Call>, end: watch::Sender<Option<Arc<str>>>) {
-    let (mut reads, mut writes) = stream.into_split();
+async fn run(
+    mut reads: impl AsyncRead + Unpin,
+    mut writes: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Call>,
+    end: watch::Sender<Option<Arc<str>>>,
+) {
     let (waiting, mut waited) = mpsc::channel::<(i32, oneshot::Sender<Bytes>)>(AHEAD);
     let write = async {
         while let Some(Call { frame, correlation, reply }) = queue.recv().await {
@@ -194,6 +208,7 @@ async fn run(stream: TcpStream, mut queue: mpsc::Receiver<Call>, end: watch::Sen
                     n => rest.advance(n),
                 }
             }
+            writes.flush().await?;
         }
         Ok(())
     };

@@ -40,6 +40,7 @@ struct Shared {
     trouble: watch::Receiver<Option<Arc<str>>>,
     wants: mpsc::Sender<wants::Want>,
     links: Arc<Links>,
+    dialler: Dialler,
     /// With a broker that was asked what any broker can answer.
     patience: Duration,
     task: AbortHandle,
@@ -101,6 +102,11 @@ impl Cluster {
     /// Begins to follow the cluster; whether it can be reached shows in [`Self::trouble`]. Must be called within a
     /// tokio runtime.
     pub fn start(config: &config::Cluster) -> Self {
+        Self::start_with(config, Dialler::own(config))
+    }
+
+    /// As [`Self::start`], by a dialler that somebody else knows too.
+    pub fn start_with(config: &config::Cluster, dialler: Dialler) -> Self {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
         let (publish, topology) = watch::channel(Arc::new(at_first(config)));
@@ -110,7 +116,7 @@ impl Cluster {
                 bootstrap: config.bootstrap.clone(),
                 refresh: config.metadata_refresh,
                 request_timeout: config.request_timeout,
-                dialler: Dialler::own(config),
+                dialler: dialler.clone(),
             },
             Arc::clone(&links),
             publish,
@@ -118,7 +124,12 @@ impl Cluster {
         );
         let task = tokio::spawn(follower.run(wanted)).abort_handle();
         let patience = config.connect_timeout.min(config.request_timeout);
-        Self { shared: Arc::new(Shared { topology, trouble, wants, links, patience, task }) }
+        Self { shared: Arc::new(Shared { topology, trouble, wants, links, dialler, patience, task }) }
+    }
+
+    /// Dials brokers as this does.
+    pub fn dialler(&self) -> &Dialler {
+        &self.shared.dialler
     }
 
     /// The cluster as it was last seen. Empty until it was reached.
@@ -233,10 +244,33 @@ impl From<&Broker> for HostPort {
     }
 }
 
+/// Whom Kafka takes for a client that proved nothing (`KafkaPrincipal.ANONYMOUS`).
+const ANONYMOUS: &str = "ANONYMOUS";
+
+/// As whom the brokers see the proxy, for clients and for itself: by its logins; where it has none by its certificate, as
+/// Kafka names it without mapping rules, and where brokers do not ask for that, as `ANONYMOUS`.
+pub fn own_users(config: &config::Cluster) -> Vec<String> {
+    let mut users: Vec<String> = Vec::new();
+    for (login, tls) in [(config.sasl.as_ref(), config.tls.as_ref()), (config.own_sasl(), config.own_tls())] {
+        match login {
+            Some(login) => users.push(login.username.clone()),
+            None => {
+                // One that cannot be read is told where it is needed: nothing is dialled without it.
+                let certificate = tls.and_then(|tls| crate::tls::Upstream::certificate(tls).ok().flatten());
+                users.extend(certificate.map(|certificate| certificate.subject.rfc2253()));
+                users.push(ANONYMOUS.to_owned());
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    users.retain(|user| seen.insert(user.clone()));
+    users
+}
+
 /// What is known before the cluster was reached: what the configuration says.
 fn at_first(config: &config::Cluster) -> Topology {
     let telemetry = config.client_telemetry == config::ClientTelemetry::Forward;
-    let users = config.own_users().into_iter().map(Into::into).collect();
+    let users = own_users(config).into_iter().map(Into::into).collect();
     let own = OwnTraffic { users, client_id: dial::CLIENT_ID.into() };
     Topology { own, telemetry, ..Topology::default() }
 }
@@ -282,9 +316,9 @@ mod tests {
         assert_eq!(users(&config), ["ANONYMOUS"]);
         config.sasl = Some(login("clients"));
         assert_eq!(users(&config), ["clients"]);
-        config.own = Some(config::OwnTraffic { sasl: Some(login("audit")) });
+        config.own = Some(config::OwnTraffic { tls: None, sasl: Some(login("audit")) });
         assert_eq!(users(&config), ["clients", "audit"]);
-        config.own = Some(config::OwnTraffic { sasl: None });
+        config.own = Some(config::OwnTraffic { tls: None, sasl: None });
         assert_eq!(users(&config), ["clients", "ANONYMOUS"]);
         assert!(!at_first(&config).telemetry);
         config.client_telemetry = ClientTelemetry::Forward;

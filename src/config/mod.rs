@@ -8,6 +8,7 @@ mod limits;
 mod parse;
 mod secret;
 mod size;
+mod tls;
 
 pub use crate::model::{PasswordMechanism, ProtocolAcls};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
@@ -15,6 +16,7 @@ pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
+pub use tls::{Authorities, KeyPair, TlsVersion, UpstreamTls};
 
 use crate::model::{Category, Operation, Principal, ResourceType};
 use std::net::SocketAddr;
@@ -77,11 +79,13 @@ pub struct Cluster {
     pub name: String,
     /// At least one; tried in random order.
     pub bootstrap: Vec<HostPort>,
+    /// TLS with the brokers; `None` = plaintext.
+    pub tls: Option<UpstreamTls>,
     /// The login of connections made for clients.
     pub sasl: Option<UpstreamSasl>,
     /// The login of the proxy's own traffic; `None` = as for clients.
     pub own: Option<OwnTraffic>,
-    /// TCP and SASL, per address.
+    /// TCP, TLS and SASL, per address.
     pub connect_timeout: Duration,
     /// For the proxy's own requests; those of clients are never timed by the proxy.
     pub request_timeout: Duration,
@@ -101,11 +105,12 @@ pub enum ClientTelemetry {
 }
 
 impl Cluster {
-    /// A cluster that is reached without a login, with the defaults of everything else.
+    /// A cluster that is reached without TLS and without a login, with the defaults of everything else.
     pub fn plain(name: &str, bootstrap: Vec<HostPort>) -> Self {
         Self {
             name: name.to_owned(),
             bootstrap,
+            tls: None,
             sasl: None,
             own: None,
             connect_timeout: Duration::from_secs(5),
@@ -123,19 +128,17 @@ impl Cluster {
         }
     }
 
-    /// As whom the brokers see the proxy, for clients and for itself: without a login as Kafka's
-    /// `KafkaPrincipal.ANONYMOUS`.
-    pub fn own_users(&self) -> Vec<&str> {
-        let logins = [self.sasl.as_ref(), self.own_sasl()];
-        let mut users = Vec::from(logins.map(|login| login.map_or("ANONYMOUS", |login| login.username.as_str())));
-        users.dedup();
-        users
+    /// TLS of the proxy's own traffic.
+    pub fn own_tls(&self) -> Option<&UpstreamTls> {
+        self.own.as_ref().and_then(|own| own.tls.as_ref()).or(self.tls.as_ref())
     }
 }
 
 /// How the proxy's own traffic differs from that of clients (`cluster.own`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnTraffic {
+    /// Its TLS; `None` = as for clients.
+    pub tls: Option<UpstreamTls>,
     /// Its login; `None` = no login.
     pub sasl: Option<UpstreamSasl>,
 }

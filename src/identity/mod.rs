@@ -1,6 +1,7 @@
 //! Who a client is: the only place that makes [`Verified`](crate::model::Verified) principals.
 //! Pure: tables and clock are arguments; reading files is the shell's business.
 
+pub mod certificate;
 pub mod fixed;
 pub mod sasl;
 pub mod users;

@@ -9,11 +9,12 @@ use super::dial::{NotDialled, dial};
 use super::login::LoggedIn;
 use super::memory::Held;
 use super::shared::{Door, Shared, drained};
-use super::socket::{Socket, flush, poll, read, writable};
+use super::socket::{Socket, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
 use crate::session::{Input, Machine, Outputs, World};
+use crate::tls::Stream;
 use change::Changing;
 use clock::{Edges, moved};
 use std::future::Future;
@@ -21,7 +22,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ pub(super) struct Ended {
 
 /// Serves a client until one side ends, and says why.
 pub(super) async fn serve(
-    client: TcpStream,
+    client: Socket,
     facts: Arc<Connection>,
     who: LoggedIn,
     shared: &Shared,
@@ -52,7 +52,7 @@ pub(super) async fn serve(
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over),
         outputs: Outputs::default(),
-        client: Socket::new(client),
+        client,
         broker: None,
         facts,
         shared,
@@ -97,7 +97,7 @@ type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + S
 impl Link<'_> {
     async fn run(
         &mut self,
-        dial: impl Future<Output = Result<TcpStream, NotDialled>>,
+        dial: impl Future<Output = Result<Stream, NotDialled>>,
         worlds: &mut watch::Receiver<World>,
         durable: &mut mpsc::UnboundedReceiver<DurableToken>,
     ) -> CloseReason {
@@ -159,12 +159,14 @@ impl Link<'_> {
                 self.machine.broker_room();
             }
             let connected = self.broker.is_some();
-            let (client, broker) = (&mut self.client, self.broker.as_mut().map(|b| (&mut b.reads, &b.writes)));
-            let (from_broker, to_broker) = broker.unzip();
+            let owes_client = self.client.owes(&self.machine.to_client);
+            let owes_broker = self.broker.as_ref().is_some_and(|broker| broker.owes(&self.machine.to_broker));
+            let (from_client, to_client) = self.client.halves();
+            let (from_broker, to_broker) = self.broker.as_mut().map(Socket::halves).unzip();
             // Nothing is lost with a branch that is dropped: a read has taken its bytes or none, and the rest only wait.
             let input = tokio::select! {
                 biased;
-                got = read(Some(&mut client.reads), &mut self.machine.from_client, most), if reads_client => match got {
+                got = read(Some(from_client), &mut self.machine.from_client, most), if reads_client => match got {
                     Ok(0) => Input::ClientEnd,
                     Ok(n) => {
                         self.heard = Instant::now();
@@ -180,9 +182,9 @@ impl Link<'_> {
                     }
                 }
                 // Nobody else says so while it is not read.
-                _ = client.writes.ready(Interest::ERROR), if !reads_client => return CloseReason::ClientReset,
-                _ = client.writes.writable(), if !self.machine.to_client.is_empty() => Input::Tick,
-                () = writable(to_broker), if connected && !self.machine.to_broker.is_empty() => Input::Tick,
+                _ = to_client.ready(Interest::ERROR), if !reads_client => return CloseReason::ClientReset,
+                _ = to_client.writable(), if owes_client => Input::Tick,
+                () = writable(to_broker), if owes_broker => Input::Tick,
                 dialled = &mut dial, if !connected => match dialled {
                     Ok(stream) => {
                         self.broker = Some(Socket::new(stream));
@@ -278,13 +280,13 @@ impl Link<'_> {
 
     /// Writes what the sockets take.
     fn write(&mut self) -> Result<(), CloseReason> {
-        if let Some(broker) = &self.broker
-            && flush(broker.writes.as_ref(), &mut self.machine.to_broker).is_err()
+        if let Some(broker) = &mut self.broker
+            && broker.flush(&mut self.machine.to_broker).is_err()
         {
             self.detail = Some("the broker no longer reads".to_owned());
             return Err(CloseReason::UpstreamClosed);
         }
-        match flush(self.client.writes.as_ref(), &mut self.machine.to_client) {
+        match self.client.flush(&mut self.machine.to_client) {
             Ok(n) => {
                 self.door.metrics.sent.inc_by(n as u64);
                 Ok(())

@@ -4,8 +4,8 @@ use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::enforce::Broker;
 use crate::model::CloseReason;
+use crate::tls::Stream;
 use rand::seq::SliceRandom as _;
-use tokio::net::TcpStream;
 
 /// Why there is none.
 pub(super) struct NotDialled {
@@ -16,7 +16,7 @@ pub(super) struct NotDialled {
 }
 
 /// Dials a broker by id; for a bootstrap port (`None`) any broker, in random order.
-pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<TcpStream, NotDialled> {
+pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Stream, NotDialled> {
     if !cluster.reached(dialler.connect_timeout).await {
         // The trouble itself may name addresses; it stands in the log.
         let detail = "no broker of the cluster can be reached".to_owned();
@@ -46,7 +46,7 @@ pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i3
     Err(last)
 }
 
-async fn connect(dialler: &Dialler, broker: &Broker) -> Result<TcpStream, NotDialled> {
+async fn connect(dialler: &Dialler, broker: &Broker) -> Result<Stream, NotDialled> {
     match dialler.dial(&broker.into()).await {
         Ok(upstream) => Ok(upstream.stream),
         Err(error) => {

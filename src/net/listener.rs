@@ -4,12 +4,14 @@
 use super::connection;
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, log_in};
 use super::shared::{Door, Shared, Times, drained};
+use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::config::{HostPort, Identity, Limits as ConfigLimits, Listener};
 use crate::enforce::Routes;
 use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
+use crate::tls::Stream;
 use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
@@ -181,6 +183,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     }
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
+    let mut client = Socket::new(Stream::Plain(client));
     let (told, mut durable) = mpsc::unbounded_channel();
     let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
     let who = match &door.identity {
@@ -191,7 +194,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
             LoggedIn { subject, mechanism, software: None, left_over: BytesMut::new() }
         }
         Identity::Sasl(sasl) => {
-            match log_in(&client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {
+            match log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {
                 Ok(who) => who,
                 Err(NotLoggedIn { reason, detail }) => {
                     door.metrics.closed(reason);

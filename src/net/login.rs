@@ -1,7 +1,7 @@
 //! The login of one connection: reads frames, has passwords checked where that holds nobody up, sends the answers.
 
 use super::shared::{Door, Shared};
-use super::socket::flush;
+use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::identity::sasl::{Exchange, Turn};
 use crate::identity::users::Users;
@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 /// A login that succeeded, and what the client sent meanwhile.
@@ -36,7 +35,7 @@ pub(super) struct NotLoggedIn {
 
 /// Leads one login to its end, within `limits.login_timeout`.
 pub(super) async fn log_in(
-    client: &TcpStream,
+    client: &mut Socket,
     mechanisms: Mechanisms,
     facts: &Connection,
     shared: &Shared,
@@ -102,8 +101,11 @@ async fn checked<T: Send + 'static>(
     Some(checking.await)
 }
 
+/// Room for what one read of a login may bring.
+const READ: usize = 4096;
+
 struct Talk<'a> {
-    client: &'a TcpStream,
+    client: &'a mut Socket,
     facts: &'a Connection,
     shared: &'a Shared,
     door: &'a Door,
@@ -243,32 +245,26 @@ impl Talk<'_> {
                 Err(error) => return Err(NotLoggedIn { reason: close_reason(&error), detail: error.to_string() }),
             }
             let lost = |reason| NotLoggedIn { reason, detail: "the client left before its login".to_owned() };
-            self.client.readable().await.map_err(|_| lost(CloseReason::ClientReset))?;
-            match self.client.try_read_buf(&mut self.inbound) {
+            self.inbound.reserve(READ);
+            match self.client.read(&mut self.inbound, usize::MAX).await {
                 Ok(0) => return Err(lost(CloseReason::ClientEof)),
                 Ok(n) => self.door.metrics.received.inc_by(n as u64),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(lost(CloseReason::ClientReset)),
             }
         }
     }
 
-    async fn send(&self, rope: Rope) -> Result<(), NotLoggedIn> {
+    async fn send(&mut self, rope: Rope) -> Result<(), NotLoggedIn> {
         let mut outbox = Outbox::default();
         outbox.push_rope(rope);
         let lost =
             |_| NotLoggedIn { reason: CloseReason::ClientReset, detail: "the client left before its login".to_owned() };
-        loop {
-            let written = flush(self.client, &mut outbox).map_err(lost)?;
-            self.door.metrics.sent.inc_by(written as u64);
-            if outbox.is_empty() {
-                return Ok(());
-            }
-            self.client.writable().await.map_err(lost)?;
-        }
+        let written = self.client.flush_all(&mut outbox).await.map_err(lost)?;
+        self.door.metrics.sent.inc_by(written as u64);
+        Ok(())
     }
 
-    async fn part(&self, last: Option<Rope>, reason: CloseReason, detail: String) -> Result<LoggedIn, NotLoggedIn> {
+    async fn part(&mut self, last: Option<Rope>, reason: CloseReason, detail: String) -> Result<LoggedIn, NotLoggedIn> {
         if let Some(rope) = last {
             self.send(rope).await?;
         }

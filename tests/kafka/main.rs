@@ -43,6 +43,7 @@ mod share;
 mod state;
 mod streams_groups;
 mod threats;
+mod tls;
 mod tools;
 mod topology;
 mod transactions;

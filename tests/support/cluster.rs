@@ -3,17 +3,19 @@
 //! Every broker has three listeners. `DIRECT` (plaintext) is for the brokers among themselves and for what a test
 //! does behind the proxy's back. `GATED` (plaintext) and `SASL` (PLAIN; one login, which only the proxy is given) are
 //! for the proxy: what a broker tells there about addresses are the ports of the [gate](super::gate), so that whoever
-//! uses an address that a broker told is seen.
+//! uses an address that a broker told is seen. A [secured](Cluster::secured) broker has two more: `TLS`, which asks for a
+//! certificate, and `SASLTLS`, which is `SASL` over TLS.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use kordon::wire::Node;
 
+use super::certificates::{Authority, Signed};
 use super::fetch::{Jars, once, run};
 use super::gate::Gate;
 use super::java::{Admin, Java};
@@ -53,6 +55,8 @@ pub struct Options {
     pub nodes: usize,
     /// Whose broker.
     pub jars: Jars,
+    /// Whether there are listeners with TLS.
+    pub secured: bool,
     /// Further broker properties.
     pub properties: Vec<(&'static str, String)>,
     /// Further options of the JVM; without any, it maps the classes of an earlier one.
@@ -61,7 +65,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, jars: Jars::Kafka431, properties: Vec::new(), jvm: Vec::new() }
+        Self { nodes: 3, jars: Jars::Kafka431, secured: false, properties: Vec::new(), jvm: Vec::new() }
     }
 }
 
@@ -79,6 +83,10 @@ pub struct Broker {
     pub gate: u16,
     /// Port of the gate before `SASL`.
     pub gate_sasl: u16,
+    /// Ports of the `TLS` listener and of the gate before it, of a secured broker.
+    pub tls: [u16; 2],
+    /// The same of `SASLTLS`.
+    pub sasl_tls: [u16; 2],
     dir: PathBuf,
     log: PathBuf,
     child: Mutex<Option<Child>>,
@@ -92,6 +100,8 @@ pub struct Cluster {
     pub gate: Gate,
     nodes: Vec<Broker>,
     options: Options,
+    /// Who signed the brokers' certificates, and those that they take; of a secured cluster.
+    authority: Option<Authority>,
 }
 
 impl Cluster {
@@ -121,16 +131,32 @@ impl Cluster {
         Cluster::start(Options { nodes: 1, properties, ..Options::default() })
     }
 
+    /// The one-broker cluster that tests of TLS towards brokers share.
+    pub fn secured() -> &'static Cluster {
+        static SECURED: OnceLock<Cluster> = OnceLock::new();
+        SECURED.get_or_init(|| Cluster::start(Options { nodes: 1, secured: true, ..Options::default() }))
+    }
+
+    /// Who signed the certificates of a secured cluster, and whose certificates it takes.
+    pub fn authority(&self) -> &Authority {
+        self.authority.as_ref().expect("a secured cluster")
+    }
+
+    /// A certificate that a secured cluster takes: what the proxy shows of itself.
+    pub fn pass(&self) -> Signed {
+        self.authority().client("kordon")
+    }
+
     /// Starts a cluster of its own and waits until every broker takes clients.
     pub fn start(options: Options) -> Cluster {
         let begin = Instant::now();
         let name = unique("cluster");
         let count = u16::try_from(options.nodes).expect("few brokers");
-        let first = ports::block(count * 6);
+        let first = ports::block(count * 10);
         let id = format!("kordonTest{:0>12}", format!("{}x{}", std::process::id(), first));
         let nodes: Vec<Broker> = (0..count)
             .map(|i| {
-                let base = first + i * 6;
+                let base = first + i * 10;
                 let dir = scratch(&format!("{name}/node-{}", i + 1));
                 let log = log_file(&format!("{name}-node-{}.log", i + 1));
                 let _ = std::fs::remove_file(&log);
@@ -141,14 +167,22 @@ impl Cluster {
                     sasl: base + 3,
                     gate: base + 4,
                     gate_sasl: base + 5,
+                    tls: [base + 6, base + 7],
+                    sasl_tls: [base + 8, base + 9],
                     dir,
                     log,
                     child: Mutex::new(None),
                 }
             })
             .collect();
-        let ways = nodes.iter().flat_map(|n| [(n.id, n.gate, n.gated), (n.id, n.gate_sasl, n.sasl)]).collect();
-        let cluster = Cluster { id, gate: Gate::open(ways), nodes, options };
+        let mut ways: Vec<_> =
+            nodes.iter().flat_map(|n| [(n.id, n.gate, n.gated), (n.id, n.gate_sasl, n.sasl)]).collect();
+        let secured = nodes.iter().flat_map(|n| [n.tls, n.sasl_tls].map(|[bound, gate]| (n.id, gate, bound)));
+        if options.secured {
+            ways.extend(secured);
+        }
+        let authority = options.secured.then(|| Authority::new(&scratch(&format!("{name}/certificates")), "brokers"));
+        let cluster = Cluster { id, gate: Gate::open(ways), nodes, options, authority };
         let voters: Vec<String> =
             cluster.nodes.iter().map(|n| format!("{}@127.0.0.1:{}", n.id, n.direct - 1)).collect();
         for node in &cluster.nodes {
@@ -175,6 +209,16 @@ impl Cluster {
     /// Bootstrap addresses for a proxy that logs in as [`SASL_USER`].
     pub fn sasl(&self) -> String {
         self.addresses(|n| n.gate_sasl)
+    }
+
+    /// Bootstrap addresses for a proxy that shows a certificate to a secured cluster.
+    pub fn tls(&self) -> String {
+        self.addresses(|n| n.tls[1])
+    }
+
+    /// Bootstrap addresses for a proxy that logs in as [`SASL_USER`] over TLS.
+    pub fn sasl_tls(&self) -> String {
+        self.addresses(|n| n.sasl_tls[1])
     }
 
     fn addresses(&self, port: impl Fn(&Broker) -> u16) -> String {
@@ -307,6 +351,12 @@ log.segment.bytes=134217728
             gate_sasl = node.gate_sasl,
             data = data.display(),
         );
+        if let Some(authority) = &self.authority {
+            let keystore = node.dir.join("keystore.pem");
+            std::fs::write(&keystore, authority.server().keystore()).expect("keystore");
+            // Later lines win over those before.
+            text.push_str(&secured(node, &keystore, authority));
+        }
         for (key, value) in &self.options.properties {
             text.push_str(&format!("{key}={value}\n"));
         }
@@ -363,6 +413,33 @@ impl Broker {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// What a secured broker has beside the others.
+fn secured(node: &Broker, keystore: &Path, authority: &Authority) -> String {
+    let listeners = |ports: [(&str, u16); 5]| ports.map(|(name, port)| format!("{name}://127.0.0.1:{port}")).join(",");
+    let bound = [node.direct, node.gated, node.sasl, node.tls[0], node.sasl_tls[0]];
+    let told = [node.direct, node.gate, node.gate_sasl, node.tls[1], node.sasl_tls[1]];
+    let names = ["DIRECT", "GATED", "SASL", "TLS", "SASLTLS"];
+    let with = |ports: [u16; 5]| listeners(std::array::from_fn(|i| (names[i], ports[i])));
+    format!(
+        "listeners={},CONTROLLER://127.0.0.1:{}
+advertised.listeners={}
+listener.security.protocol.map=DIRECT:PLAINTEXT,GATED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL,CONTROLLER:PLAINTEXT
+ssl.keystore.type=PEM
+ssl.keystore.location={}
+ssl.truststore.type=PEM
+ssl.truststore.location={}
+listener.name.tls.ssl.client.auth=required
+listener.name.sasltls.sasl.enabled.mechanisms=PLAIN
+listener.name.sasltls.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{SASL_USER}=\"{SASL_PASSWORD}\";
+",
+        with(bound),
+        node.direct - 1,
+        with(told),
+        keystore.display(),
+        authority.file().display(),
+    )
 }
 
 impl Drop for Cluster {

@@ -2,6 +2,7 @@
 //!
 //! * [`fetch`] brings Apache Kafka and the client libraries into `target/`, once.
 //! * [`cluster`] starts KRaft clusters; three brokers are the default and are shared between tests.
+//! * [`certificates`] signs for brokers, clients and the proxy.
 //! * [`gate`] stands between the proxy and every broker: it knows who connects, and shows what passes.
 //! * [`proxy`] runs the binary under test; [`metrics`] and [`audit`] read what it says of itself.
 //! * [`raw`] speaks the protocol frame by frame; [`java`], [`tools`], [`python`] and [`node`] are stock clients.
@@ -13,6 +14,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 pub mod audit;
+pub mod certificates;
 pub mod cluster;
 pub mod fetch;
 pub mod gate;

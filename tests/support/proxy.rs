@@ -35,6 +35,10 @@ pub enum Upstream {
     Sasl,
     /// Through the gate, with SASL/SCRAM, in this form; the cluster must have been [given it](super::cluster::SCRAM).
     Scram(&'static str),
+    /// Through the gate of a secured cluster, with a certificate.
+    Tls,
+    /// Through the gate of a secured cluster, with SASL/PLAIN over TLS.
+    SaslTls,
     /// Straight to the brokers, for what measures.
     Direct,
 }
@@ -179,15 +183,25 @@ impl<'c> Setup<'c> {
         let (at, login) = match self.upstream {
             Upstream::Gated => (self.cluster.gated(), String::new()),
             Upstream::Direct => (self.cluster.direct(), String::new()),
-            Upstream::Sasl | Upstream::Scram(_) => {
+            Upstream::Tls => {
+                let pass = self.cluster.pass();
+                let pair =
+                    format!("certificate: {}, key: {}", pass.certificate_file.display(), pass.key_file.display());
+                let ca = self.cluster.authority().file();
+                (self.cluster.tls(), format!("\n  tls: {{ ca: {}, {pair} }}", ca.display()))
+            }
+            Upstream::Sasl | Upstream::Scram(_) | Upstream::SaslTls => {
                 let mechanism = if let Upstream::Scram(name) = self.upstream { name } else { "PLAIN" };
                 let secret = dir.join("upstream-password");
                 std::fs::write(&secret, SASL_PASSWORD).expect("secret");
                 let password = "password: { file: upstream-password }";
-                (
-                    self.cluster.sasl(),
-                    format!("\n  sasl: {{ mechanism: {mechanism}, username: {SASL_USER}, {password} }}"),
-                )
+                let sasl = format!("\n  sasl: {{ mechanism: {mechanism}, username: {SASL_USER}, {password} }}");
+                if self.upstream == Upstream::SaslTls {
+                    let ca = self.cluster.authority().file();
+                    (self.cluster.sasl_tls(), format!("\n  tls: {{ ca: {} }}{sasl}", ca.display()))
+                } else {
+                    (self.cluster.sasl(), sasl)
+                }
             }
         };
         let at: Vec<String> = at.split(',').map(|a| format!("\"{a}\"")).collect();

@@ -49,7 +49,7 @@ pub(super) async fn doors(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<()> {
-    if cluster.sasl.is_none() {
+    if !door::is_known(cluster) {
         return writeln!(err, "warning: {}", door::NO_LOGIN);
     }
     for door in door::try_all(cluster, topology).await {

@@ -9,6 +9,7 @@ const CLUSTER: Keys = Keys {
     served: &[
         "name",
         "bootstrap",
+        "tls",
         "sasl",
         "own",
         "connect_timeout",
@@ -16,7 +17,7 @@ const CLUSTER: Keys = Keys {
         "metadata_refresh",
         "client_telemetry",
     ],
-    later: &["tls"],
+    later: &[],
 };
 const SASL: Keys = Keys {
     served: &["mechanism", "username", "password"],
@@ -32,6 +33,7 @@ impl Reader<'_> {
         let bootstrap = fields.required("bootstrap", "write the brokers, as in `[\"kafka-1:9092\"]`", &mut self.report);
         let bootstrap = bootstrap.and_then(|node| self.bootstrap(node));
         let sasl = self.upstream_sasl(fields.get("sasl"), "cluster.sasl");
+        let tls = self.upstream_tls(fields.get("tls"), "cluster.tls");
         let own = match fields.get("own") {
             Some(node) if node.value != Value::Null => self.own(node).map(Some),
             Some(_) | None => Some(None),
@@ -49,9 +51,16 @@ impl Reader<'_> {
             Some(node) => self.word(node, "cluster.client_telemetry", &words),
             None => Some(default.client_telemetry),
         };
+        let both = own.as_ref().and_then(Option::as_ref).is_some_and(|own| own.tls.is_some());
+        if both && tls == Some(None) {
+            let text = "`cluster.own.tls` is set and `cluster.tls` is null, but brokers are reached at the same addresses: \
+                        set both";
+            self.fault(node, text);
+        }
         Some(Cluster {
             name: name?,
             bootstrap: bootstrap?,
+            tls: tls?,
             sasl: sasl?,
             own: own?,
             connect_timeout: connect_timeout?,
@@ -76,9 +85,11 @@ impl Reader<'_> {
     }
 
     fn own(&mut self, node: &Node) -> Option<OwnTraffic> {
-        let keys = Keys { served: &["sasl"], later: &["tls"] };
+        let keys = Keys { served: &["tls", "sasl"], later: &[] };
         let fields = Fields::open(node, "cluster.own", keys, &mut self.report)?;
-        Some(OwnTraffic { sasl: self.upstream_sasl(fields.get("sasl"), "cluster.own.sasl")? })
+        let tls = self.upstream_tls(fields.get("tls"), "cluster.own.tls");
+        let sasl = self.upstream_sasl(fields.get("sasl"), "cluster.own.sasl");
+        Some(OwnTraffic { tls: tls?, sasl: sasl? })
     }
 
     /// `None` inside = no login.

@@ -7,6 +7,7 @@ mod listener;
 mod overlap;
 mod scalars;
 mod state;
+mod tls;
 mod top;
 
 #[cfg(test)]

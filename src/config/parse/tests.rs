@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod state;
+mod tls;
 
 /// The least that loads, with markers where tests put more.
 const LEAST: &str = "\
@@ -259,8 +260,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
         ("#listener", "upstream: null,", "`listeners[0].upstream`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),
-        ("#cluster", ", tls: null", "`cluster.tls`"),
-        ("#cluster", ", own: { tls: null }", "`cluster.own.tls`"),
         ("#root", "certificates: {}", "`certificates`"),
         ("#root", "tokens: []", "`tokens`"),
         ("#root", "admin: {}", "`admin`"),

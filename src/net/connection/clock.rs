@@ -69,7 +69,7 @@ impl Link<'_> {
 
     /// Whether a client that is not read has ended its side, as far as the socket knows.
     fn has_left(&self) -> bool {
-        let ready = pin!(self.client.reads.ready(Interest::READABLE));
+        let ready = pin!(self.client.incoming().ready(Interest::READABLE));
         match ready.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(ready)) => !self.reading && ready.is_read_closed(),
             Poll::Ready(Err(_)) | Poll::Pending => false,

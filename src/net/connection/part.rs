@@ -2,10 +2,8 @@
 
 use super::Link;
 use crate::model::CloseReason;
-use crate::net::socket::{Socket, flush};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How long the last bytes of an ending connection may take to leave.
 const PARTING: Duration = Duration::from_secs(5);
@@ -16,25 +14,18 @@ impl Link<'_> {
         // In a stop the audit must still learn of the end.
         let patience = if reason == CloseReason::Drain { PARTING.min(self.door.times.drain / 20) } else { PARTING };
         let parting = async {
-            if let Some(Socket { reads, writes }) = &mut self.broker {
-                while !self.machine.to_broker.is_empty() {
-                    writes.writable().await?;
-                    flush(writes.as_ref(), &mut self.machine.to_broker)?;
-                }
-                writes.shutdown().await?;
+            if let Some(broker) = &mut self.broker {
+                broker.flush_all(&mut self.machine.to_broker).await?;
+                broker.shut_down().await?;
                 // Closing with unread answers would reset the connection, and with it requests the broker has not read.
-                let mut rest = [0u8; 4096];
-                while reads.read(&mut rest).await? > 0 {}
+                broker.drain().await?;
             }
             Ok::<(), io::Error>(())
         };
+        let client = &mut self.client;
         let answers = async {
-            let writes = &mut self.client.writes;
-            while !self.machine.to_client.is_empty() {
-                writes.writable().await?;
-                flush(writes.as_ref(), &mut self.machine.to_client)?;
-            }
-            writes.shutdown().await
+            client.flush_all(&mut self.machine.to_client).await?;
+            client.shut_down().await
         };
         // Best effort on both: either side may be gone.
         let _ = tokio::time::timeout(patience, answers).await;

@@ -1,0 +1,48 @@
+//! TLS towards brokers and towards clients: which files, which versions.
+
+use std::path::PathBuf;
+
+/// TLS towards brokers (`cluster.tls`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Who may have signed the brokers' certificates.
+    pub ca: Authorities,
+    /// What the proxy shows of itself, where brokers ask for it.
+    pub identity: Option<KeyPair>,
+    /// The name that every broker's certificate must have; `None` = the host it is reached at.
+    pub server_name: Option<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// Where authorities stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those of the operating system.
+    System,
+    /// A PEM file; watched.
+    File(PathBuf),
+}
+
+/// A certificate chain and the key of its first certificate; both files are PEM and watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The chain, the own certificate first.
+    pub certificate: PathBuf,
+    /// The private key, without a password.
+    pub key: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl TlsVersion {
+    /// The words of the configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("1.2", Self::Tls12), ("1.3", Self::Tls13)];
+}

@@ -1,0 +1,152 @@
+//! Authorities, certificates and revocation lists, as PEM files for brokers, clients and the proxy.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
+};
+
+/// Who signs.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    dir: PathBuf,
+}
+
+/// A key, its certificate and where both stand.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The certificate as PEM.
+    pub certificate: String,
+    /// The key as PEM, PKCS#8.
+    pub key: String,
+    /// The file of the certificate.
+    pub certificate_file: PathBuf,
+    /// The file of the key.
+    pub key_file: PathBuf,
+    serial: u64,
+}
+
+impl Signed {
+    /// Key and certificate in one text, as Kafka's `ssl.keystore.type=PEM` wants them.
+    pub fn keystore(&self) -> String {
+        format!("{}{}", self.key, self.certificate)
+    }
+
+    /// Puts this pair in the place of another's files: each renamed over, the key first.
+    pub fn replace(&self, other: &Signed) {
+        over(&other.key_file, &self.key);
+        over(&other.certificate_file, &self.certificate);
+    }
+}
+
+/// Writes a file by a rename over it.
+pub fn over(file: &Path, text: &str) {
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, text).expect("file");
+    std::fs::rename(&fresh, file).expect("file");
+}
+
+/// What a certificate is made for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish<'a> {
+    /// Names and addresses of a server.
+    pub hosts: &'a [&'a str],
+    /// Attributes of the subject, in the order of the certificate.
+    pub subject: &'a [(DnType, &'a str)],
+    /// URIs of the subject.
+    pub uris: &'a [&'a str],
+    /// It ended years ago.
+    pub ended: bool,
+}
+
+impl Authority {
+    /// A new one, whose files go into this directory.
+    pub fn new(dir: &Path, name: &str) -> Authority {
+        std::fs::create_dir_all(dir).expect("directory of certificates");
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().expect("key of an authority");
+        let pem = params.self_signed(&key).expect("authority").pem();
+        let authority = Authority { issuer: Issuer::new(params, key), pem, dir: dir.to_owned() };
+        std::fs::write(authority.file(), &authority.pem).expect("authority");
+        authority
+    }
+
+    /// Its own certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The file of its own certificate.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    /// A certificate for servers at loopback.
+    pub fn server(&self) -> Signed {
+        let wish =
+            Wish { hosts: &["127.0.0.1", "localhost"], subject: &[(DnType::CommonName, "server")], ..Wish::default() };
+        self.sign(&wish)
+    }
+
+    /// A certificate for a client.
+    pub fn client(&self, common_name: &str) -> Signed {
+        self.sign(&Wish { subject: &[(DnType::CommonName, common_name)], ..Wish::default() })
+    }
+
+    /// A certificate.
+    pub fn sign(&self, wish: &Wish<'_>) -> Signed {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+        let hosts: Vec<String> = wish.hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).expect("names");
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in wish.subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.subject_alt_names.extend(wish.uris.iter().map(|uri| SanType::URI((*uri).try_into().expect("URI"))));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        if wish.ended {
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        }
+        let key = KeyPair::generate().expect("key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("certificate").pem();
+        let key = key.serialize_pem();
+        let (certificate_file, key_file) =
+            (self.dir.join(format!("{serial}.pem")), self.dir.join(format!("{serial}.key")));
+        std::fs::write(&certificate_file, &certificate).expect("certificate");
+        std::fs::write(&key_file, &key).expect("key");
+        Signed { certificate, key, certificate_file, key_file, serial }
+    }
+
+    /// A list that takes these certificates back.
+    pub fn revoke(&self, revoked: &[&Signed]) -> String {
+        let revoked_certs = revoked
+            .iter()
+            .map(|signed| RevokedCertParams {
+                serial_number: SerialNumber::from(signed.serial),
+                revocation_time: date_time_ymd(2026, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            })
+            .collect();
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2036, 1, 1),
+            crl_number: SerialNumber::from(revoked.len() as u64 + 1),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).expect("revocation list").pem().expect("revocation list")
+    }
+}
