@@ -4,20 +4,20 @@
 //! So each assignment is looked at before a member gets it (threat 22), in every version. Kafka fails a heartbeat that
 //! names a topic without DESCRIBE as a whole with 29; an assignment with such a topic fails the same way.
 //!
-//! Assignments name topics by id. One that the proxy does not know yet, because the topic is new, is answered with
-//! COORDINATOR_LOAD_IN_PROGRESS: clients send the heartbeat again, in full, and the id is looked up before it goes on.
+//! Assignments name topics by id. For those that the proxy does not know yet, because the topic is new, it asks the broker
+//! before the member is answered: a heartbeat that is failed after the coordinator took it would leave a member behind that
+//! nobody knows of (version 0, where the coordinator draws its id). A topic that is gone by then fails the heartbeat with
+//! COORDINATOR_LOAD_IN_PROGRESS, upon which clients send it again, in full.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::judge::Judge;
-use super::rule::{Complete, Completed, Verdict};
-use crate::model::{Operation, TopicId, TopicName};
+use super::look_up::{self, Topics};
+use super::rule::{Complete, Completed, Then};
+use crate::model::{GroupId, Operation, ResourceName, TopicId, TopicName};
+use crate::wire::schema::metadata::response::{self as metadata, metadata_response_topic as known_topic};
 use crate::wire::{ApiKey, ErrorCode, Field, Node, View};
-
-/// Topic ids remembered until the next heartbeat.
-const MAX_UNNAMED: usize = 1_000;
-
-/// Ids of topics that stood in an assignment and have no name here yet.
-#[derive(Debug, Default)]
-pub struct Unnamed(Vec<TopicId>);
 
 /// Where the parts stand in one of the two answers.
 pub(super) struct Shape {
@@ -31,43 +31,83 @@ pub(super) struct Shape {
     pub(super) id: Field,
 }
 
-/// Asks for the names of topics that an earlier answer assigned, before the heartbeat goes on.
-pub(super) fn look_up(judge: &mut Judge<'_>) -> Option<Verdict> {
-    let mut ids = std::mem::take(&mut judge.unnamed.0);
-    ids.retain(|id| judge.topic_name(*id) == Err(true));
-    (!ids.is_empty()).then_some(Verdict::Probe(ids))
+/// Lets the assignment in an answer through if every topic in it may be described.
+pub(super) fn look_at(shape: &'static Shape, group: &str) -> Then {
+    Then::Alone(Box::new(Assigned { shape, group: group.into() }))
 }
 
-/// Lets an assignment through if every topic in it may be described.
-pub(super) struct Assigned(pub(super) &'static Shape);
+struct Assigned {
+    shape: &'static Shape,
+    group: Box<str>,
+}
+
+/// An answer that waits for the names of its topics.
+struct LookedUp {
+    shape: &'static Shape,
+    answer: Node,
+}
 
 impl Complete for Assigned {
     fn wants(&self, answer: View<'_, '_>) -> bool {
-        answer.strct(self.0.assignment).is_some_and(|assignment| !assignment.items(self.0.topics).is_empty())
+        answer.strct(self.shape.assignment).is_some_and(|assignment| !assignment.items(self.shape.topics).is_empty())
     }
 
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed {
-        let shape = self.0;
-        let refuse = |error| Completed::Answer(Node::response(shape.api).with(shape.error, error));
+        let shape = self.shape;
+        let mut unknown: Vec<TopicId> =
+            shape.assigned(&answer).filter(|id| !id.is_zero() && judge.topic_name(*id).is_err()).collect();
+        if unknown.is_empty() {
+            return Completed::Answer(shape.told(answer, &HashMap::new(), judge));
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        // What was recorded with the request is not recorded twice.
+        let decision = judge.weigh(Operation::Read, GroupId(&self.group).resource());
+        let Some(permit) = decision.permit() else {
+            judge.note(Operation::Read, GroupId(&self.group).resource(), &decision);
+            return Completed::Answer(shape.refused(ErrorCode::GROUP_AUTHORIZATION_FAILED));
+        };
+        let (version, body) = look_up::metadata(judge, &Topics::WithIds(unknown));
+        let then = Box::new(LookedUp { shape, answer });
+        Completed::Ask { permit, key: ApiKey::METADATA, version, body, then }
+    }
+}
+
+impl Complete for LookedUp {
+    fn complete(self: Box<Self>, known: Node, judge: &mut Judge<'_>) -> Completed {
+        let named = known.nodes(metadata::TOPICS).iter().filter(|topic| topic.int(known_topic::ERROR_CODE) == 0);
+        let names =
+            named.map(|topic| (topic.uuid(known_topic::TOPIC_ID), topic.str(known_topic::NAME).into())).collect();
+        Completed::Answer(self.shape.told(self.answer, &names, judge))
+    }
+}
+
+impl Shape {
+    /// The ids of the topics that an answer assigns.
+    fn assigned(&self, answer: &Node) -> impl Iterator<Item = TopicId> {
+        let topics = answer.strct(self.assignment).map_or(&[][..], |assignment| assignment.nodes(self.topics));
+        topics.iter().map(|topic| topic.uuid(self.id))
+    }
+
+    fn refused(&self, error: ErrorCode) -> Node {
+        Node::response(self.api).with(self.error, error)
+    }
+
+    /// What the member is told, with the names that were asked for.
+    fn told(&self, answer: Node, names: &HashMap<TopicId, Arc<str>>, judge: &mut Judge<'_>) -> Node {
         let (mut denied, mut unnamed) = (false, false);
-        for topic in answer.strct(shape.assignment).map_or(&[][..], |assignment| assignment.nodes(shape.topics)) {
-            let id = topic.uuid(shape.id);
-            match judge.topic_name(id) {
-                Ok(name) => denied |= !judge.decide(Operation::Describe, TopicName(&name)).is_allowed(),
-                Err(_) => {
-                    unnamed = true;
-                    if judge.unnamed.0.len() < MAX_UNNAMED {
-                        judge.unnamed.0.push(id);
-                    }
-                }
+        for id in self.assigned(&answer) {
+            match judge.topic_name(id).ok().or_else(|| names.get(&id).cloned()) {
+                Some(name) => denied |= !judge.decide(Operation::Describe, TopicName(&name)).is_allowed(),
+                None => unnamed = true,
             }
         }
         if denied {
-            refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+            self.refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
         } else if unnamed {
-            refuse(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
+            self.refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
         } else {
-            Completed::Answer(answer)
+            answer
         }
     }
 }

@@ -7,9 +7,9 @@
 //! Version 1 adds a regular expression that the broker resolves with the proxy's principal, and without an authorizer
 //! with nobody's: it would show topics to members who may not see them (threat 22). It is not forwarded.
 
-use super::assignments::{self, Assigned};
+use super::assignments;
 use super::judge::Judge;
-use super::rule::{Request, Rule, Then, Verdict};
+use super::rule::{Request, Rule, Verdict};
 use crate::model::{GroupId, Operation, TopicName};
 use crate::wire::schema::consumer_group_heartbeat::{request as req, response as res};
 use crate::wire::{ApiKey, ErrorCode, Node, WireError};
@@ -38,10 +38,7 @@ impl Rule for ConsumerGroupHeartbeat {
                     .with(res::ERROR_MESSAGE, NO_REGEX),
             ));
         }
-        Ok(match assignments::look_up(judge) {
-            Some(probe) => probe,
-            None => Verdict::Forward(permit, Then::Complete(Box::new(Assigned(&assignments::CONSUMER)))),
-        })
+        Ok(Verdict::Forward(permit, assignments::look_at(&assignments::CONSUMER, view.str(req::GROUP_ID))))
     }
 }
 

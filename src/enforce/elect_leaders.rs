@@ -21,11 +21,14 @@ use crate::wire::schema::elect_leaders::response::{self as res, partition_result
 use crate::wire::schema::metadata::response::{
     self as metadata, metadata_response_partition as known_partition, metadata_response_topic as known_topic,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
+use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
 use serde_json::json;
 
 /// The rule of ElectLeaders.
 pub(super) struct ElectLeaders;
+
+/// `ElectionType`: PREFERRED, UNCLEAN.
+const TYPES: std::ops::RangeInclusive<i8> = 0..=1;
 
 const DENIED: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
 
@@ -50,6 +53,11 @@ impl Rule for ElectLeaders {
             return Ok(Verdict::Answer(denied(&node)));
         };
         if node.is_null(req::TOPIC_PARTITIONS) {
+            if !TYPES.contains(&request.view.i8(req::ELECTION_TYPE)) {
+                // The broker fails it, and names none.
+                let none = node.with(req::TOPIC_PARTITIONS, Value::Nodes(Vec::new()));
+                return Ok(Verdict::Rewrite(permit, none, Scrub::then()));
+            }
             let (version, body) = look_up::metadata(judge, &Topics::All);
             let then = Then::Alone(Box::new(Expand { version: request.version(), request: node }));
             return Ok(Verdict::Ask { permit, key: ApiKey::METADATA, version, body, then });

@@ -1,6 +1,5 @@
 //! Where a rule asks for decisions. Every decision is written to the trail as it is made.
 
-use super::assignments::Unnamed;
 use super::fetch::FetchSessions;
 use super::memory::Memory;
 use super::record::{Category, Trail};
@@ -42,8 +41,6 @@ pub struct Judge<'a> {
     pub(super) share: &'a mut ShareSessions,
     /// The members of streams groups whose topology went on.
     pub(super) topologies: &'a mut Topologies,
-    /// Topic ids of assignments that nothing is known of yet.
-    pub(super) unnamed: &'a mut Unnamed,
     api: ApiKey,
     trail: &'a mut Trail,
     looked_up: bool,
@@ -61,8 +58,8 @@ impl<'a> Judge<'a> {
         unmapped: &'a mut Vec<i32>,
         looked_up: bool,
     ) -> Self {
-        let Memory { fetch: sessions, share, topologies, unnamed } = memory;
-        Self { cx, sessions, share, topologies, unnamed, api, trail, looked_up, unmapped }
+        let Memory { fetch: sessions, share, topologies } = memory;
+        Self { cx, sessions, share, topologies, api, trail, looked_up, unmapped }
     }
 
     /// Decides one operation on one named resource, and records it.

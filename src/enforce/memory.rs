@@ -1,6 +1,5 @@
 //! What a connection remembers from one request to the next, so that later ones can be judged.
 
-use super::assignments::Unnamed;
 use super::fetch::FetchSessions;
 use super::share_session::ShareSessions;
 use super::streams_heartbeat::Topologies;
@@ -14,6 +13,4 @@ pub struct Memory {
     pub share: ShareSessions,
     /// The members of streams groups whose topology went on.
     pub(super) topologies: Topologies,
-    /// Topic ids of assignments that nothing is known of yet.
-    pub unnamed: Unnamed,
 }

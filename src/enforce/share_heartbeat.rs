@@ -5,9 +5,9 @@
 //! error has a message here. What else is wrong with the form is the coordinator's to say, behind the topics. What a
 //! member is assigned is looked at in every answer ([`assignments`](super::assignments)).
 
-use super::assignments::{self, Assigned};
+use super::assignments;
 use super::judge::Judge;
-use super::rule::{Request, Rule, Then, Verdict};
+use super::rule::{Request, Rule, Verdict};
 use super::share_fetch::is_member_id;
 use crate::model::{GroupId, Operation, TopicName};
 use crate::wire::schema::share_group_heartbeat::{request as req, response as res};
@@ -33,10 +33,7 @@ impl Rule for ShareGroupHeartbeat {
         if denied {
             return Ok(refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
         }
-        Ok(match assignments::look_up(judge) {
-            Some(probe) => probe,
-            None => Verdict::Forward(permit, Then::Complete(Box::new(Assigned(&assignments::SHARE)))),
-        })
+        Ok(Verdict::Forward(permit, assignments::look_at(&assignments::SHARE, view.str(req::GROUP_ID))))
     }
 }
 
@@ -102,8 +99,7 @@ mod tests {
             answer.with(res::ASSIGNMENT, assignment)
         };
         let mut bench = Bench::acls(&[READ_G, DESCRIBE_A]).topics(&["a1", "x"]);
-        for (numbers, error) in [(&[1][..], 0), (&[1, 2], 29), (&[1, 9], 14)] {
-            bench.looked_up = true;
+        for (numbers, error) in [(&[1][..], 0), (&[1, 2], 29)] {
             let then = forwarded(bench.judge(&ShareGroupHeartbeat, KEY, 1, &request(None)));
             let told = finished(bench.complete(then, KEY, 1, &assigned(numbers)), KEY, 1);
             let expected =

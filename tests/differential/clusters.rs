@@ -58,6 +58,11 @@ fn common() -> Vec<(&'static str, String)> {
         ("offsets.topic.num.partitions", "1".to_owned()),
         ("transaction.state.log.num.partitions", "1".to_owned()),
         ("share.coordinator.state.topic.num.partitions", "1".to_owned()),
+        // Else whether a member is assigned its partitions at once depends on when the last assignment was.
+        ("group.consumer.assignment.interval.ms", "0".to_owned()),
+        ("group.share.assignment.interval.ms", "0".to_owned()),
+        ("group.streams.assignment.interval.ms", "0".to_owned()),
+        ("group.streams.initial.rebalance.delay.ms", "0".to_owned()),
         // Records are of a day long past: nothing may be deleted for its age while two sides are compared.
         ("log.retention.check.interval.ms", "86400000".to_owned()),
         ("log.initial.task.delay.ms", "86400000".to_owned()),

@@ -4,6 +4,8 @@
 //! producers, sessions and other numbers drawn by a cluster by the order in which they were first seen, ports,
 //! directories and the time of the clock by a word. Reserved values (zero, -1, null, empty) stay as they are.
 
+use std::collections::BTreeSet;
+
 use kordon::model::TopicId;
 use kordon::wire::schema::{FieldDef, Kind};
 use kordon::wire::{ApiKey, ErrorCode, Node, Value};
@@ -76,6 +78,9 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::LIST_TRANSACTIONS, "TransactionStates", HASHED),
     (ApiKey::CONSUMER_GROUP_HEARTBEAT, "Assignment.TopicPartitions", HASHED),
     (ApiKey::SHARE_GROUP_HEARTBEAT, "Assignment.TopicPartitions", HASHED),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, "Groups.Members", HASHED),
+    (ApiKey::SHARE_GROUP_DESCRIBE, "Groups.Members", HASHED),
+    (ApiKey::STREAMS_GROUP_DESCRIBE, "Groups.Members", HASHED),
     (ApiKey::CONSUMER_GROUP_DESCRIBE, "Groups.Members.Assignment.TopicPartitions", HASHED),
     (ApiKey::CONSUMER_GROUP_DESCRIBE, "Groups.Members.TargetAssignment.TopicPartitions", HASHED),
     (ApiKey::SHARE_GROUP_DESCRIBE, "Groups.Members.Assignment.TopicPartitions", HASHED),
@@ -210,7 +215,10 @@ fn value(side: &mut Side, key: ApiKey, version: i16, parent: &Node, value_: &Val
         Value::Struct(node) => fields(side, key, version, node, at),
         Value::Nodes(nodes) => {
             let prefix = side.prefix.clone();
-            let nodes = nodes.iter().filter(|node| !of_the_setup(key, at, node) && !of_another(key, at, node, &prefix));
+            let apart = side.apart.clone();
+            let nodes = nodes.iter().filter(|node| {
+                !of_the_setup(key, at, node) && !of_another(key, at, node, &prefix) && !is_apart(at, node, &apart)
+            });
             list(key, at, merged(key, at, nodes.map(|n| fields(side, key, version, n, at)).collect()))
         }
         Value::Ints(numbers) => list(
@@ -238,6 +246,11 @@ fn of_the_setup(key: ApiKey, at: &str, node: &Node) -> bool {
 fn of_another(key: ApiKey, at: &str, node: &Node, prefix: &str) -> bool {
     let id = || node.def().find("TransactionalId").map_or("", |field| node.str(field));
     key == ApiKey::LIST_TRANSACTIONS && at == "TransactionStates" && id().starts_with('w') && !id().starts_with(prefix)
+}
+
+/// What is told of a group that is of another kind on the other side.
+fn is_apart(at: &str, node: &Node, apart: &BTreeSet<String>) -> bool {
+    at == "Groups" && node.def().find("GroupId").is_some_and(|field| apart.contains(node.str(field)))
 }
 
 /// A topic may stand in a Fetch answer more than once, with some of its partitions each time: it counts as one.

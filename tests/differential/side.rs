@@ -3,7 +3,7 @@
 //! Ids, members and producers have other values on each side. Requests name them by what stands for them
 //! (`names`), and a side puts its own in; what it answers is numbered in the order in which it is first seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub struct Side {
     pub ids: BTreeMap<String, TopicId>,
     /// How the names of the world begin.
     pub prefix: String,
+    /// Groups that are of one kind here and of another there, because a heartbeat was answered otherwise and may be.
+    pub apart: BTreeSet<String>,
     /// The id of the cluster, once it was told.
     pub cluster: String,
     /// Numbers that stand in requests as slots.
@@ -74,6 +76,7 @@ impl Side {
             open: HashMap::new(),
             ids: BTreeMap::new(),
             prefix: String::new(),
+            apart: BTreeSet::new(),
             cluster: String::new(),
             numbers: Vec::new(),
             texts: Vec::new(),
@@ -86,6 +89,7 @@ impl Side {
     pub fn begin(&mut self, names: &Names) {
         names.prefix.clone_into(&mut self.prefix);
         self.ids.clear();
+        self.apart.clear();
         self.numbers.clear();
         self.texts = vec!["nobody".to_owned(); 4];
         self.seen.clear();

@@ -1,5 +1,6 @@
 use super::*;
-use crate::enforce::testing::{AUDIT, Bench, answer, finished, forwarded, id, kind};
+use crate::enforce::testing::{AUDIT, Bench, answer, finished, forwarded, id};
+use crate::enforce::{Completed, Then};
 use crate::wire::Value;
 
 const KEY: ApiKey = ApiKey::CONSUMER_GROUP_HEARTBEAT;
@@ -84,24 +85,30 @@ fn threat_22_a_member_never_gets_a_topic_it_may_not_describe() {
 }
 
 #[test]
-fn an_assignment_of_a_topic_that_is_not_known_yet_waits_until_it_was_looked_up() {
-    let mut bench = Bench::acls(&[READ_G, DESCRIBE_A]).topics(&["a1"]);
-    // An answer is finished when nothing can be asked any more: there the id has no name.
-    assert_eq!(told(&mut bench, 1, &assigned(&[1, 2])), Node::response(KEY).with(res::ERROR_CODE, 14i16));
-    match bench.judge(&ConsumerGroupHeartbeat, KEY, 1, &request(None)) {
-        Verdict::Probe(ids) => assert_eq!(ids, [id(2)]),
-        other => panic!("{}", kind(&other)),
+fn the_name_of_an_assigned_topic_that_is_not_known_yet_is_asked_for_before_the_member_is_answered() {
+    use crate::wire::schema::metadata::request::{self as asked, metadata_request_topic};
+    use crate::wire::schema::metadata::response::{self as known, metadata_response_topic as topic};
+    for (name, code, error) in [("a2", 0i16, 0i16), ("x", 0, 29), ("", 100, 14)] {
+        let mut bench = Bench::acls(&[READ_G, DESCRIBE_A]).topics(&["a1"]);
+        let then = forwarded(bench.judge(&ConsumerGroupHeartbeat, KEY, 1, &request(None)));
+        let next = bench.complete(then, KEY, 1, &assigned(&[1, 2]));
+        let Completed::Ask { key: ApiKey::METADATA, version: 12, body, then, .. } = next else { panic!("no look") };
+        let ids: Vec<_> = body.nodes(asked::TOPICS).iter().map(|t| t.uuid(metadata_request_topic::TOPIC_ID)).collect();
+        assert_eq!(ids, [id(2)]);
+        let found =
+            Node::new(&topic::THIS).with(topic::TOPIC_ID, id(2)).with(topic::NAME, name).with(topic::ERROR_CODE, code);
+        let broker = Node::response(ApiKey::METADATA).with(known::TOPICS, vec![found]);
+        let told = finished(bench.complete(Then::Alone(then), ApiKey::METADATA, 12, &broker), KEY, 1);
+        let refused = Node::response(KEY).with(res::ERROR_CODE, error);
+        assert_eq!(told, if error == 0 { assigned(&[1, 2]) } else { refused }, "{name:?}");
     }
-    bench.looked_up = true;
-    let mut bench = bench.topics(&["a1", "a2"]);
-    assert_eq!(told(&mut bench, 1, &assigned(&[1, 2])), assigned(&[1, 2]));
 }
 
 #[test]
 fn an_answer_without_an_assignment_goes_through_as_it_arrives() {
     let mut bench = Bench::acls(&[READ_G]);
     let then = forwarded(bench.judge(&ConsumerGroupHeartbeat, KEY, 1, &request(None)));
-    let Then::Complete(complete) = then else { panic!("not looked at") };
+    let Then::Alone(complete) = then else { panic!("not looked at") };
     for (answer, wanted) in [
         (Node::response(KEY), false),
         (Node::response(KEY).with(res::ERROR_CODE, 25i16), false),

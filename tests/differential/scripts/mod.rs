@@ -284,7 +284,8 @@ pub fn rare(names: &Names) -> Vec<(&'static str, ApiKey, i16, Node)> {
     }
     let everybody = Node::request(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS)
         .with(describe_user_scram_credentials::request::USERS, kordon::wire::Value::Null);
-    let mut rare = vec![("super", ApiKey::ALTER_CONFIGS, 2, twice)];
+    let mut rare =
+        vec![("super", ApiKey::ALTER_CONFIGS, 2, twice), ("super", ApiKey::ALTER_CLIENT_QUOTAS, 1, quotas())];
     for who in ["alice", "bob", "carol"] {
         use fetch::request::{
             ISOLATION_LEVEL, MAX_BYTES, SESSION_EPOCH, TOPICS, fetch_partition as p, fetch_topic as t,
@@ -301,4 +302,22 @@ pub fn rare(names: &Names) -> Vec<(&'static str, ApiKey, i16, Node)> {
         rare.push((who, ApiKey::FETCH, 11, level));
     }
     rare
+}
+
+/// A default quota of users, twice.
+fn quotas() -> Node {
+    use kordon::wire::Value;
+    use kordon::wire::schema::alter_client_quotas::request::{
+        ENTRIES, entity_data as entity, entry_data as entry, op_data as op,
+    };
+    let mut request = Node::request(ApiKey::ALTER_CLIENT_QUOTAS);
+    for _ in 0..2 {
+        let mut one = request.child(ENTRIES);
+        let of = one.child(entry::ENTITY).with(entity::ENTITY_TYPE, "user").with(entity::ENTITY_NAME, Value::Null);
+        one.push(entry::ENTITY, of);
+        let change = one.child(entry::OPS).with(op::KEY, "producer_byte_rate").with(op::VALUE, 1_048_576.0);
+        one.push(entry::OPS, change);
+        request.push(ENTRIES, one);
+    }
+    request
 }
