@@ -21,7 +21,7 @@ use crate::wire::schema::elect_leaders::response::{self as res, partition_result
 use crate::wire::schema::metadata::response::{
     self as metadata, metadata_response_partition as known_partition, metadata_response_topic as known_topic,
 };
-use crate::wire::{ApiKey, ErrorCode, Node, Value, View, WireError};
+use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 use serde_json::json;
 
 /// The rule of ElectLeaders.
@@ -54,9 +54,9 @@ impl Rule for ElectLeaders {
         };
         if node.is_null(req::TOPIC_PARTITIONS) {
             if !TYPES.contains(&request.view.i8(req::ELECTION_TYPE)) {
-                // The broker fails it, and names none.
-                let none = node.with(req::TOPIC_PARTITIONS, Value::Nodes(Vec::new()));
-                return Ok(Verdict::Rewrite(permit, none, Scrub::then()));
+                // A broker fails it, and names none.
+                let invalid = Node::response(ApiKey::ELECT_LEADERS).with(res::ERROR_CODE, ErrorCode::INVALID_REQUEST);
+                return Ok(Verdict::Answer(invalid));
             }
             let (version, body) = look_up::metadata(judge, &Topics::All);
             let then = Then::Alone(Box::new(Expand { version: request.version(), request: node }));

@@ -246,14 +246,19 @@ impl Run {
                 }
                 self.wait_until(reference, names, &case, one.until);
                 let (intact, theirs, ours) = self.asked(reference, names, &case);
+                if self.plan.case.is_some() {
+                    tell(&format!("    {theirs:?}\n    {ours:?}"));
+                }
                 reference.take(&one.take, &theirs);
                 self.proxied.take(&one.take, &ours);
                 step += 1;
                 if !intact {
                     return false;
                 }
-                // A session on one side alone, or an error that may differ: nothing to go on with.
-                if !self.proxied.goes_on_like(reference, &one.take) || codes(&theirs) != codes(&ours) {
+                // A session on one side alone, an error that may differ, or a broker that failed: nothing to go on with.
+                let (theirs, ours) = (codes(&theirs), codes(&ours));
+                let failed = theirs.contains(&i64::from(ErrorCode::UNKNOWN_SERVER_ERROR.0));
+                if failed || theirs != ours || !self.proxied.goes_on_like(reference, &one.take) {
                     break;
                 }
             }

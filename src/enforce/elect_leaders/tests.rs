@@ -94,6 +94,13 @@ fn threat_04_all_partitions_are_all_but_those_of_the_proxys_own_topics() {
 }
 
 #[test]
+fn an_election_of_an_unknown_kind_fails_without_a_partition_where_all_are_meant() {
+    let all = Node::request(KEY).with(req::TOPIC_PARTITIONS, Value::Null).with(req::ELECTION_TYPE, 7i8);
+    let told = answer(Bench::acls(&[ELECTOR]).judge(&ElectLeaders, KEY, 2, &all), KEY, 2);
+    assert_eq!(told, Node::response(KEY).with(res::ERROR_CODE, 42i16));
+}
+
+#[test]
 fn where_there_is_nothing_but_the_proxys_own_topics_nothing_is_elected() {
     let mut bench = Bench::acls(&[]).user("root");
     let all = Node::request(KEY).with(req::TOPIC_PARTITIONS, Value::Null);

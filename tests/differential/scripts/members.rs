@@ -177,7 +177,8 @@ pub fn share(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
             .with(f::MEMBER_ID, member.as_str())
             .with(f::SHARE_SESSION_EPOCH, epoch)
             .with(f::MAX_WAIT_MS, if epoch == 0 { 1_500 } else { 30 })
-            .with(f::MIN_BYTES, 1)
+            // All of it, or it depends on chance which partition has been initialised by then.
+            .with(f::MIN_BYTES, if epoch == 0 { 80 * i32::try_from(topics.len()).unwrap_or(1) } else { 1 })
             .with(f::MAX_BYTES, 1 << 20)
             .with(f::MAX_RECORDS, 100)
             .with(f::BATCH_SIZE, 100);

@@ -304,7 +304,7 @@ pub fn rare(names: &Names) -> Vec<(&'static str, ApiKey, i16, Node)> {
     rare
 }
 
-/// A default quota of users, twice.
+/// That there be no default quota of users, twice.
 fn quotas() -> Node {
     use kordon::wire::Value;
     use kordon::wire::schema::alter_client_quotas::request::{
@@ -315,7 +315,7 @@ fn quotas() -> Node {
         let mut one = request.child(ENTRIES);
         let of = one.child(entry::ENTITY).with(entity::ENTITY_TYPE, "user").with(entity::ENTITY_NAME, Value::Null);
         one.push(entry::ENTITY, of);
-        let change = one.child(entry::OPS).with(op::KEY, "producer_byte_rate").with(op::VALUE, 1_048_576.0);
+        let change = one.child(entry::OPS).with(op::KEY, "producer_byte_rate").with(op::REMOVE, true);
         one.push(entry::OPS, change);
         request.push(ENTRIES, one);
     }
