@@ -89,7 +89,7 @@ fn with_bogus_keys() -> String {
         "version: 1\n{b}\n\
          cluster: {{ {b}, tls: {{ {b} }}, sasl: {{ {b} }}, own: {{ {b} }} }}\n\
          listeners:\n\
-         - {{ {b}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
+         - {{ {b}, tls: {{ {b} }}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
          - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ map: {{ 1: {{ {b} }} }} }} }}\n\
          policy: {{ {b} }}\nstate: {{ {b} }}\n\
          audit: {{ {b}, rules: [{{ {b} }}] }}\n\
@@ -161,6 +161,10 @@ const IN_WORDS: &[&str] = &[
     "listeners[].brokers.map",
     "listeners[].brokers.map.N.advertise",
     "listeners[].sasl.without_tls",
+    "listeners[].tls.min_version",
+    "listeners[].tls.client_auth",
+    "listeners[].tls.client_ca",
+    "listeners[].tls.crl",
     "cluster.tls.certificate",
     "cluster.tls.key",
     "cluster.tls.server_name",

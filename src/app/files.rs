@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
+use crate::tls::Acceptor;
 use crate::yaml::Problem;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +70,21 @@ pub fn diallers(config: &Config) -> Result<(Dialler, Dialler), Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok((own, clients)) } else { Err(problems) }
+}
+
+/// TLS of the listeners that have it, in their order, with its files read.
+///
+/// # Errors
+/// Files that cannot be read or used, or do not belong together.
+pub fn acceptors(config: &Config) -> Result<Vec<Option<Arc<Acceptor>>>, Vec<Problem>> {
+    let (mut acceptors, mut problems) = (Vec::new(), Vec::new());
+    for (i, listener) in config.listeners.iter().enumerate() {
+        match listener.tls.clone().map(Acceptor::load).transpose() {
+            Ok(acceptor) => acceptors.push(acceptor.map(Arc::new)),
+            Err(error) => problems.push(whole(&config.file, format!("`listeners[{i}].tls`: {error}"))),
+        }
+    }
+    if problems.is_empty() { Ok(acceptors) } else { Err(problems) }
 }
 
 /// Reads the users file; no users without one.

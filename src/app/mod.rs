@@ -96,6 +96,7 @@ impl App {
         let policy = Arc::new(policy);
         let (users, users_in_force) = channel::channel(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
         let (own, dialler) = files::diallers(&config).map_err(AppError::Policy)?;
+        let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
             policy: Arc::clone(&policy),
@@ -109,8 +110,8 @@ impl App {
             None => None,
         };
         let mut bound = Vec::new();
-        for listener in config.listeners.clone() {
-            bound.push(net::bind(listener).await?);
+        for (listener, acceptor) in config.listeners.clone().into_iter().zip(acceptors) {
+            bound.push(net::bind(listener, acceptor).await?);
         }
         let cluster = Cluster::start_with(&config.cluster, own);
         // Before any listener serves.

@@ -4,7 +4,7 @@ mod connect;
 
 use super::{ConfigFile, Failure, online};
 use crate::app::files;
-use crate::config::{Config, Identity, Listener};
+use crate::config::{ClientAuth, Config, Identity, Listener};
 use crate::enforce::Topology;
 use crate::model::ResourceType;
 use crate::policy::Snapshot;
@@ -31,14 +31,15 @@ impl Check {
         let config = self.config.load()?;
         let policy = files::load_policy(&config, files::now());
         let users = files::load_users(&config);
-        let tls = files::diallers(&config).err();
-        let faults: Vec<Problem> = [tls.as_ref(), policy.as_ref().err(), users.as_ref().err()]
+        let tls = [files::diallers(&config).err(), files::acceptors(&config).err()];
+        let tls: Vec<Problem> = tls.into_iter().flatten().flatten().collect();
+        let faults: Vec<Problem> = [(!tls.is_empty()).then_some(&tls), policy.as_ref().err(), users.as_ref().err()]
             .into_iter()
             .flatten()
             .flatten()
             .cloned()
             .collect();
-        if tls.is_some() {
+        if !tls.is_empty() {
             return Err(faults.into());
         }
         let (Ok(policy), Ok(users)) = (policy, users) else { return Err(faults.into()) };
@@ -110,12 +111,18 @@ fn describe(config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 fn who(listener: &Listener) -> String {
+    let tls = match listener.tls.as_ref().map(|tls| &tls.client_auth) {
+        None => "",
+        Some(ClientAuth::None) => ", over TLS",
+        Some(ClientAuth::Requested(_)) => ", over TLS, certificates requested",
+        Some(ClientAuth::Required(_)) => ", over TLS, certificates required",
+    };
     let supers = if listener.super_users { ", super users admitted" } else { "" };
     match &listener.identity {
-        Identity::Fixed(principal) => format!("everybody is {principal}{supers}"),
+        Identity::Fixed(principal) => format!("everybody is {principal}{tls}{supers}"),
         Identity::Sasl(sasl) => {
             let names: Vec<&str> = sasl.mechanisms.iter().map(|m| m.name()).collect();
-            format!("login by {}{supers}", names.join(", "))
+            format!("login by {}{tls}{supers}", names.join(", "))
         }
     }
 }

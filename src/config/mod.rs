@@ -16,7 +16,7 @@ pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
-pub use tls::{Authorities, KeyPair, TlsVersion, UpstreamTls};
+pub use tls::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVersion, UpstreamTls};
 
 use crate::model::{Category, Operation, Principal, ResourceType};
 use std::net::SocketAddr;
@@ -165,6 +165,8 @@ pub struct Listener {
     pub advertise: String,
     /// How each broker is reached.
     pub brokers: Brokers,
+    /// TLS with clients; `None` = plaintext.
+    pub tls: Option<ListenerTls>,
     /// How a client is named.
     pub identity: Identity,
     /// Whether the policy's `super_users` and `operators` count here.

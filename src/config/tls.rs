@@ -33,6 +33,47 @@ pub struct KeyPair {
     pub key: PathBuf,
 }
 
+/// TLS of a listener (`listeners[].tls`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// What clients are shown.
+    pub identity: KeyPair,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+    /// Whether clients show certificates.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients of a listener show certificates (`listeners[].tls.client_auth`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// They are asked; one that is shown must be valid.
+    Requested(ClientTrust),
+    /// Who shows none is not served.
+    Required(ClientTrust),
+}
+
+/// Whose certificates of clients are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTrust {
+    /// Who may have signed them; watched.
+    pub ca: PathBuf,
+    /// Lists of what was revoked; watched. With any, each authority of a client's chain needs one.
+    pub crl: Vec<PathBuf>,
+}
+
+impl ListenerTls {
+    /// Whose certificates of clients are taken, if they are asked for any.
+    pub fn trust(&self) -> Option<&ClientTrust> {
+        match &self.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Requested(trust) | ClientAuth::Required(trust) => Some(trust),
+        }
+    }
+}
+
 /// A version of TLS.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum TlsVersion {

@@ -36,6 +36,8 @@ reasons! {
     FrameTooLarge = "frame_too_large", "a request is larger than `limits.frame`, or than `limits.frame_before_login` before the login";
     FrameMalformed = "frame_malformed", "the size of a request is negative or too small for a header";
     TlsOnPlaintext = "tls_on_plaintext", "a TLS client connected to a plaintext listener";
+    PlaintextOnTls = "plaintext_on_tls", "a client without TLS connected to a listener with it";
+    HandshakeFailed = "handshake_failed", "the TLS handshake failed: the log says why";
     UnknownApi = "unknown_api", "a request for an API that has no row in the table";
     UnsupportedVersion = "unsupported_version", "a request in a version that is not advertised";
     MalformedRequest = "malformed_request", "a request whose body does not follow its schema";
@@ -48,7 +50,7 @@ reasons! {
     ResponseTooLarge = "response_too_large", "an answer that has to be changed is larger than `limits.response_in_memory`";
     LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`";
     LoginFailed = "login_failed", "the login failed";
-    HandshakeTimeout = "handshake_timeout", "nothing that a handshake needs within `limits.handshake_timeout`";
+    HandshakeTimeout = "handshake_timeout", "no TLS handshake within `limits.handshake_timeout`";
     FrameTimeout = "frame_timeout", "no new byte of a begun request for `limits.frame_timeout`";
     NotConnectedRole = "not_connected_role", "the principal holds no role with clusters.connect, or no longer";
     SuperUserListener = "super_user_listener", "a super user or operator on a listener that does not admit them";
@@ -81,7 +83,7 @@ mod tests {
         let words: Vec<&str> = CloseReason::EVERY.iter().map(|r| r.as_str()).collect();
         assert_eq!(
             words.join(" "),
-            "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext unknown_api \
+            "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
              not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired internal"

@@ -2,7 +2,7 @@
 //! the proxy finds its brokers again.
 
 use super::connection;
-use super::login::{LoggedIn, LoginLimits, NotLoggedIn, log_in};
+use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, log_in};
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
@@ -11,7 +11,8 @@ use crate::enforce::Routes;
 use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
-use crate::tls::Stream;
+use crate::telemetry::LoginOutcome;
+use crate::tls::{AcceptError, Acceptor, Stream};
 use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
@@ -38,6 +39,7 @@ pub struct BindError {
 /// A listener whose ports are bound and not yet served.
 pub struct Bound {
     config: Listener,
+    tls: Option<Arc<Acceptor>>,
     /// The bootstrap port first, then one for each broker id.
     ports: Vec<(Option<i32>, TcpListener)>,
     routes: Arc<Routes>,
@@ -46,11 +48,11 @@ pub struct Bound {
 /// How long accepting pauses after an error of the system (out of descriptors, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds every port of a listener.
+/// Binds every port of a listener, whose clients speak TLS if it has some.
 ///
 /// # Errors
 /// A port that cannot be bound, by address.
-pub async fn bind(config: Listener) -> Result<Bound, BindError> {
+pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>) -> Result<Bound, BindError> {
     let mut ports = Vec::new();
     let mut told = Vec::new();
     for (broker, address) in
@@ -71,7 +73,7 @@ pub async fn bind(config: Listener) -> Result<Bound, BindError> {
         }
         ports.push((broker, port));
     }
-    Ok(Bound { config, ports, routes: Arc::new(Routes::new(told)) })
+    Ok(Bound { config, tls, ports, routes: Arc::new(Routes::new(told)) })
 }
 
 impl Bound {
@@ -109,6 +111,8 @@ impl Bound {
             name: self.config.name.as_str().into(),
             identity: self.config.identity.clone(),
             super_users: self.config.super_users,
+            tls: self.tls,
+            handshake: limits.handshake_timeout,
             worlds,
             limits: session,
             times,
@@ -165,7 +169,9 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         port: peer.port(),
         // With the mechanism behind it, once that is agreed.
         mechanism: match door.identity {
+            Identity::Fixed(_) if door.tls.is_some() => "SSL".into(),
             Identity::Fixed(_) => "PLAINTEXT".into(),
+            Identity::Sasl(_) if door.tls.is_some() => "SASL_SSL".into(),
             Identity::Sasl(_) => "SASL_PLAINTEXT".into(),
         },
         broker,
@@ -175,17 +181,28 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         tracing::warn!(listener = &*door.name, client = %peer, reason = %CloseReason::TooManyConnections, "connection closed");
         return;
     };
+    // A request must not wait for the acknowledgement of the one before.
+    let _ = client.set_nodelay(true);
+    let (told, mut durable) = mpsc::unbounded_channel();
+    let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
+    let client = match secure(client, &shared, &door, ip).await {
+        Ok(client) => client,
+        Err(NotSecured { reason, detail, is_login }) => {
+            door.metrics.closed(reason);
+            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "no TLS with a client");
+            if is_login {
+                recorder.refused(None, reason, Some(&detail), shared.now().wall);
+            }
+            return;
+        }
+    };
     // Judged without the ACLs made over the protocol, or by such as may be long gone, it could be let in where it must not.
     if !shared.access.admits(shared.dialler.connect_timeout).await {
         door.metrics.closed(CloseReason::StateUnavailable);
         tracing::info!(listener = &*door.name, client = %peer, reason = %CloseReason::StateUnavailable, "connection closed");
         return;
     }
-    // A request must not wait for the acknowledgement of the one before.
-    let _ = client.set_nodelay(true);
-    let mut client = Socket::new(Stream::Plain(client));
-    let (told, mut durable) = mpsc::unbounded_channel();
-    let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
+    let mut client = Socket::new(client);
     let who = match &door.identity {
         Identity::Fixed(principal) => {
             let subject = identity::fixed::login(principal).subject(door.super_users);
@@ -218,6 +235,43 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         }
     }
     recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);
+}
+
+/// Why a client is not served for want of TLS.
+struct NotSecured {
+    reason: CloseReason,
+    detail: String,
+    /// Whether its certificate is what it has no right to.
+    is_login: bool,
+}
+
+/// The handshake, where the listener has TLS: before anything is asked of identity, policy or brokers.
+async fn secure(client: TcpStream, shared: &Shared, door: &Door, ip: IpAddr) -> Result<Stream, NotSecured> {
+    let Some(tls) = &door.tls else { return Ok(Stream::Plain(client)) };
+    // Who shows wrong certificates is slowed down as who tries passwords is.
+    if tls.settings().trust().is_some() && shared.failures.too_many(ip, door.login.per_minute) {
+        let detail = TOO_MANY.to_owned();
+        return Err(NotSecured { reason: CloseReason::LoginFailed, detail, is_login: true });
+    }
+    let error = match tokio::time::timeout(door.handshake, tls.accept(client)).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let detail = "no handshake within `limits.handshake_timeout`".to_owned();
+            return Err(NotSecured { reason: CloseReason::HandshakeTimeout, detail, is_login: false });
+        }
+    };
+    let is_login = error.is_certificate();
+    if is_login {
+        door.metrics.login(LoginOutcome::Failed);
+        shared.failures.count(ip);
+    }
+    let reason = match error {
+        AcceptError::PeerSentPlaintext => CloseReason::PlaintextOnTls,
+        AcceptError::PeerLeft(_) => CloseReason::ClientEof,
+        AcceptError::Handshake(_) => CloseReason::HandshakeFailed,
+    };
+    Err(NotSecured { reason, detail: error.to_string(), is_login })
 }
 
 /// A place among the open connections; given back when it is dropped.

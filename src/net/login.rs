@@ -79,7 +79,7 @@ fn named(facts: &Connection, mechanism: PasswordMechanism) -> Arc<str> {
     format!("{}/{}", facts.mechanism, mechanism.name()).into()
 }
 
-const TOO_MANY: &str = "more failed logins from this address than `limits.failed_logins.per_minute`";
+pub(super) const TOO_MANY: &str = "more failed logins from this address than `limits.failed_logins.per_minute`";
 
 /// Does a check when its turn has come, unless it is no longer worth it by then. It keeps its place until it has ended, also
 /// when nobody waits for it any more: who gives up early must not make room for more checks than there are cores.
@@ -297,12 +297,12 @@ const LATELY: Duration = Duration::from_secs(60);
 const MOST_ADDRESSES: usize = 10_000;
 
 impl Failures {
-    fn too_many(&self, address: IpAddr, most: u32) -> bool {
+    pub(super) fn too_many(&self, address: IpAddr, most: u32) -> bool {
         let by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         by_address.get(&address).is_some_and(|(since, count)| since.elapsed() < LATELY && *count >= most)
     }
 
-    fn count(&self, address: IpAddr) {
+    pub(super) fn count(&self, address: IpAddr) {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if by_address.len() >= MOST_ADDRESSES && !by_address.contains_key(&address) {
             by_address.retain(|_, (since, _)| since.elapsed() < LATELY);

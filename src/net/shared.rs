@@ -11,6 +11,7 @@ use crate::config::Identity;
 use crate::model::Timestamp;
 use crate::session::{Limits, Now, World};
 use crate::telemetry::{ListenerMetrics, Metrics};
+use crate::tls::Acceptor;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -94,6 +95,10 @@ pub(super) struct Door {
     pub(super) identity: Identity,
     /// Whether super users and operators count here.
     pub(super) super_users: bool,
+    /// TLS with its clients.
+    pub(super) tls: Option<Arc<Acceptor>>,
+    /// How long a handshake may take.
+    pub(super) handshake: Duration,
     /// What connections are judged by, as it changes.
     pub(super) worlds: watch::Receiver<World>,
     /// Bounds.

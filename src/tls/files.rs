@@ -4,7 +4,7 @@ use crate::config::KeyPair;
 use crate::identity::certificate::{Certificate, NameError};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,12 @@ pub enum TlsError {
         /// Which, from 1.
         number: usize,
     },
+    /// A file should hold a revocation list.
+    #[error("`{}` holds no revocation list: write PEM, which begins with `-----BEGIN X509 CRL-----`", .0.display())]
+    NoRevocations(PathBuf),
+    /// Certificates of clients cannot be checked.
+    #[error("certificates of clients cannot be checked by `client_ca` and `crl`: {0}")]
+    Verifier(String),
     /// A file should hold a key.
     #[error("`{}` holds no private key: write PEM, PKCS#8 (`-----BEGIN PRIVATE KEY-----`), PKCS#1 or SEC1", .0.display())]
     NoKey(PathBuf),
@@ -111,6 +117,16 @@ pub(super) fn authorities(file: &Path, pem: &[u8]) -> Result<RootCertStore, TlsE
         store.add(certificate).map_err(|_| TlsError::Authority { file: file.to_owned(), number: i + 1 })?;
     }
     Ok(store)
+}
+
+/// The revocation lists of a file; at least one.
+pub(super) fn revocations(file: &Path, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|_| TlsError::Damaged(file.to_owned()))?;
+    if all.is_empty() {
+        return Err(TlsError::NoRevocations(file.to_owned()));
+    }
+    Ok(all)
 }
 
 /// What rustls says of a chain and its key.

@@ -1,15 +1,17 @@
 //! TLS (rustls, aws-lc-rs): key pairs and authorities from files, towards brokers and towards clients, and what went wrong
 //! in words. Keys stand in no message.
 
+mod acceptor;
 mod files;
 mod stream;
 mod upstream;
 mod words;
 
+pub use acceptor::{AcceptError, Acceptor};
 pub use files::TlsError;
 pub use stream::Stream;
 pub use upstream::{ConnectError, Upstream};
-pub use words::{broker_fault, of_tls};
+pub use words::{broker_fault, client_fault, of_tls};
 
 use crate::config::TlsVersion;
 use rustls::SupportedProtocolVersion;

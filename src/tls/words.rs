@@ -25,6 +25,62 @@ pub fn broker_fault(error: &Error) -> String {
     }
 }
 
+/// What is wrong between a client and a listener.
+pub fn client_fault(error: &Error) -> String {
+    match error {
+        Error::NoCertificatesPresented => {
+            "the client showed no certificate, and `client_auth` is required".to_owned()
+        }
+        Error::InvalidCertificate(cause) => of_client(cause),
+        Error::AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,
+        ) => "the client does not trust this listener's `certificate`: see its truststore and the names in the certificate"
+            .to_owned(),
+        Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            "the client says that this listener's `certificate` has ended: renew it".to_owned()
+        }
+        Error::AlertReceived(alert) => format!("the client ended the handshake: alert {alert:?}"),
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => "the client speaks no version of TLS from `min_version` on".to_owned(),
+        Error::InvalidMessage(_) => "what the client sent is no TLS handshake".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What is wrong with the certificate of a client.
+fn of_client(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => {
+            "no authority in `client_ca` signed the client's certificate, or it leaves an intermediate certificate out"
+                .to_owned()
+        }
+        CertificateError::BadSignature => {
+            "the client's certificate is not signed by the authority in `client_ca` that has the issuer's name"
+                .to_owned()
+        }
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("the client's certificate ended at {}", instant(*not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("the client's certificate holds from {} on: compare the clocks", instant(*not_before))
+        }
+        CertificateError::Revoked => "the client's certificate was revoked".to_owned(),
+        CertificateError::UnknownRevocationStatus => {
+            "no list in `crl` is of the authority that signed the client's certificate".to_owned()
+        }
+        CertificateError::ExpiredRevocationListContext { next_update, .. } => {
+            format!("the list in `crl` was to be renewed by {}: renew it", instant(*next_update))
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the client's certificate is not for clients (extended key usage)".to_owned()
+        }
+        other => format!("the client's certificate is not valid: {other}"),
+    }
+}
+
 /// What is wrong with the certificate of a broker.
 fn of_certificate(error: &CertificateError) -> String {
     match error {
@@ -118,6 +174,19 @@ mod tests {
             ),
             (broker_fault(&Error::AlertReceived(AlertDescription::CertificateRequired)), "it wants a certificate"),
             (broker_fault(&Error::AlertReceived(AlertDescription::ProtocolVersion)), "`min_version`"),
+            (client_fault(&Error::NoCertificatesPresented), "`client_auth` is required"),
+            (client_fault(&Error::InvalidCertificate(CertificateError::Revoked)), "was revoked"),
+            (
+                client_fault(&Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext {
+                    time: day,
+                    next_update: day,
+                })),
+                "was to be renewed by 1970-01-02T00:00:00.000Z",
+            ),
+            (
+                client_fault(&Error::AlertReceived(AlertDescription::UnknownCA)),
+                "does not trust this listener's `certificate`",
+            ),
         ] {
             assert!(told.contains(part), "{told}");
         }

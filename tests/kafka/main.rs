@@ -44,6 +44,7 @@ mod state;
 mod streams_groups;
 mod threats;
 mod tls;
+mod tls_clients;
 mod tools;
 mod topology;
 mod transactions;

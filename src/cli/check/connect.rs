@@ -169,6 +169,7 @@ mod tests {
             bind: "127.0.0.1:0".parse().unwrap(),
             advertise: "127.0.0.1".into(),
             brokers: Brokers::Map(map.into()),
+            tls: None,
             identity: Identity::Fixed(Principal::user("x")),
             super_users: false,
         };

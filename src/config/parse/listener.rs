@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 const LISTENER: Keys = Keys {
-    served: &["name", "bind", "advertise", "brokers", "identity", "principal", "super_users", "sasl"],
-    later: &["max_session", "tls", "proxy_protocol", "upstream", "limits"],
+    served: &["name", "bind", "advertise", "brokers", "identity", "principal", "super_users", "sasl", "tls"],
+    later: &["max_session", "proxy_protocol", "upstream", "limits"],
 };
 const PORTS: Keys = Keys { served: &["start", "ids", "advertise_start"], later: &[] };
 
@@ -50,7 +50,10 @@ impl Reader<'_> {
             &mut self.report,
         );
         let brokers = brokers.and_then(|node| self.brokers(node, &fields.path("brokers"), bind, advertise.as_deref()));
-        let identity = self.identity(&fields);
+        let tls = self.listener_tls(fields.get("tls"), &fields.path("tls"));
+        // What cannot be read is reported already, and not once more as missing.
+        let secured = tls.as_ref().is_none_or(Option::is_some);
+        let identity = self.identity(&fields, secured);
         let super_users = match fields.get("super_users") {
             Some(node) => self.bool(node, &fields.path("super_users")),
             None => Some(false),
@@ -60,6 +63,7 @@ impl Reader<'_> {
             bind: bind?,
             advertise: advertise?,
             brokers: brokers?,
+            tls: tls?,
             identity: identity?,
             super_users: super_users?,
         })
@@ -232,7 +236,7 @@ impl Reader<'_> {
         Some(BrokerAddress { bind: bind?, advertise: advertise? })
     }
 
-    fn identity(&mut self, fields: &Fields<'_>) -> Option<Identity> {
+    fn identity(&mut self, fields: &Fields<'_>, secured: bool) -> Option<Identity> {
         #[derive(Copy, Clone)]
         enum Kind {
             Fixed,
@@ -261,7 +265,7 @@ impl Reader<'_> {
                 self.belongs_to(fields, "principal", "fixed");
                 let path = fields.path("sasl");
                 let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
-                Some(Identity::Sasl(self.listener_sasl(node?, &path)?))
+                Some(Identity::Sasl(self.listener_sasl(node?, &path, secured)?))
             }
         }
     }
@@ -292,7 +296,7 @@ impl Reader<'_> {
         }
     }
 
-    fn listener_sasl(&mut self, node: &Node, path: &str) -> Option<ListenerSasl> {
+    fn listener_sasl(&mut self, node: &Node, path: &str, secured: bool) -> Option<ListenerSasl> {
         let keys = Keys { served: &["mechanisms", "without_tls"], later: &[] };
         let fields = Fields::open(node, path, keys, &mut self.report)?;
         let list_path = fields.path("mechanisms");
@@ -313,9 +317,9 @@ impl Reader<'_> {
                     self.fault(item, format!("`{path}` names {} a second time: keep one", again.name()));
                 }
                 mechanism => {
-                    if mechanism == PasswordMechanism::Plain && !without_tls {
+                    if mechanism == PasswordMechanism::Plain && !without_tls && !secured {
                         let text = format!(
-                            "`{path}` is PLAIN on a listener without TLS, where passwords can be read on the way: set `{}: true` if the network is trusted",
+                            "`{path}` is PLAIN on a listener without TLS, where passwords can be read on the way: give it `tls`, or set `{}: true` if the network is trusted",
                             fields.path("without_tls")
                         );
                         self.fault(item, text);

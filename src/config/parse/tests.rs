@@ -255,7 +255,6 @@ fn every_fault_is_told_in_one_go_in_the_order_of_the_file() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (marker, key, expected) in [
-        ("#listener", "tls: null,", "`listeners[0].tls`"),
         ("#listener", "max_session: 1h,", "`listeners[0].max_session`"),
         ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
         ("#listener", "upstream: null,", "`listeners[0].upstream`"),
@@ -589,7 +588,7 @@ fn every_message_says_what_to_do() {
         ),
         (
             &[(FIXED, "identity: sasl, sasl: { mechanisms: [PLAIN] } }"), ("#root", "users: u")],
-            "8:44: `listeners[0].sasl.mechanisms[0]` is PLAIN on a listener without TLS, where passwords can be read on the way: set `listeners[0].sasl.without_tls: true` if the network is trusted",
+            "8:44: `listeners[0].sasl.mechanisms[0]` is PLAIN on a listener without TLS, where passwords can be read on the way: give it `tls`, or set `listeners[0].sasl.without_tls: true` if the network is trusted",
         ),
         (
             &[

@@ -1,10 +1,12 @@
-//! `tls`, towards brokers.
+//! `tls`, towards brokers and towards clients.
 
 use super::Reader;
-use crate::config::{Authorities, KeyPair, TlsVersion, UpstreamTls};
+use crate::config::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVersion, UpstreamTls};
 use crate::yaml::{Fields, Keys, Node, Value};
 
 const UPSTREAM: Keys = Keys { served: &["ca", "certificate", "key", "server_name", "min_version"], later: &[] };
+const LISTENER: Keys =
+    Keys { served: &["certificate", "key", "min_version", "client_auth", "client_ca", "crl"], later: &[] };
 
 impl Reader<'_> {
     /// `None` inside = plaintext.
@@ -31,6 +33,55 @@ impl Reader<'_> {
         };
         let min_version = self.min_version(&fields);
         Some(Some(UpstreamTls { ca: ca?, identity: identity?, server_name: server_name?, min_version: min_version? }))
+    }
+
+    /// `None` inside = plaintext.
+    pub(super) fn listener_tls(&mut self, node: Option<&Node>, path: &str) -> Option<Option<ListenerTls>> {
+        #[derive(Copy, Clone)]
+        enum Auth {
+            None,
+            Requested,
+            Required,
+        }
+        let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(None) };
+        let fields = Fields::open(node, path, LISTENER, &mut self.report)?;
+        let identity = self.key_pair(&fields);
+        let min_version = self.min_version(&fields);
+        let words = [("none", Auth::None), ("requested", Auth::Requested), ("required", Auth::Required)];
+        let auth = match fields.get("client_auth") {
+            Some(node) => self.word(node, &fields.path("client_auth"), &words),
+            None => Some(Auth::None),
+        };
+        let client_auth = match auth? {
+            Auth::None => {
+                for key in ["client_ca", "crl"] {
+                    if let Some(entry) = fields.entry(key).filter(|entry| entry.value.value != Value::Null) {
+                        let path = fields.path(key);
+                        let text = format!(
+                            "`{path}` goes with `client_auth: requested` or `required` only: set one, or remove it"
+                        );
+                        self.fault_at(entry.at, text);
+                    }
+                }
+                ClientAuth::None
+            }
+            Auth::Requested => ClientAuth::Requested(self.client_trust(&fields)?),
+            Auth::Required => ClientAuth::Required(self.client_trust(&fields)?),
+        };
+        Some(Some(ListenerTls { identity: identity?, min_version: min_version?, client_auth }))
+    }
+
+    fn client_trust(&mut self, fields: &Fields<'_>) -> Option<ClientTrust> {
+        let what = "write the PEM file of the authority that signed the clients' certificates";
+        let ca = fields.required("client_ca", what, &mut self.report);
+        let ca = ca.and_then(|node| self.file(node, &fields.path("client_ca")));
+        let path = fields.path("crl");
+        let lists: &[Node] = match fields.get("crl").filter(|node| node.value != Value::Null) {
+            Some(node) => self.list(node, &path)?,
+            None => &[],
+        };
+        let crl: Vec<_> = lists.iter().enumerate().map(|(i, node)| self.file(node, &format!("{path}[{i}]"))).collect();
+        Some(ClientTrust { ca: ca?, crl: crl.into_iter().collect::<Option<_>>()? })
     }
 
     fn key_pair(&mut self, fields: &Fields<'_>) -> Option<KeyPair> {

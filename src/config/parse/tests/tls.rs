@@ -1,4 +1,4 @@
-//! `cluster.tls`.
+//! `tls`, towards brokers and towards clients.
 
 use super::*;
 
@@ -32,6 +32,32 @@ fn tls_towards_brokers_is_read() {
         ("null, own: { tls: { ca: a } }", "`cluster.own.tls` is set and `cluster.tls` is null"),
     ] {
         let told = fault(&[("#cluster", &format!(", tls: {keys}"))]);
+        assert!(told.contains(text), "{told}");
+    }
+}
+
+#[test]
+fn tls_of_a_listener_is_read_and_lets_plain_in() {
+    let tls = |keys: &str| {
+        let keys = format!("tls: {{ certificate: c.pem, key: k.pem{keys} }},");
+        let sasl = (FIXED, "identity: sasl, sasl: { mechanisms: [PLAIN] } }");
+        well(&[("#listener", &keys), sasl, ("#root", "users: u")]).listeners.remove(0).tls.unwrap()
+    };
+    let least = tls("");
+    assert_eq!(least.identity, KeyPair { certificate: "etc/c.pem".into(), key: "etc/k.pem".into() });
+    assert_eq!((least.min_version, &least.client_auth), (TlsVersion::Tls12, &ClientAuth::None));
+    let all = tls(", min_version: \"1.3\", client_auth: required, client_ca: ca.pem, crl: [a.crl, /b.crl]");
+    let trust = ClientTrust { ca: "etc/ca.pem".into(), crl: vec!["etc/a.crl".into(), "/b.crl".into()] };
+    assert_eq!((all.min_version, &all.client_auth), (TlsVersion::Tls13, &ClientAuth::Required(trust)));
+    assert!(tls(", client_auth: requested, client_ca: ca.pem").trust().is_some_and(|trust| trust.crl.is_empty()));
+    assert_eq!(well(&[("#listener", "tls: null,")]).listeners[0].tls, None);
+    for (keys, text) in [
+        ("{ key: k }", "`listeners[0].tls.certificate` is missing"),
+        ("{ certificate: c, key: k, client_auth: required }", "`listeners[0].tls.client_ca` is missing"),
+        ("{ certificate: c, key: k, client_ca: x }", "`listeners[0].tls.client_ca` goes with `client_auth: requested`"),
+        ("{ certificate: c, key: k, client_auth: maybe }", "`listeners[0].tls.client_auth` cannot be"),
+    ] {
+        let told = fault(&[("#listener", &format!("tls: {keys},"))]);
         assert!(told.contains(text), "{told}");
     }
 }

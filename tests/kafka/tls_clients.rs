@@ -1,0 +1,241 @@
+//! TLS with clients.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use serde_json::json;
+
+use crate::support::audit::Event;
+use crate::support::certificates::{Authority, Signed};
+use crate::support::cluster::Cluster;
+use crate::support::java::Java;
+use crate::support::node::kafkajs;
+use crate::support::proxy::{Kordon, Setup, cli_with};
+use crate::support::python::librdkafka;
+use crate::support::{needs, scratch, soon, unique};
+
+const PASSWORD: &str = "password-of-alice";
+
+/// The keys of a listener with TLS.
+fn tls(pair: &Signed, more: &str) -> String {
+    let (certificate, key) = (pair.certificate_file.display(), pair.key_file.display());
+    format!("advertise: localhost\n    tls: {{ certificate: {certificate}, key: {key}{more} }}\n    ")
+}
+
+fn at(kordon: &Kordon<'_>, listener: &str) -> String {
+    kordon.at(listener).replace("127.0.0.1", "localhost")
+}
+
+fn users() -> String {
+    let file = scratch(&unique("users")).join("users.yaml");
+    let path = file.display().to_string();
+    cli_with(&["user", "add", "alice", "--users", &path, "--password-stdin"], &format!("{PASSWORD}\n")).ok();
+    std::fs::read_to_string(&file).expect("the users file")
+}
+
+fn before(cluster: &Cluster) -> Setup<'_> {
+    Kordon::before(cluster).config("users: users.yaml").file("users.yaml", &users())
+}
+
+#[test]
+fn clients_log_in_over_tls_and_no_secret_stands_in_the_log() {
+    needs!(Java, Python, Node);
+    let cluster = Cluster::single();
+    let authority = Authority::new(&scratch(&unique("tls")), "listeners");
+    let sasl = "identity: sasl\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-512] }";
+    let kordon = before(cluster)
+        .listener("people", &format!("{}{sasl}", tls(&authority.server(), "")))
+        .config("log: { level: trace }\nlimits: { failed_logins: { per_minute: 1000 } }")
+        .start();
+    let (at, ca) = (at(&kordon, "people"), authority.file());
+    for (mechanism, module) in [("PLAIN", "plain.Plain"), ("SCRAM-SHA-512", "scram.Scram")] {
+        let topic = unique("tls");
+        cluster.create_topic(&topic, 1, &[]);
+        for password in [PASSWORD, "wrong"] {
+            let right = password == PASSWORD;
+            let jaas = format!(
+                "org.apache.kafka.common.security.{module}LoginModule required username=\"alice\" password=\"{password}\";"
+            );
+            let settings = [
+                ("security.protocol", "SASL_SSL"),
+                ("ssl.truststore.type", "PEM"),
+                ("ssl.truststore.location", ca.to_str().unwrap()),
+                ("sasl.mechanism", mechanism),
+                ("sasl.jaas.config", &jaas),
+                ("max.block.ms", "15000"),
+            ];
+            let sent = Java::newest().producer(&at, &settings).send_bulk(&topic, 50, 20_000);
+            let error = (!right).then_some("SaslAuthenticationException");
+            assert_eq!(sent.error(), error, "java, {mechanism}: {sent:?}");
+            let outcome = librdkafka(&json!({
+                "op": "produce", "at": at, "topic": topic, "values": ["one"], "client_errors": true, "config": {
+                    "security.protocol": "SASL_SSL", "ssl.ca.location": ca, "sasl.mechanism": mechanism,
+                    "sasl.username": "alice", "sasl.password": password, "message.timeout.ms": 4000,
+                },
+            }))
+            .expect("an outcome");
+            assert_eq!(outcome["ok"], i32::from(right), "librdkafka, {mechanism}: {outcome}");
+            let config = json!({
+                "ssl": { "ca": [authority.pem()] },
+                "sasl": { "mechanism": mechanism.to_lowercase(), "username": "alice", "password": password },
+            });
+            let sent =
+                kafkajs(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["one"], "config": config }));
+            assert_eq!(sent.is_ok(), right, "kafkajs, {mechanism}: {sent:?}");
+            if right {
+                let group = unique("group");
+                let settings = [&settings[..], &[("group.id", &group)]].concat();
+                let consumer = Java::newest().consumer(&at, &settings);
+                assert!(consumer.subscribe(&[&topic]).values(52).len() >= 52);
+            }
+        }
+    }
+    let opened = kordon.audit().wait("a login over TLS", |event| event.text("/connectionInfo/action") == "opened");
+    assert!(opened.text("/authenticationInfo/mechanism").starts_with("SASL_SSL/"), "{opened:?}");
+    let log = kordon.log();
+    for secret in [PASSWORD, "BEGIN PRIVATE", &Signed::clone(&authority.server()).key[40..80]] {
+        assert!(!log.contains(secret), "a secret in the log");
+    }
+}
+
+fn client(
+    authority: &Authority,
+    pair: Option<&Signed>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
+    Arc::new(match pair {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes()).map(Result::unwrap).collect();
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    })
+}
+
+const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+/// Asks for ApiVersions, which needs no login; tells whether the session was resumed.
+fn knock(at: &str, config: &Arc<ClientConfig>) -> Result<HandshakeKind, String> {
+    let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let tcp = TcpStream::connect(at).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut stream = StreamOwned::new(tls, tcp);
+    let ask = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    stream.write_all(&ask).map_err(|e| e.to_string())?;
+    stream.read_exact(&mut [0; 8]).map_err(|e| e.to_string())?;
+    Ok(stream.conn.handshake_kind().unwrap())
+}
+
+#[test]
+fn who_shows_no_valid_certificate_is_refused_where_one_is_required() {
+    needs!(Java);
+    let cluster = Cluster::single();
+    let dir = scratch(&unique("tls"));
+    let authority = Authority::new(&dir, "listeners");
+    let (clients, strangers) =
+        (Authority::new(&dir.join("clients"), "clients"), Authority::new(&dir.join("other"), "clients"));
+    let (alice, revoked) = (clients.client("alice"), clients.client("mallory"));
+    let list = dir.join("list.pem");
+    std::fs::write(&list, clients.revoke(&[&revoked])).unwrap();
+    let asked = |auth: &str| {
+        format!(", client_auth: {auth}, client_ca: {}, crl: [{}]", clients.file().display(), list.display())
+    };
+    let fixed = "identity: fixed\n    principal: \"User:alice\"";
+    let server = authority.server();
+    let kordon = Kordon::before(cluster)
+        .listener("strict", &format!("{}{fixed}", tls(&server, &asked("required"))))
+        .listener("asking", &format!("{}{fixed}", tls(&server, &asked("requested"))))
+        .listener("lax", &format!("{}{fixed}", tls(&server, ", min_version: \"1.3\"")))
+        .start();
+    let try_all = |pair: Option<&Signed>| {
+        ["strict", "asking", "lax"].map(|listener| knock(kordon.at(listener), &client(&authority, pair, BOTH)).is_ok())
+    };
+    assert_eq!(try_all(Some(&alice)), [true, true, true]);
+    assert_eq!(try_all(None), [false, true, true]);
+    assert_eq!(try_all(Some(&revoked)), [false, false, true]);
+    assert_eq!(try_all(Some(&strangers.client("alice"))), [false, false, true]);
+    let old = client(&authority, Some(&alice), &[&rustls::version::TLS12]);
+    assert!(knock(kordon.at("strict"), &old).is_ok());
+    assert!(knock(kordon.at("lax"), &old).is_err());
+    for words in [
+        "the client showed no certificate, and `client_auth` is required",
+        "the client's certificate was revoked",
+        "the client's certificate is not signed by the authority in `client_ca` that has the issuer's name",
+        "the client speaks no version of TLS from `min_version` on",
+    ] {
+        kordon.await_log(words);
+    }
+    assert_eq!(kordon.metrics().sum("kordon_logins_total", &[("listener", "strict"), ("outcome", "failed")]), 3.0);
+    let is_refusal = |event: &Event| event.text("/connectionInfo/reason") == "handshake_failed";
+    assert_eq!(kordon.audit().wait("a refusal", is_refusal).text("/connectionInfo/action"), "refused");
+
+    // Threat 33: what a listener that asks for nothing remembers is worth nothing at one that asks.
+    for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
+        let nobody = client(&authority, None, versions);
+        if versions[0].version == rustls::ProtocolVersion::TLSv1_3 {
+            assert_eq!(knock(kordon.at("lax"), &nobody), Ok(HandshakeKind::Full));
+            assert_eq!(knock(kordon.at("lax"), &nobody), Ok(HandshakeKind::Resumed));
+        }
+        assert_eq!(knock(kordon.at("asking"), &nobody), Ok(HandshakeKind::Full));
+        assert_eq!(knock(kordon.at("asking"), &nobody), Ok(HandshakeKind::Resumed));
+        assert!(knock(kordon.at("strict"), &nobody).is_err());
+    }
+
+    let keystore = dir.join("alice.pem");
+    std::fs::write(&keystore, alice.keystore()).unwrap();
+    let settings = [
+        ("security.protocol", "SSL"),
+        ("ssl.truststore.type", "PEM"),
+        ("ssl.truststore.location", authority.file().to_str().unwrap()),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.location", keystore.to_str().unwrap()),
+        ("max.block.ms", "15000"),
+    ]
+    .map(|(key, value): (&str, &str)| (key.to_owned(), value.to_owned()));
+    let topic = unique("mtls");
+    cluster.create_topic(&topic, 1, &[]);
+    let send = |count: usize| {
+        let settings: Vec<(&str, &str)> = settings.iter().take(count).map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        Java::newest().producer(&at(&kordon, "strict"), &settings).send(&topic, &["one"])
+    };
+    assert_eq!(send(6).ok, 1);
+    assert_eq!(send(3).error(), Some("SslAuthenticationException"));
+}
+
+#[test]
+fn who_speaks_the_other_protocol_is_told_so_and_the_slow_are_turned_away() {
+    let cluster = Cluster::single();
+    let authority = Authority::new(&scratch(&unique("tls")), "listeners");
+    let fixed = "identity: fixed\n    principal: \"User:alice\"";
+    let kordon = Kordon::before(cluster)
+        .listener("secured", &format!("{}{fixed}", tls(&authority.server(), "")))
+        .person("plain")
+        .config("limits: { handshake_timeout: 1s }")
+        .start();
+    let closed = |reason: &str| {
+        kordon.metrics().sum("kordon_connections_closed_total", &[("listener", "secured"), ("reason", reason)])
+    };
+    // One that says nothing, one that stops in the middle, one that speaks Kafka.
+    let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(kordon.at("secured")).unwrap()).collect();
+    let mut slow = TcpStream::connect(kordon.at("secured")).unwrap();
+    slow.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00]).unwrap();
+    let mut plain = TcpStream::connect(kordon.at("secured")).unwrap();
+    plain.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff]).unwrap();
+    assert_eq!(plain.read(&mut [0; 16]).unwrap_or(0), 0);
+    assert!(knock(kordon.at("secured"), &client(&authority, None, BOTH)).is_ok(), "others are served meanwhile");
+    soon("the slow are gone", || closed("handshake_timeout") == 21.0);
+    assert_eq!(closed("plaintext_on_tls"), 1.0);
+    kordon.await_log("a client without TLS connected to a listener with it");
+    assert!(knock(kordon.at("plain"), &client(&authority, None, BOTH)).is_err());
+    kordon.await_log("tls handshake on a listener without tls");
+    drop(silent);
+}
