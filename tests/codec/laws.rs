@@ -2,8 +2,7 @@
 
 use crate::messages::{STYLES, Style, Subject, difference, message, subjects};
 use bytes::Bytes;
-use kordon::wire::stream::{Event, StreamWalker};
-use kordon::wire::{Node, Scan, WireError, decode};
+use kordon::wire::{Node, Scan, decode};
 use proptest::prelude::*;
 
 fn round_trip(subject: Subject, style: Style, seed: u64, scan: &mut Scan) {
@@ -20,25 +19,7 @@ fn round_trip(subject: Subject, style: Style, seed: u64, scan: &mut Scan) {
     let read = decode(subject.def(), subject.version, &bytes).unwrap();
     assert_eq!(difference(&read, &sent), None, "{}", what());
     assert_eq!(subject.write(&read), bytes, "{}", what());
-    assert_eq!(streamed(subject, &bytes, 1 + seed as usize % 700), Ok(()), "{}", what());
-}
-
-fn streamed(subject: Subject, bytes: &[u8], piece: usize) -> Result<(), WireError> {
-    let mut walker = StreamWalker::new(subject.def(), subject.version, bytes.len())?;
-    let mut last = None;
-    let pieces: Vec<&[u8]> = if bytes.is_empty() { vec![bytes] } else { bytes.chunks(piece).collect() };
-    for mut rest in pieces {
-        loop {
-            let progress = walker.feed(rest)?;
-            rest = &rest[progress.used..];
-            if progress.event.is_none() {
-                break;
-            }
-            last = progress.event;
-        }
-    }
-    assert_eq!(last, Some(Event::End));
-    Ok(())
+    assert_eq!(subject.stream(&bytes, 1 + seed as usize % 700), Ok(()), "{}", what());
 }
 
 #[test]
@@ -97,7 +78,7 @@ proptest! {
         let subject = *which.get(&all);
         let bytes = damaged(&subject.write(&message(subject, Style::Random, seed)), at, byte, cut);
         let scanned = Scan::new().read(subject.def(), subject.version, &bytes).map(|_| ());
-        prop_assert_eq!(&streamed(subject, &bytes, piece), &scanned);
+        prop_assert_eq!(&subject.stream(&bytes, piece), &scanned);
         let bytes = Bytes::from(bytes);
         match decode(subject.def(), subject.version, &bytes) {
             Ok(node) => {
@@ -115,6 +96,6 @@ proptest! {
         let subject = *which.get(&all);
         let _ = kordon::wire::header::request_header(&bytes);
         let scanned = Scan::new().read(subject.def(), subject.version, &bytes).map(|_| ());
-        prop_assert_eq!(streamed(subject, &bytes, 7), scanned);
+        prop_assert_eq!(subject.stream(&bytes, 7), scanned);
     }
 }

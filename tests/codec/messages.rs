@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use kordon::model::TopicId;
 use kordon::wire::schema::{Initial, Kind, MessageDef, StructDef};
-use kordon::wire::{Api, Field, Node, Rope, Value, apis, encode};
+use kordon::wire::stream::{Event, StreamWalker};
+use kordon::wire::{Api, Field, Node, Rope, Value, WireError, apis, encode};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -24,6 +25,26 @@ impl Subject {
         let mut out = Rope::new();
         encode(self.def(), self.version, message, &mut out);
         out.into_bytes()
+    }
+
+    /// Reads a body as it comes, in pieces of so many bytes, to its end.
+    pub(crate) fn stream(self, body: &[u8], piece: usize) -> Result<(), WireError> {
+        let mut walker = StreamWalker::new(self.def(), self.version, body.len())?;
+        let mut last = None;
+        // An empty body is one empty piece.
+        for mut rest in body.chunks(piece).chain(body.is_empty().then_some(body)) {
+            loop {
+                let progress = walker.feed(rest)?;
+                assert!(progress.used <= rest.len());
+                rest = &rest[progress.used..];
+                if progress.event.is_none() {
+                    break;
+                }
+                last = progress.event;
+            }
+        }
+        assert_eq!(last, Some(Event::End));
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use kordon::wire::{ApiKey, ErrorCode, Node, Value};
 
 use super::names::{self, UNKNOWN_ID};
 use super::side::{Outcome, Side};
+use crate::support::trace::without_dumps;
 
 /// An answer as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -323,15 +324,8 @@ fn topic(side: &Side, id: TopicId) -> String {
     }
 }
 
-/// What Kafka says where a check of the cluster throws is a dump of its request object (kafka-authorization 1.0.4).
-const DUMP: (&str, &str) = ("Request Request(processor=", " permission.");
-
 fn text(side: &mut Side, field: &FieldDef, text: &str) -> String {
-    let mut text = text.to_owned();
-    while let Some(from) = text.find(DUMP.0) {
-        let Some(length) = text[from..].find(DUMP.1) else { break };
-        text.replace_range(from..from + length + DUMP.1.len(), ErrorCode::CLUSTER_AUTHORIZATION_FAILED.message());
-    }
+    let mut text = without_dumps(text);
     if !side.cluster.is_empty() {
         text = text.replace(&side.cluster, "<cluster>");
     }

@@ -9,7 +9,7 @@ use kordon::wire::message::decode_response;
 use kordon::wire::schema::{
     Kind, StructDef, api_versions, delete_topics, sasl_authenticate, sasl_handshake, write_txn_markers,
 };
-use kordon::wire::{ApiKey, ErrorCode, Node, Value, Versions, api};
+use kordon::wire::{ApiKey, Node, Value, Versions, api};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,7 @@ use super::judged::judged;
 use crate::support::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use crate::support::needs;
 use crate::support::raw::{Raw, request_of};
+use crate::support::trace::without_dumps;
 
 /// A request with every field filled: strings hold the name of their field, arrays have one element.
 fn sample(def: &'static StructDef) -> Node {
@@ -88,10 +89,8 @@ fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
 }
 
 /// An answer without what cannot be compared: Kafka shuffles the results of DeleteTopics, those of WriteTxnMarkers stand in
-/// the order of a map, and where a check of the cluster
-/// throws, its text is a dump of its request object instead of the error's own (kafka-authorization 1.0.4, 1.0.9).
+/// the order of a map, and a check of the cluster that throws tells a dump.
 fn plain(answer: &Node) -> String {
-    const DUMP: (&str, &str) = ("Request Request(processor=", " permission.");
     let mut answer = answer.clone();
     if std::ptr::eq(answer.def(), &delete_topics::response::THIS) {
         answer.nodes_mut(delete_topics::response::RESPONSES).sort_by_key(|node| format!("{node:?}"));
@@ -99,12 +98,7 @@ fn plain(answer: &Node) -> String {
     if std::ptr::eq(answer.def(), &write_txn_markers::response::THIS) {
         answer.nodes_mut(write_txn_markers::response::MARKERS).sort_by_key(|node| format!("{node:?}"));
     }
-    let mut text = format!("{answer:?}");
-    while let Some(from) = text.find(DUMP.0) {
-        let to = from + text[from..].find(DUMP.1).expect("the end of the dump") + DUMP.1.len();
-        text.replace_range(from..to, ErrorCode::CLUSTER_AUTHORIZATION_FAILED.message());
-    }
-    text
+    without_dumps(&format!("{answer:?}"))
 }
 
 fn login(address: &str) -> Raw {

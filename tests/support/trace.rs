@@ -1,10 +1,11 @@
 //! Traces of programs, as text: masked in one place, compared, their differences told.
 
-/// Replaces what no two clusters have in common: addresses, ids drawn by chance, directories, and the text of a cluster
-/// check that throws, which in Kafka is a dump of its request object (kafka-authorization 1.0.4).
+use kordon::wire::ErrorCode;
+
+/// Replaces what no two clusters have in common: addresses, ids drawn by chance, directories, and the
+/// [dumps](without_dumps).
 pub fn mask(line: &str) -> String {
-    let mut text = line.to_owned();
-    cut(&mut text, "Request Request(processor=", " permission.", "Cluster authorization failed.");
+    let text = without_dumps(line);
     let text = words(&text, |c| c.is_ascii_hexdigit() || c == '-', |word| uuid_len(word).then_some("<uuid>"));
     let text = words(
         &text,
@@ -28,6 +29,18 @@ pub fn mask(line: &str) -> String {
     begin.map_or(text.clone(), |at| text[..at].to_owned())
 }
 
+/// Replaces the text of a cluster check that throws, which in Kafka is a dump of its request object (kafka-authorization
+/// 1.0.4, 1.0.9), by the error's own.
+pub fn without_dumps(text: &str) -> String {
+    const DUMP: (&str, &str) = ("Request Request(processor=", " permission.");
+    let mut text = text.to_owned();
+    while let Some(start) = text.find(DUMP.0) {
+        let Some(length) = text[start..].find(DUMP.1) else { break };
+        text.replace_range(start..start + length + DUMP.1.len(), ErrorCode::CLUSTER_AUTHORIZATION_FAILED.message());
+    }
+    text
+}
+
 /// A UUID as Java writes it.
 fn uuid_len(word: &str) -> bool {
     let parts: Vec<usize> = word.split('-').map(str::len).collect();
@@ -39,13 +52,6 @@ fn drawn(word: &str) -> bool {
     let told = word.chars().filter(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).count();
     // names are written in lower case, classes in words
     word.len() == 22 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') && told > 4
-}
-
-fn cut(text: &mut String, from: &str, to: &str, by: &str) {
-    while let Some(start) = text.find(from) {
-        let Some(length) = text[start..].find(to) else { return };
-        text.replace_range(start..start + length + to.len(), by);
-    }
 }
 
 /// Replaces words, which are the longest runs of characters that are `of` a word.

@@ -6,7 +6,6 @@ use crate::messages::{STYLES, Style, Subject, message, subjects};
 use bytes::Bytes;
 use kordon::wire::frame::{FrameError, request_size, response_size};
 use kordon::wire::header::{request_header, response_header, write_request_header};
-use kordon::wire::stream::{Event, StreamWalker};
 use kordon::wire::{ApiKey, Node, Rope, Scan, WireError, api, decode};
 use std::sync::LazyLock;
 
@@ -117,25 +116,6 @@ pub(super) fn well_formed_node(subject: Subject, input: &mut Input<'_>) -> Node 
     message(subject, style, u64::from(input.u32()))
 }
 
-fn streamed(subject: Subject, body: &[u8], piece: usize) -> Result<(), WireError> {
-    let mut walker = StreamWalker::new(subject.def(), subject.version, body.len())?;
-    let mut last = None;
-    // An empty body is one empty piece.
-    for mut rest in body.chunks(piece).chain(body.is_empty().then_some(body)) {
-        loop {
-            let progress = walker.feed(rest)?;
-            assert!(progress.used <= rest.len());
-            rest = &rest[progress.used..];
-            if progress.event.is_none() {
-                break;
-            }
-            last = progress.event;
-        }
-    }
-    assert_eq!(last, Some(Event::End));
-    Ok(())
-}
-
 fn read_alike(subject: Subject, body: &[u8], piece: usize) {
     let scanned = within(FLAT, SCAN_PER_BYTE, body.len(), || {
         Scan::new()
@@ -143,7 +123,7 @@ fn read_alike(subject: Subject, body: &[u8], piece: usize) {
             .map(|view| (view.unknown_tags(), view.range_of_element()))
     });
     let outcome = scanned.clone().map(|_| ());
-    let stream = within(FLAT, 4, body.len(), || streamed(subject, body, piece));
+    let stream = within(FLAT, 4, body.len(), || subject.stream(body, piece));
     assert_eq!(stream, outcome, "stream and scan");
     if !subject.response {
         match Scan::new().read_request(subject.def(), subject.version, body).map(|_| ()) {
