@@ -135,6 +135,13 @@ fn acls_are_in_force_at_once_outlive_the_proxy_and_reach_the_others() {
         assert_eq!(delete(&mut root, &topic), 1);
         assert_eq!(write(&mut here_bob, &topic), DENIED);
     }
+    // and so it is shown
+    for _ in 0..10 {
+        assert_eq!(create(&mut root, &topic, ALLOW).0, ErrorCode::NONE);
+        assert_eq!(listed(&mut root), std::slice::from_ref(&topic));
+        assert_eq!(delete(&mut root, &topic), 1);
+        assert!(listed(&mut root).is_empty());
+    }
     assert_eq!(create(&mut root, &topic, ALLOW).0, ErrorCode::NONE);
     soon("the right on the other proxy", || match write(&mut there_bob, &topic) {
         ErrorCode::NONE => Ok(()),

@@ -155,6 +155,12 @@ impl Java {
         self.begin(op, args).wait()
     }
 
+    #[track_caller]
+    fn open(&'static self, kind: &'static str, args: Value) -> Handle {
+        let h = self.call(&format!("{kind}.open"), args);
+        Handle { java: self, kind, h: h.unwrap_or_else(|e| panic!("{kind} does not open: {e}")) }
+    }
+
     /// An admin client for these brokers.
     pub fn admin(&'static self, bootstrap: &str) -> Admin {
         Admin { java: self, config: config(bootstrap, &[]) }
@@ -162,20 +168,17 @@ impl Java {
 
     /// A producer with further `settings`.
     pub fn producer(&'static self, bootstrap: &str, settings: &[(&str, &str)]) -> Producer {
-        let h = self.call("producer.open", json!({ "config": config(bootstrap, settings) }));
-        Producer { java: self, h: h.unwrap_or_else(|e| panic!("a producer does not open: {e}")) }
+        Producer(self.open("producer", json!({ "config": config(bootstrap, settings) })))
     }
 
     /// A consumer with further `settings`.
     pub fn consumer(&'static self, bootstrap: &str, settings: &[(&str, &str)]) -> Consumer {
-        let h = self.call("consumer.open", json!({ "config": config(bootstrap, settings) }));
-        Consumer { java: self, h: h.unwrap_or_else(|e| panic!("a consumer does not open: {e}")) }
+        Consumer(self.open("consumer", json!({ "config": config(bootstrap, settings) })))
     }
 
     /// A member of a share group with further `settings`.
     pub fn share(&'static self, bootstrap: &str, settings: &[(&str, &str)]) -> Share {
-        let h = self.call("share.open", json!({ "config": config(bootstrap, settings) }));
-        Share { java: self, h: h.unwrap_or_else(|e| panic!("a share consumer does not open: {e}")) }
+        Share(self.open("share", json!({ "config": config(bootstrap, settings) })))
     }
 
     /// A Streams application ([`Java::same`] alone has Streams) that counts the values of `input` into `output`.
@@ -191,8 +194,7 @@ impl Java {
         let mut config = config(bootstrap, settings);
         config["application.id"] = json!(id);
         config["state.dir"] = json!(dir);
-        let h = self.call("streams.open", json!({ "config": config, "input": input, "output": output }));
-        Streams { java: self, h: h.unwrap_or_else(|e| panic!("Streams does not open: {e}")) }
+        Streams(self.open("streams", json!({ "config": config, "input": input, "output": output })))
     }
 }
 
@@ -263,18 +265,61 @@ impl Sent {
     }
 }
 
-/// A `KafkaProducer`. Closed when dropped.
-pub struct Producer {
+/// What the driver has opened. Closed when dropped.
+struct Handle {
     java: &'static Java,
+    kind: &'static str,
     h: Value,
 }
 
-impl Producer {
-    fn call(&self, op: &str, mut args: Value) -> Result<Value, Failure> {
+impl Handle {
+    fn begin(&self, op: &str, mut args: Value) -> Pending {
         args["h"] = self.h.clone();
-        self.java.call(&format!("producer.{op}"), args)
+        self.java.begin(&format!("{}.{op}", self.kind), args)
     }
 
+    #[track_caller]
+    fn call(&self, op: &str, args: Value) -> Result<Value, Failure> {
+        self.begin(op, args).wait()
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        self.call("metrics", json!({ "names": [name] })).ok().and_then(|v| v[name].as_f64()).unwrap_or(f64::NAN)
+    }
+
+    #[track_caller]
+    fn subscribe(&self, topics: &[&str]) {
+        self.call("subscribe", json!({ "topics": topics })).unwrap_or_else(|e| panic!("subscribe threw {e}"));
+    }
+
+    fn poll(&self, args: Value) -> Result<Vec<Value>, Failure> {
+        self.call("poll", args).map(|v| v.as_array().cloned().unwrap_or_default())
+    }
+
+    #[track_caller]
+    fn values(&self, count: usize) -> Vec<String> {
+        let records = self.poll(polling(count, Duration::from_secs(30))).unwrap_or_else(|e| panic!("poll threw {e}"));
+        assert!(records.len() >= count, "{} of {count} records came", records.len());
+        records.iter().map(|r| r["value"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.call("close", json!({ "timeout": 2000 }));
+        }
+    }
+}
+
+fn polling(count: usize, within: Duration) -> Value {
+    json!({ "count": count, "timeout": within.as_millis() as u64 })
+}
+
+/// A `KafkaProducer`. Closed when dropped.
+pub struct Producer(Handle);
+
+impl Producer {
     /// Sends these values and waits for every answer.
     #[track_caller]
     pub fn send(&self, topic: &str, values: &[&str]) -> Sent {
@@ -290,113 +335,93 @@ impl Producer {
     /// `producer.send` with all its arguments: `topic`, `partition`, `key`, `values` or `count` and `size`, `flush`.
     #[track_caller]
     pub fn send_with(&self, args: Value) -> Sent {
-        Sent::from(&self.call("send", args).unwrap_or_else(|e| panic!("send threw {e}")))
+        Sent::from(&self.0.call("send", args).unwrap_or_else(|e| panic!("send threw {e}")))
     }
 
     /// `send_with` without waiting for the answer; see [`Sent`] for its form.
-    pub fn begin_send(&self, mut args: Value) -> Pending {
-        args["h"] = self.h.clone();
-        self.java.begin("producer.send", args)
+    pub fn begin_send(&self, args: Value) -> Pending {
+        self.0.begin("send", args)
     }
 
     /// `initTransactions`
     pub fn init(&self) -> Result<(), Failure> {
-        self.call("init", json!({})).map(drop)
+        self.0.call("init", json!({})).map(drop)
     }
 
     /// `beginTransaction`
     pub fn begin(&self) -> Result<(), Failure> {
-        self.call("begin", json!({})).map(drop)
+        self.0.call("begin", json!({})).map(drop)
     }
 
     /// `commitTransaction`
     pub fn commit(&self) -> Result<(), Failure> {
-        self.call("commit", json!({})).map(drop)
+        self.0.call("commit", json!({})).map(drop)
     }
 
     /// `abortTransaction`
     pub fn abort(&self) -> Result<(), Failure> {
-        self.call("abort", json!({})).map(drop)
+        self.0.call("abort", json!({})).map(drop)
     }
 
     /// `sendOffsetsToTransaction` for one partition, as a member of the consumer's group.
     pub fn send_offset(&self, consumer: &Consumer, topic: &str, partition: i32, offset: i64) -> Result<(), Failure> {
         let offsets = json!([{ "topic": topic, "partition": partition, "offset": offset }]);
-        self.call("offsets", json!({ "consumer": consumer.h, "offsets": offsets })).map(drop)
+        self.0.call("offsets", json!({ "consumer": consumer.0.h, "offsets": offsets })).map(drop)
     }
 
     /// Number of partitions, as `partitionsFor` tells.
     pub fn partitions(&self, topic: &str) -> Result<u64, Failure> {
-        self.call("partitions", json!({ "topic": topic })).map(|v| v.as_u64().unwrap_or(0))
+        self.0.call("partitions", json!({ "topic": topic })).map(|v| v.as_u64().unwrap_or(0))
     }
 
     /// A metric of the client, such as `connection-creation-total`.
     pub fn metric(&self, name: &str) -> f64 {
-        self.call("metrics", json!({ "names": [name] })).ok().and_then(|v| v[name].as_f64()).unwrap_or(f64::NAN)
-    }
-}
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = self.call("close", json!({ "timeout": 2000 }));
-        }
+        self.0.metric(name)
     }
 }
 
 /// A `KafkaConsumer`. Closed when dropped.
-pub struct Consumer {
-    java: &'static Java,
-    h: Value,
-}
+pub struct Consumer(Handle);
 
 impl Consumer {
-    fn call(&self, op: &str, mut args: Value) -> Result<Value, Failure> {
-        args["h"] = self.h.clone();
-        self.java.call(&format!("consumer.{op}"), args)
-    }
-
     /// Any operation of the driver, `consumer.` left out.
     pub fn ask(&self, op: &str, args: Value) -> Result<Value, Failure> {
-        self.call(op, args)
+        self.0.call(op, args)
     }
 
     /// Subscribes to topics.
     pub fn subscribe(&self, topics: &[&str]) -> &Self {
-        self.call("subscribe", json!({ "topics": topics })).unwrap_or_else(|e| panic!("subscribe threw {e}"));
+        self.0.subscribe(topics);
         self
     }
 
     /// Assigns partitions.
     pub fn assign(&self, partitions: &[(&str, i32)]) -> &Self {
-        self.call("assign", json!({ "partitions": partitions })).unwrap_or_else(|e| panic!("assign threw {e}"));
+        self.0.call("assign", json!({ "partitions": partitions })).unwrap_or_else(|e| panic!("assign threw {e}"));
         self
     }
 
     /// Polls until there are `count` records, an exception, or `within` is over.
     pub fn poll(&self, count: usize, within: Duration) -> Result<Vec<Value>, Failure> {
-        let args = json!({ "count": count, "timeout": within.as_millis() as u64 });
-        self.call("poll", args).map(|v| v.as_array().cloned().unwrap_or_default())
+        self.0.poll(polling(count, within))
     }
 
     /// The texts of the next `count` records; fails when they do not come.
     #[track_caller]
     pub fn values(&self, count: usize) -> Vec<String> {
-        let records = self.poll(count, Duration::from_secs(30)).unwrap_or_else(|e| panic!("poll threw {e}"));
-        assert!(records.len() >= count, "{} of {count} records came", records.len());
-        records.iter().map(|r| r["value"].as_str().unwrap_or_default().to_owned()).collect()
+        self.0.values(count)
     }
 
     /// Polls in a thread of its own from now on; see [`Consumer::events`].
     pub fn run(&self) -> &Self {
-        self.call("run", json!({})).unwrap_or_else(|e| panic!("run threw {e}"));
+        self.0.call("run", json!({})).unwrap_or_else(|e| panic!("run threw {e}"));
         self
     }
 
     /// What the thread of [`Consumer::run`] saw, from event number `from` on: `{"type": "record" | "error" | "assigned" |
     /// "revoked", …}`.
     pub fn events(&self, from: usize) -> Vec<Value> {
-        let all = self.call("events", json!({ "from": from })).unwrap_or_else(|e| panic!("events threw {e}"));
+        let all = self.0.call("events", json!({ "from": from })).unwrap_or_else(|e| panic!("events threw {e}"));
         all["events"].as_array().cloned().unwrap_or_default()
     }
 
@@ -407,70 +432,44 @@ impl Consumer {
 
     /// Commits the positions.
     pub fn commit(&self) -> Result<(), Failure> {
-        self.call("commit", json!({})).map(drop)
+        self.0.call("commit", json!({})).map(drop)
     }
 
     /// A metric of the client, such as `connection-creation-total`.
     pub fn metric(&self, name: &str) -> f64 {
-        self.call("metrics", json!({ "names": [name] })).ok().and_then(|v| v[name].as_f64()).unwrap_or(f64::NAN)
-    }
-}
-
-impl Drop for Consumer {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = self.call("close", json!({ "timeout": 2000 }));
-        }
+        self.0.metric(name)
     }
 }
 
 /// A `KafkaShareConsumer`. Closed when dropped.
-pub struct Share {
-    java: &'static Java,
-    h: Value,
-}
+pub struct Share(Handle);
 
 impl Share {
-    fn call(&self, op: &str, mut args: Value) -> Result<Value, Failure> {
-        args["h"] = self.h.clone();
-        self.java.call(&format!("share.{op}"), args)
-    }
-
     /// Subscribes to topics.
     pub fn subscribe(&self, topics: &[&str]) -> &Self {
-        self.call("subscribe", json!({ "topics": topics })).unwrap_or_else(|e| panic!("subscribe threw {e}"));
+        self.0.subscribe(topics);
         self
     }
 
     /// Polls until there are `count` records, an exception, or `within` is over.
     pub fn poll(&self, count: usize, within: Duration) -> Result<Vec<Value>, Failure> {
-        self.poll_with(json!({ "count": count, "timeout": within.as_millis() as u64 }))
+        self.0.poll(polling(count, within))
     }
 
     /// `poll` with all its arguments: `count`, `timeout`, `acknowledge`.
     pub fn poll_with(&self, args: Value) -> Result<Vec<Value>, Failure> {
-        self.call("poll", args).map(|v| v.as_array().cloned().unwrap_or_default())
+        self.0.poll(args)
     }
 
     /// The texts of the next `count` records; fails when they do not come.
     #[track_caller]
     pub fn values(&self, count: usize) -> Vec<String> {
-        let records = self.poll(count, Duration::from_secs(30)).unwrap_or_else(|e| panic!("poll threw {e}"));
-        assert!(records.len() >= count, "{} of {count} records came", records.len());
-        records.iter().map(|r| r["value"].as_str().unwrap_or_default().to_owned()).collect()
+        self.0.values(count)
     }
 
     /// Commits the acknowledgements: by topic the exception's class, or nothing.
     pub fn commit(&self) -> Result<Value, Failure> {
-        self.call("commit", json!({}))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = self.call("close", json!({}));
-        }
+        self.0.call("commit", json!({}))
     }
 }
 
@@ -536,23 +535,12 @@ impl Admin {
 }
 
 /// A running Streams application. Closed when dropped.
-pub struct Streams {
-    java: &'static Java,
-    h: Value,
-}
+pub struct Streams(Handle);
 
 impl Streams {
     /// Its state, such as `RUNNING`.
     pub fn state(&self) -> String {
-        let state = self.java.call("streams.state", json!({ "h": self.h })).unwrap_or_else(|e| panic!("state: {e}"));
+        let state = self.0.call("state", json!({})).unwrap_or_else(|e| panic!("state: {e}"));
         state.as_str().unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for Streams {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = self.java.call("streams.close", json!({ "h": self.h }));
-        }
     }
 }
