@@ -5,19 +5,17 @@ use std::io::Write as _;
 use crate::names::{PEOPLE, password};
 use crate::side::Side;
 use crate::support::cluster::{Cluster, Options};
-use crate::support::proxy::{Kordon, Upstream, cli_with};
-use crate::support::scratch;
+use crate::support::people::{PLAIN, known};
+use crate::support::proxy::{Kordon, Upstream};
 
 /// A broker that authorizes. `everyone`: what no ACL is about is allowed to everybody.
 pub fn reference(everyone: bool) -> Side {
-    let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
-    let users: Vec<String> = PEOPLE.iter().map(|name| format!("user_{name}=\"{}\"", password(name))).collect();
     let mut properties = common();
     properties.extend([
         ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned()),
         ("super.users", "User:ANONYMOUS;User:super".to_owned()),
         ("allow.everyone.if.no.acl.found", everyone.to_string()),
-        ("listener.name.sasl.plain.sasl.jaas.config", format!("{module} {};", users.join(" "))),
+        known(&PEOPLE.map(|name| (name, password(name)))),
     ]);
     let cluster = leak(properties);
     let node = cluster.node(1);
@@ -27,19 +25,9 @@ pub fn reference(everyone: bool) -> Side {
 /// A broker that does not authorize, and the proxy before it.
 pub fn proxied() -> (Side, Kordon<'static>) {
     let cluster = leak(common());
-    let users = scratch("users").join("users.yaml");
-    let path = users.display().to_string();
-    for name in PEOPLE {
-        let text = format!("{}\n", password(name));
-        cli_with(&["user", "add", name, "--users", &path, "--password-stdin"], &text).ok();
-    }
     let kordon = Kordon::before(cluster)
-        .listener(
-            "people",
-            "identity: sasl\n    super_users: true\n    sasl: { mechanisms: [PLAIN], without_tls: true }",
-        )
-        .config("users: users.yaml")
-        .file("users.yaml", &std::fs::read_to_string(&users).expect("the users file"))
+        .listener("people", &format!("{PLAIN}\n    super_users: true"))
+        .users(&PEOPLE.map(|name| (name, password(name))))
         .audit("partitions: 1")
         .policy(&crate::acls::policy(false))
         .state("kordon.state")

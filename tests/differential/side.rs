@@ -12,11 +12,12 @@ use bytes::Bytes;
 use kordon::cluster::batch::{Stamp, restamp};
 use kordon::model::TopicId;
 use kordon::wire::message::{decode_response, request_frame};
-use kordon::wire::schema::{metadata, produce, sasl_authenticate, sasl_handshake};
+use kordon::wire::schema::{metadata, produce, sasl_authenticate};
 use kordon::wire::{ApiKey, Node, Value};
 
 use super::names::{Names, password, slot};
 use super::scripts::Take;
+use crate::support::people::{handshake, plain};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,11 +148,8 @@ impl Side {
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         let mut connection = Connection { stream, correlation: 0, answered: true };
         if who != BACK {
-            let handshake = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "PLAIN");
-            connection.must(ApiKey::SASL_HANDSHAKE, 1, &handshake);
-            let secret = Bytes::from(format!("\0{who}\0{}", password(who)));
-            let login = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, secret);
-            let answer = connection.must(ApiKey::SASL_AUTHENTICATE, 2, &login);
+            connection.must(ApiKey::SASL_HANDSHAKE, 1, &handshake("PLAIN"));
+            let answer = connection.must(ApiKey::SASL_AUTHENTICATE, 2, &plain(who, &password(who)));
             assert_eq!(answer.int(sasl_authenticate::response::ERROR_CODE), 0, "{}: {answer:?}", self.name);
         }
         connection

@@ -4,7 +4,8 @@
 use crate::support::audit::Event;
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
-use crate::support::proxy::{Kordon, Setup, cli_with};
+use crate::support::people::{PLAIN, java_login};
+use crate::support::proxy::{Kordon, Setup};
 use crate::support::tools::{at, lines, refused, same};
 use crate::support::{needs, scratch, soon, unique};
 use serde_json::{Value as Json, json};
@@ -182,17 +183,9 @@ fn threat_04_leaders_replicas_and_transactions_of_others_are_moved_and_ended_and
 fn the_quorum_features_brokers_metrics_and_tokens() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let file = scratch(&unique("users")).join("users.yaml");
-    let path = file.display().to_string();
-    cli_with(&["user", "add", "root", "--users", &path, "--password-stdin"], "root-secret\n").ok();
-    let users = std::fs::read_to_string(&file).expect("the users file");
     let kordon = people(cluster)
-        .listener(
-            "logins",
-            "identity: sasl\n    super_users: true\n    sasl: { mechanisms: [PLAIN], without_tls: true }",
-        )
-        .config("users: users.yaml")
-        .file("users.yaml", &users)
+        .listener("logins", &format!("{PLAIN}\n    super_users: true"))
+        .users(&[("root", "root-secret")])
         .start();
     let (us, broker) = (kordon.at("anybody"), cluster.direct());
 
@@ -263,11 +256,8 @@ fn the_quorum_features_brokers_metrics_and_tokens() {
     let create = ["--create", "--max-life-time-period", "-1", "--command-config", command.as_str()];
     std::fs::write(&properties, "").expect("properties");
     refused(tool, kordon.at("root"), &create, "Delegation Token requests are not allowed on PLAINTEXT");
-    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-    let login = format!(
-        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n\
-         sasl.jaas.config={module} required username=\"root\" password=\"root-secret\";\n"
-    );
+    let login: String =
+        java_login("PLAIN", "root", "root-secret").map(|(key, value)| format!("{key}={value}\n")).concat();
     std::fs::write(&properties, login).expect("properties");
     refused(tool, kordon.at("logins"), &create, "Delegation Token feature is not enabled.");
     let describe = ["--describe", "--command-config", command.as_str()];

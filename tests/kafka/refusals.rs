@@ -6,9 +6,7 @@ use kordon::enforce::table::{Row, TABLE};
 use kordon::model::{Principal, Subject, Timestamp, TopicId};
 use kordon::policy::{OwnTopics, Settings, Snapshot};
 use kordon::wire::message::decode_response;
-use kordon::wire::schema::{
-    Kind, StructDef, api_versions, delete_topics, sasl_authenticate, sasl_handshake, write_txn_markers,
-};
+use kordon::wire::schema::{Kind, StructDef, api_versions, delete_topics, sasl_authenticate, write_txn_markers};
 use kordon::wire::{ApiKey, Node, Value, Versions, api};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::judged::judged;
 use crate::support::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use crate::support::needs;
+use crate::support::people::{handshake, plain as login_message};
 use crate::support::raw::{Raw, request_of};
 use crate::support::trace::without_dumps;
 
@@ -103,11 +102,8 @@ fn plain(answer: &Node) -> String {
 
 fn login(address: &str) -> Raw {
     let mut raw = Raw::connect(address);
-    let handshake = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "PLAIN");
-    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake);
-    let secret = bytes::Bytes::from(format!("\0{SASL_USER}\0{SASL_PASSWORD}"));
-    let authenticate = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, secret);
-    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &authenticate);
+    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake("PLAIN"));
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &login_message(SASL_USER, SASL_PASSWORD));
     assert_eq!(answer.int(sasl_authenticate::response::ERROR_CODE), 0, "{answer:?}");
     raw
 }

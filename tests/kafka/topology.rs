@@ -1,6 +1,5 @@
 //! Brokers and the proxy itself come and go under running clients; logins at the proxy and of the proxy.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -9,9 +8,10 @@ use serde_json::json;
 use crate::support::cluster::{Cluster, Options};
 use crate::support::java::{Java, Producer};
 use crate::support::node::kafkajs;
-use crate::support::proxy::{Kordon, Upstream, cli_with};
+use crate::support::people::{PLAIN, java_login, java_send, librdkafka_login, user};
+use crate::support::proxy::{Kordon, Upstream};
 use crate::support::python::librdkafka;
-use crate::support::{eventually, needs, scratch, soon, unique};
+use crate::support::{eventually, needs, soon, unique};
 
 /// Sends one record after the other while `meanwhile` runs, which is given the number of those acknowledged so far.
 /// Every record must be acknowledged, and be in the topic once, in order.
@@ -114,31 +114,8 @@ acls:
 end: true
 "#;
 
-#[track_caller]
-fn user(command: &str, name: &str, file: &Path, password: &str) {
-    let path = file.display().to_string();
-    cli_with(&["user", command, name, "--users", &path, "--password-stdin"], &format!("{password}\n")).ok();
-}
-
-const PEOPLE: &str = "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }";
-
-fn login(name: &str, password: &str) -> [(&'static str, String); 3] {
-    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-    [
-        ("security.protocol", "SASL_PLAINTEXT".to_owned()),
-        ("sasl.mechanism", "PLAIN".to_owned()),
-        ("sasl.jaas.config", format!("{module} required username=\"{name}\" password=\"{password}\";")),
-    ]
-}
-
-/// What becomes of one record that is sent with this login: nothing, or the exception.
-fn java_send(java: &'static Java, at: &str, topic: &str, name: &str, password: &str) -> Option<String> {
-    let login = login(name, password);
-    let mut settings: Vec<(&str, &str)> = login.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    settings.extend([("max.block.ms", "15000"), ("enable.idempotence", "false")]);
-    let sent = java.producer(at, &settings).send(topic, &["one"]);
-    assert_eq!(sent.ok + sent.errors.values().sum::<u64>(), 1, "{sent:?}");
-    sent.error().map(str::to_owned)
+fn login(password: &str) -> [(&'static str, String); 3] {
+    java_login("PLAIN", "alice", password)
 }
 
 #[test]
@@ -147,21 +124,17 @@ fn clients_log_in_with_a_password_and_a_wrong_one_is_refused_in_their_own_words(
     let cluster = Cluster::shared();
     let topic = unique("open-login");
     cluster.create_topic(&topic, 1, &[]);
-    let file = scratch(&unique("users")).join("users.yaml");
-    user("add", "alice", &file, "alice-secret");
-    user("add", "bob", &file, "bob-secret");
-    let users = std::fs::read_to_string(&file).expect("the users file");
     let kordon = Kordon::before(cluster)
-        .listener("people", PEOPLE)
-        .config("users: users.yaml")
-        .file("users.yaml", &users)
+        .listener("people", PLAIN)
+        .users(&[("alice", "alice-secret"), ("bob", "bob-secret")])
         .policy(POLICY)
         .start();
     let at = kordon.at("people");
     const WRONG: Option<&str> = Some("SaslAuthenticationException");
     const REFUSED: Option<&str> = Some("TopicAuthorizationException");
     for java in [Java::newest(), Java::same()] {
-        let send = |name: &str, password: &str| java_send(java, at, &topic, name, password);
+        let send =
+            |name: &str, password: &str| java_send(java, at, &topic, &java_login("PLAIN", name, password), "one");
         assert_eq!(send("alice", "alice-secret"), None);
         assert_eq!(send("alice", "bob-secret").as_deref(), WRONG);
         assert_eq!(send("nobody", "alice-secret").as_deref(), WRONG);
@@ -169,15 +142,11 @@ fn clients_log_in_with_a_password_and_a_wrong_one_is_refused_in_their_own_words(
         assert_eq!(send("bob", "bob-secret").as_deref(), REFUSED);
     }
 
-    let sasl = |password: &str| {
-        json!({
-            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-            "sasl.username": "alice", "sasl.password": password, "message.timeout.ms": 5000,
-        })
-    };
     let send = |password: &str| {
+        let mut config = librdkafka_login("PLAIN", "alice", password);
+        config["message.timeout.ms"] = json!(5000);
         librdkafka(&json!({
-            "op": "produce", "at": at, "topic": topic, "values": ["two"], "config": sasl(password), "client_errors": true,
+            "op": "produce", "at": at, "topic": topic, "values": ["two"], "config": config, "client_errors": true,
         }))
         .expect("an outcome")
     };
@@ -204,21 +173,14 @@ fn a_changed_users_file_counts_for_the_next_login() {
     let cluster = Cluster::shared();
     let topic = unique("open-users");
     cluster.create_topic(&topic, 1, &[]);
-    let first = scratch(&unique("users")).join("users.yaml");
-    user("add", "bob", &first, "bob-secret");
-    let users = std::fs::read_to_string(&first).expect("the users file");
-    let kordon = Kordon::before(cluster)
-        .listener("people", PEOPLE)
-        .config("users: users.yaml")
-        .file("users.yaml", &users)
-        .policy(POLICY)
-        .start();
+    let kordon =
+        Kordon::before(cluster).listener("people", PLAIN).users(&[("bob", "bob-secret")]).policy(POLICY).start();
     let (at, java, file) = (kordon.at("people"), Java::newest(), kordon.dir().join("users.yaml"));
-    let send = |password: &str| java_send(java, at, &topic, "alice", password);
+    let send = |password: &str| java_send(java, at, &topic, &login(password), "one");
     assert_eq!(send("one-secret").as_deref(), Some("SaslAuthenticationException"));
     user("add", "alice", &file, "one-secret");
     soon("a new user logs in", || send("one-secret").is_none());
-    let login = login("alice", "one-secret");
+    let login = login("one-secret");
     let settings: Vec<(&str, &str)> = login.iter().map(|(k, v)| (*k, v.as_str())).collect();
     let connected = java.producer(at, &settings);
     assert_eq!(connected.send(&topic, &["before"]).ok, 1);

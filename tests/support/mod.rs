@@ -5,6 +5,7 @@
 //! * [`certificates`] signs for brokers, clients and the proxy.
 //! * [`gate`] stands between the proxy and every broker: it knows who connects, and shows what passes.
 //! * [`proxy`] runs the binary under test; [`metrics`] and [`audit`] read what it says of itself.
+//! * [`people`] log in.
 //! * [`raw`] speaks the protocol frame by frame; [`java`], [`tools`], [`python`] and [`node`] are stock clients.
 
 use std::fmt::Display;
@@ -22,6 +23,7 @@ pub mod java;
 pub mod metrics;
 pub mod node;
 pub mod pair;
+pub mod people;
 pub mod ports;
 pub mod process;
 pub mod proxy;

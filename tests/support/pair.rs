@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER};
 use super::java::Java;
-use super::proxy::{Kordon, cli_with};
+use super::people::{PLAIN, java_login, known, librdkafka_login};
+use super::proxy::Kordon;
 use super::raw::Raw;
-use super::{scratch, unique};
 
 /// Who may log in: alice has all rights, bob some, carol none, dave may read everything.
 pub const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -92,16 +92,9 @@ impl Pair {
         });
         let open: &'static Cluster = Box::leak(Box::new(open));
         create_acls(&reference);
-        let users = scratch(&unique("users")).join("users.yaml");
-        let path = users.display().to_string();
-        for name in PEOPLE {
-            let input = format!("{}\n", password(name));
-            cli_with(&["user", "add", name, "--users", &path, "--password-stdin"], &input).ok();
-        }
         let kordon = Kordon::before(open)
-            .listener("front", "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }")
-            .config("users: users.yaml")
-            .file("users.yaml", &std::fs::read_to_string(&users).expect("the users file"))
+            .listener("front", PLAIN)
+            .users(&PEOPLE.map(|name| (name, password(name))))
             .policy(&policy())
             .state("kordon.state")
             .start();
@@ -118,22 +111,21 @@ impl Pair {
 
     /// What a Java client needs to come in as `name`, at the reference and at the proxy.
     pub fn java(&self, name: &str) -> [Value; 2] {
-        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
         self.fronts().map(|at| {
-            json!({
-                "bootstrap.servers": at, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-                "sasl.jaas.config": format!("{module} required username=\"{name}\" password=\"{}\";", password(name)),
-            })
+            let mut config = json!({ "bootstrap.servers": at });
+            for (key, value) in java_login("PLAIN", name, &password(name)) {
+                config[key] = json!(value);
+            }
+            config
         })
     }
 
     /// What librdkafka needs to come in as `name`, at the reference and at the proxy.
     pub fn librdkafka(&self, name: &str) -> [Value; 2] {
         self.fronts().map(|at| {
-            json!({
-                "bootstrap.servers": at, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-                "sasl.username": name, "sasl.password": password(name),
-            })
+            let mut config = librdkafka_login("PLAIN", name, &password(name));
+            config["bootstrap.servers"] = json!(at);
+            config
         })
     }
 
@@ -149,17 +141,12 @@ impl Pair {
 }
 
 fn authorizing() -> Vec<(&'static str, String)> {
-    let mut jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required".to_owned();
-    for (name, secret) in [(SASL_USER.to_owned(), SASL_PASSWORD.to_owned())]
-        .into_iter()
-        .chain(PEOPLE.map(|name| (name.to_owned(), password(name))))
-    {
-        jaas.push_str(&format!(" user_{name}=\"{secret}\""));
-    }
+    let mut people = PEOPLE.map(|name| (name, password(name))).to_vec();
+    people.push((SASL_USER, SASL_PASSWORD.to_owned()));
     vec![
         ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned()),
         ("super.users", "User:ANONYMOUS".to_owned()),
-        ("listener.name.sasl.plain.sasl.jaas.config", format!("{jaas};")),
+        known(&people),
     ]
 }
 

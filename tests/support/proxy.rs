@@ -12,6 +12,7 @@ use super::audit::AuditReader;
 use super::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use super::gate::{Tap, proxy};
 use super::metrics::{Metrics, get};
+use super::people::users;
 use super::tools::{Ran, run};
 use super::{eventually, log_file, ports, process, scratch, soon, unique};
 
@@ -135,6 +136,12 @@ impl<'c> Setup<'c> {
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.to_owned(), text.to_owned()));
         self
+    }
+
+    /// A users file with these names and passwords.
+    #[track_caller]
+    pub fn users(self, people: &[(impl AsRef<str>, impl AsRef<str>)]) -> Self {
+        self.config("users: users.yaml").file("users.yaml", &users(people))
     }
 
     /// An environment variable.
