@@ -51,8 +51,7 @@ fn told_port(kordon: &Kordon, listener: &str, broker: i32) -> i64 {
 fn no_answer_carries_an_address_of_a_broker() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("addresses");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("addresses", 1);
     let kordon = Kordon::before(cluster).person("alice").person("bob").start();
     for who in ["alice", "bob"] {
         let mut raw = Raw::connect(kordon.at(who));
@@ -213,8 +212,7 @@ fn leaders_move_brokers_join_and_the_proxy_restarts_while_clients_only_know_its_
             .collect();
         ids == BTreeSet::from([1, 2, 3])
     });
-    let joined = unique("addresses");
-    cluster.create_topic(&joined, 6, &[]);
+    let joined = cluster.topic("addresses", 6);
     let admin = cluster.admin();
     let on_third = (0..6).find(|p| admin.leader(&joined, *p) == 3).expect("the new broker leads something");
     let sent =

@@ -10,9 +10,9 @@ use kordon::wire::{ApiKey, Node, Versions, api};
 use serde_json::{Value as Json, json};
 
 use crate::support::cluster::Cluster;
+use crate::support::needs;
 use crate::support::proxy::{Kordon, cli};
 use crate::support::raw::{Raw, request_of};
-use crate::support::{needs, unique};
 
 /// anybody may do everything, viewer what the role gives him on `seen-*`.
 const POLICY: &str = r#"version: 1
@@ -150,8 +150,7 @@ fn cluster_administration_is_answered_as_by_the_broker_in_every_version() {
     // One broker: what any broker answers, and the one that has the topic.
     let cluster = Cluster::single();
     let kordon = Kordon::before(cluster).person("anybody").policy(POLICY).start();
-    let topic = unique("seen-rows");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("seen-rows", 1);
     let (us, broker) = (kordon.broker("anybody", 1), format!("127.0.0.1:{}", cluster.node(1).direct));
     let mut differences = Vec::new();
     for (key, question) in questions(&topic) {

@@ -208,13 +208,11 @@ fn topics_are_found_by_id_as_soon_as_somebody_wants_them() {
     assert_eq!(topology.cluster_id.as_deref(), Some(cluster.id.as_str()));
     assert!(topology.versions(None, ApiKey::FETCH).is_some());
 
-    let topic = unique("wanted");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("wanted", 1);
     assert!(!own.topology().has_topic(&topic), "nobody asked yet");
     let everything = runtime.block_on(own.want(vec![]));
     let id = everything.ids[topic.as_str()];
-    let again = unique("wanted");
-    cluster.create_topic(&again, 1, &[]);
+    let again = cluster.topic("wanted", 1);
     let unknown = TopicId([7; 16]);
     let topology = runtime.block_on(own.want(vec![id, unknown]));
     assert_eq!(topology.topic_name(id).map(|n| &**n), Some(topic.as_str()));

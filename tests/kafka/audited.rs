@@ -226,8 +226,7 @@ fn write_on(at: &str, topic: &str, stop: &AtomicBool, written: &AtomicU64) -> BT
 fn topic_beside(cluster: &Cluster, leader: i32) -> (String, i32) {
     let mut direct = Raw::connect(&cluster.direct());
     let mut candidates = (0..).map(|_| {
-        let name = unique("open");
-        cluster.create_topic(&name, 1, &[]);
+        let name = cluster.topic("open", 1);
         let led = direct.topic(&name, 0).1;
         (name, led)
     });

@@ -53,8 +53,7 @@ fn java_clients_of_two_versions_produce_and_consume_in_groups_of_both_protocols(
     let kordon = open(cluster);
     let at = kordon.at("anybody");
     for java in [Java::newest(), Java::same()] {
-        let topic = unique("java");
-        cluster.create_topic(&topic, 3, &[]);
+        let topic = cluster.topic("java", 3);
         let settings: [&[(&str, &str)]; 3] = [
             &[("acks", "all"), ("enable.idempotence", "true")],
             &[("acks", "1"), ("enable.idempotence", "false")],
@@ -90,8 +89,7 @@ fn librdkafka_and_kafkajs_produce_and_consume() {
     let cluster = Cluster::shared();
     let kordon = open(cluster);
     let at = kordon.at("anybody");
-    let topic = unique("others");
-    cluster.create_topic(&topic, 2, &[]);
+    let topic = cluster.topic("others", 2);
     let sent = librdkafka(&json!({
         "op": "produce", "at": at, "topic": topic, "values": ["a", "b"],
         "config": { "enable.idempotence": true, "acks": "all", "compression.type": "zstd" },
@@ -185,8 +183,7 @@ fn a_message_of_10_mb_passes() {
     let cluster = Cluster::shared();
     let kordon = open(cluster);
     let at = kordon.at("anybody");
-    let topic = unique("large");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("large", 1);
     let size = 10 * 1024 * 1024;
     let java = Java::newest();
     let producer = java.producer(at, &[("max.request.size", "12000000")]);
@@ -287,8 +284,7 @@ fn clients_work_through_the_proxy_before_a_broker_of_the_3_line() {
     let cluster = Cluster::start(Options { nodes: 1, jars: Jars::Kafka392, ..Options::default() });
     let kordon = open(&cluster);
     let at = kordon.at("anybody");
-    let topic = unique("old");
-    cluster.create_topic(&topic, 2, &[]);
+    let topic = cluster.topic("old", 2);
     for java in [Java::newest(), Java::same()] {
         assert_eq!(java.producer(at, &[]).send(&topic, &["x", "y"]).ok, 2);
         let consumer = java.consumer(at, &[("group.id", &unique("group"))]);

@@ -8,7 +8,7 @@ use kordon::wire::{ApiKey, ErrorCode, Node};
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Kordon;
 use crate::support::raw::{FetchSpec, Raw, metadata_request};
-use crate::support::{needs, soon, unique};
+use crate::support::{needs, soon};
 
 /// A Fetch of an empty topic that the broker answers after this time.
 fn long_poll(raw: &mut Raw, topic: &str, wait: Duration) -> Node {
@@ -20,8 +20,7 @@ fn long_poll(raw: &mut Raw, topic: &str, wait: Duration) -> Node {
 fn a_client_that_has_gone_is_noticed_while_its_requests_wait_behind_a_long_poll() {
     needs!(Java);
     let cluster = Cluster::single();
-    let topic = unique("gone");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("gone", 1);
     let kordon = Kordon::before(cluster)
         .person("alice")
         .config("limits: { upstream_ahead: { requests: 1, size: 1MiB } }")
@@ -46,8 +45,7 @@ fn a_client_that_has_gone_is_noticed_while_its_requests_wait_behind_a_long_poll(
 fn a_client_that_was_kept_waiting_has_its_whole_patience_for_the_rest_of_a_request() {
     needs!(Java);
     let cluster = Cluster::single();
-    let topic = unique("patience");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("patience", 1);
     let limits = "limits: { frame_timeout: 2s, upstream_ahead: { requests: 1, size: 1MiB } }";
     let kordon = Kordon::before(cluster).person("alice").config(limits).start();
     let mut raw = Raw::connect(kordon.at("alice"));
@@ -68,8 +66,7 @@ fn a_client_that_was_kept_waiting_has_its_whole_patience_for_the_rest_of_a_reque
 fn a_stop_that_cannot_wait_for_an_answer_writes_the_end_of_the_connection() {
     needs!(Java);
     let cluster = Cluster::single();
-    let topic = unique("stop");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("stop", 1);
     let mut kordon = Kordon::before(cluster).person("alice").config("shutdown: { drain: 2s }").start();
     let mut raw = Raw::connect(kordon.at("alice"));
     let poll = long_poll(&mut raw, &topic, Duration::from_secs(120));

@@ -136,8 +136,7 @@ fn threat_01_a_session_is_known_only_to_the_connection_that_opened_it() {
 fn while_all_is_allowed_a_stock_consumer_fetches_in_a_session_without_naming_topics() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("mine");
-    cluster.create_topic(&topic, 3, &[]);
+    let topic = cluster.topic("mine", 3);
     let kordon = Kordon::before(cluster).person("alice").policy(&reading(&["mine-"])).start();
     let tap = kordon.tap();
     let consumer = Java::newest().consumer(kordon.at("alice"), &[("group.id", &unique("group"))]);
@@ -312,8 +311,7 @@ pub(crate) fn answered(tap: &Tap, fetch: &Frame) -> bool {
 fn a_running_consumer_loses_its_right_inside_a_session_and_gets_it_back_without_reconnecting() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("ours");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("ours", 1);
     let (all, less) = (reading(&["mine-", "ours-"]), reading(&["mine-"]));
     let kordon = Kordon::before(cluster).person("alice").policy(&all).start();
     let producer = Java::newest().producer(&cluster.direct(), &[]);

@@ -22,8 +22,7 @@ fn the_java_driver_does_what_stock_clients_do() {
     needs!(Java);
     let cluster = Cluster::shared();
     let admin = cluster.admin();
-    let topic = unique("driver");
-    cluster.create_topic(&topic, 3, &[]);
+    let topic = cluster.topic("driver", 3);
     let told = admin.ask("describeCluster", json!({})).unwrap();
     assert_eq!(told["cluster"], cluster.id);
     assert_eq!(told["nodes"].as_array().map(Vec::len), Some(3));
@@ -96,8 +95,7 @@ fn a_broker_stops_starts_and_pauses() {
     needs!(Java);
     let cluster = Cluster::start(Default::default());
     let admin = cluster.admin();
-    let topic = unique("restart");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("restart", 1);
     let leader = admin.leader(&topic, 0);
     cluster.stop_node(leader);
     soon("another leader", || admin.leader(&topic, 0) != leader);
@@ -117,8 +115,7 @@ fn the_gate_names_who_connects_and_shows_what_passes() {
     needs!(Java);
     // a cluster of its own, since it connects where only the proxy may; one broker is enough to see frames
     let cluster = Cluster::start(Options { nodes: 1, ..Options::default() });
-    let topic = unique("gate");
-    cluster.create_topic(&topic, 3, &[]);
+    let topic = cluster.topic("gate", 3);
     assert!(cluster.gate.passages().is_empty(), "brokers and direct clients are told the direct ports");
     let java = Java::newest();
     let tap = cluster.gate.tap(java.pid());
@@ -150,8 +147,7 @@ fn a_broker_of_the_3_line_runs() {
     needs!(Java);
     // one broker: what is proved is the version
     let cluster = Cluster::start(Options { nodes: 1, jars: Jars::Kafka392, ..Options::default() });
-    let topic = unique("old");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("old", 1);
     assert_eq!(Java::newest().producer(&cluster.direct(), &[]).send(&topic, &["x"]).ok, 1);
 }
 
@@ -159,8 +155,7 @@ fn a_broker_of_the_3_line_runs() {
 fn an_audit_topic_is_read_and_held_against_the_schema() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("audit");
-    cluster.create_topic(&topic, 3, &[]);
+    let topic = cluster.topic("audit", 3);
     let producer = Java::newest().producer(&cluster.direct(), &[]);
     let mut reader = AuditReader::open(cluster, &topic);
     assert!(reader.read().is_empty());
@@ -178,8 +173,7 @@ fn an_audit_topic_is_read_and_held_against_the_schema() {
 fn the_raw_client_speaks_with_a_broker() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("raw");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("raw", 1);
     let (id, leader) = Raw::connect(&cluster.direct()).topic(&topic, 0);
     let address = format!("127.0.0.1:{}", cluster.node(leader).direct);
     let mut raw = Raw::connect(&address);

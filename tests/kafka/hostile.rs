@@ -10,12 +10,15 @@ use kordon::wire::{ApiKey, ErrorCode, Node};
 use crate::support::cluster::{Cluster, Options};
 use crate::support::proxy::{Kordon, Setup};
 use crate::support::raw::{End, Raw, metadata_request, produce_request, produced};
-use crate::support::{needs, process, say, soon, unique};
+use crate::support::{needs, process, say, soon};
 
 const MIB: u64 = 1024 * 1024;
 
-fn start(cluster: &Cluster) -> Kordon<'_> {
-    setup(cluster).start()
+/// A proxy before the shared cluster, and a topic.
+fn start() -> (Kordon<'static>, String) {
+    let cluster = Cluster::shared();
+    let topic = cluster.topic("hostile", 1);
+    (setup(cluster).start(), topic)
 }
 
 fn setup(cluster: &Cluster) -> Setup<'_> {
@@ -86,10 +89,7 @@ fn hostile() -> Vec<Hostile> {
 #[test]
 fn hostile_bytes_end_their_connection_with_a_reason_and_touch_nothing_else() {
     needs!(Java);
-    let cluster = Cluster::shared();
-    let topic = unique("hostile");
-    cluster.create_topic(&topic, 1, &[]);
-    let kordon = start(cluster);
+    let (kordon, topic) = start();
     let mut bystander = Raw::connect(kordon.at("alice"));
     bystander.metadata(Some(&[&topic]));
     let pid = kordon.pid();
@@ -123,10 +123,7 @@ fn hostile_bytes_end_their_connection_with_a_reason_and_touch_nothing_else() {
 #[test]
 fn requests_before_a_malformed_one_are_answered_and_none_behind_it() {
     needs!(Java);
-    let cluster = Cluster::shared();
-    let topic = unique("hostile");
-    cluster.create_topic(&topic, 1, &[]);
-    let kordon = start(cluster);
+    let (kordon, topic) = start();
     let mut raw = Raw::connect(kordon.at("alice"));
     let (_, leader) = raw.topic(&topic, 0);
     let mut raw = Raw::connect(&kordon.broker("alice", leader));
@@ -145,10 +142,7 @@ fn requests_before_a_malformed_one_are_answered_and_none_behind_it() {
 fn ten_thousand_pipelined_requests_are_answered_in_order() {
     needs!(Java);
     const COUNT: usize = 10_000;
-    let cluster = Cluster::shared();
-    let topic = unique("hostile");
-    cluster.create_topic(&topic, 1, &[]);
-    let kordon = start(cluster);
+    let (kordon, topic) = start();
     let mut raw = Raw::connect(kordon.at("alice"));
     raw.metadata(Some(&[&topic]));
     let before = kordon.metrics().sum("kordon_requests_total", &[("api", "Metadata")]);
@@ -178,10 +172,7 @@ fn ten_thousand_pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_client_that_never_reads_holds_no_more_than_its_bounds() {
     needs!(Java);
-    let cluster = Cluster::shared();
-    let topic = unique("hostile");
-    cluster.create_topic(&topic, 1, &[]);
-    let kordon = start(cluster);
+    let (kordon, topic) = start();
     let mut raw = Raw::connect(kordon.at("alice"));
     raw.metadata(Some(&[&topic]));
     let resident = kordon.memory();
@@ -205,8 +196,7 @@ fn two_requests_in_one_packet_before_the_broker_is_reached_are_answered_in_order
     needs!(Java);
     // a cluster of its own, whose gate is held; one broker is enough for an order on one connection
     let cluster = Cluster::start(Options { nodes: 1, ..Options::default() });
-    let topic = unique("hostile");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("hostile", 1);
     cluster.gate.hold_connections(1);
     // Its ports are bound before it has reached a broker.
     let mut kordon = setup(&cluster).expects("the cluster cannot be asked").launch();
@@ -245,7 +235,7 @@ fn api_versions_request() -> Node {
 #[test]
 fn api_versions_of_a_version_nobody_knows_is_answered_in_version_0() {
     needs!(Java);
-    let kordon = start(Cluster::shared());
+    let kordon = setup(Cluster::shared()).start();
     let mut raw = Raw::connect(kordon.at("alice"));
     raw.send_bytes(&frame(18, 77, &[1, 2, 3, 4, 5]));
     raw.expect(ApiKey::API_VERSIONS, 0, 7);
@@ -262,7 +252,7 @@ fn api_versions_of_a_version_nobody_knows_is_answered_in_version_0() {
 #[test]
 fn a_reset_in_the_middle_of_a_request_is_named() {
     needs!(Java);
-    let kordon = start(Cluster::shared());
+    let kordon = setup(Cluster::shared()).start();
     let mut raw = Raw::connect(kordon.at("alice"));
     raw.send_bytes(&[0, 0, 1, 0, 0, 3, 0, 1]);
     raw.finish();

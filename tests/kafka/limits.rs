@@ -7,7 +7,7 @@ use kordon::wire::{ApiKey, ErrorCode};
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Kordon;
 use crate::support::raw::{Raw, batch, produce_request, produced};
-use crate::support::{needs, soon, throughout, unique};
+use crate::support::{needs, soon, throughout};
 
 /// Two requests of this size are more than the bound.
 const SIZE: usize = 700 * 1024;
@@ -16,8 +16,7 @@ const SIZE: usize = 700 * 1024;
 fn large_requests_wait_for_their_share_of_the_memory() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("limits");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("limits", 1);
     let kordon =
         Kordon::before(cluster).person("alice").config("limits: { frame: 1MiB, request_memory: 1MiB }").start();
     let (_, leader) = Raw::connect(kordon.at("alice")).topic(&topic, 0);

@@ -8,7 +8,7 @@ use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::proxy::{Kordon, Upstream};
 use crate::support::raw::{FetchSpec, Raw, fetched};
-use crate::support::{needs, process, say, throughout, unique};
+use crate::support::{needs, process, say, throughout};
 
 const RECORDS: usize = 54;
 const SIZE: usize = 1_000_000;
@@ -18,8 +18,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 fn a_fetch_of_50_megabytes_raises_memory_by_less_than_4() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("large");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("large", 1);
     let producer = Java::newest().producer(&cluster.direct(), &[("buffer.memory", "134217728")]);
     assert_eq!(producer.send_bulk(&topic, RECORDS, SIZE).ok, RECORDS as u64);
     let kordon = Kordon::before(cluster).person("alice").upstream(Upstream::Direct).start();

@@ -13,7 +13,7 @@ use crate::support::gate::Way;
 use crate::support::java::{Consumer, Java};
 use crate::support::proxy::{Kordon, revision_of};
 use crate::support::raw::{Raw, fetched, produce_request, produced};
-use crate::support::{eventually, needs, process, say, soon, throughout, unique};
+use crate::support::{eventually, needs, process, say, soon, throughout};
 
 /// A policy with these further lines.
 fn policy(lines: &str) -> String {
@@ -51,8 +51,7 @@ const DENIED: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
 fn a_saved_renamed_or_linked_policy_is_in_force_on_the_open_connection() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("reload");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("reload", 1);
     let (may, may_not) = (writing(&topic), policy(""));
     let mut kordon = Kordon::before(cluster).person("alice").policy(&may).start();
     let mut writer = Writer::open(&kordon, &topic);
@@ -104,8 +103,7 @@ fn a_saved_renamed_or_linked_policy_is_in_force_on_the_open_connection() {
 fn sighup_forces_a_look() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("reload");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("reload", 1);
     let (may, may_not) = (writing(&topic), policy(""));
     let kordon = Kordon::before(cluster).person("alice").policy(&may).start();
     // A link in the middle of a chain is swapped: neither the directory that the path names nor the one where its links
@@ -144,8 +142,7 @@ fn sighup_forces_a_look() {
 fn threat_37_a_broken_or_half_written_file_leaves_the_old_one_in_force_and_everybody_is_told() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("reload");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("reload", 1);
     // alice may write, but for a deny: what is cut off the end of such a file opens the topic
     let deny = "  - { deny: [Write], principals: [\"User:alice\"], resources: [\"topic:reload-*\"] }\n";
     let allow = "  - { allow: [All], principals: [\"User:*\"], resources: [\"*\"] }\n";
@@ -206,8 +203,7 @@ fn thick(topic: &str, round: usize) -> String {
 fn a_hundred_reloads_keep_connections_sessions_and_memory() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("reload");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("reload", 1);
     let kordon = Kordon::before(cluster).person("alice").policy(&thick(&topic, 0)).start();
     let consumer = Java::newest().consumer(kordon.at("alice"), &[("metadata.max.age.ms", "3600000")]);
     consumer.assign(&[(&topic, 0)]).run();
@@ -276,8 +272,7 @@ fn now() -> Timestamp {
 fn a_grant_flips_a_running_consumer_by_the_clock_alone_without_reconnecting() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("reload");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("reload", 1);
     let kordon = Kordon::before(cluster).person("alice").policy(&policy("")).start();
     let direct = Java::newest().producer(&cluster.direct(), &[]);
     let consumer = Java::newest().consumer(kordon.at("alice"), &[]);

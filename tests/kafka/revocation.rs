@@ -447,8 +447,7 @@ fn a_group_revoked_under_its_member_takes_no_offsets_any_more() {
     needs!(Java);
     let cluster = Cluster::shared();
     let right = Right::new(By::Deny, "GROUP", "group-", "READ");
-    let topic = unique("mine");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("mine", 1);
     let producer = Java::newest().producer(&cluster.direct(), &[]);
     for protocol in ["classic", "consumer"] {
         let group = unique("group-m");

@@ -44,8 +44,7 @@ fn group(cluster: &Cluster, word: &str) -> String {
 fn a_stock_share_group_shares_what_it_may_read_and_nothing_else() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let secret = unique("secret");
-    cluster.create_topic(&secret, 1, &[]);
+    let secret = cluster.topic("secret", 1);
     let producer = Java::newest().producer(&cluster.direct(), &[]);
     let kordon = Kordon::before(cluster).person("alice").policy(&reading(&["mine-"])).start();
     let at = kordon.at("alice");

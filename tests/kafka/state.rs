@@ -468,8 +468,7 @@ fn lost_answers_are_settled(cluster: &Cluster) {
 fn threat_21_the_acls_of_the_brokers_are_followed_whoever_they_name() {
     needs!(Java);
     let cluster = Cluster::authorizing();
-    let topic = unique("brokers");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("brokers", 1);
     let kordon = Kordon::before(cluster)
         .super_person("root")
         .person("bob")

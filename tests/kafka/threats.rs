@@ -129,8 +129,7 @@ fn threat_22_a_regular_expression_of_a_group_member_shows_no_hidden_topic() {
 fn threat_34_pipelined_requests_are_judged_when_they_are_written_to_the_broker() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("pipeline");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("pipeline", 1);
     let may = |operations: &str| {
         format!(
             "version: 1\ndefault: deny\nacls:\n  - {{ allow: [{operations}], principals: [\"User:alice\"], resources: [\"topic:pipeline-*\"] }}\nend: true\n"

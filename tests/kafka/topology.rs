@@ -56,8 +56,7 @@ fn a_producer_and_a_consumer_go_on_while_brokers_restart() {
     needs!(Java);
     let properties = vec![("default.replication.factor", "3".to_owned())];
     let cluster = Cluster::start(Options { properties, ..Options::default() });
-    let topic = unique("moving");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("moving", 1);
     let kordon = Kordon::before(&cluster).person("anybody").expects("WARN").expects("ERROR").start();
     let at = kordon.at("anybody");
     let java = Java::newest();
@@ -89,8 +88,7 @@ fn a_producer_and_a_consumer_go_on_while_brokers_restart() {
 fn a_restarted_proxy_serves_a_client_that_never_bootstraps_again() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("restarted");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("restarted", 1);
     let mut kordon = Kordon::before(cluster).person("anybody").start();
     let settings = [("metadata.recovery.strategy", "none"), ("retry.backoff.ms", "50"), ("acks", "all")];
     let producer = Java::newest().producer(kordon.at("anybody"), &settings);
@@ -122,8 +120,7 @@ fn login(password: &str) -> [(&'static str, String); 3] {
 fn clients_log_in_with_a_password_and_a_wrong_one_is_refused_in_their_own_words() {
     needs!(Java, Python, Node);
     let cluster = Cluster::shared();
-    let topic = unique("open-login");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("open-login", 1);
     let kordon = Kordon::before(cluster)
         .listener("people", PLAIN)
         .users(&[("alice", "alice-secret"), ("bob", "bob-secret")])
@@ -171,8 +168,7 @@ fn clients_log_in_with_a_password_and_a_wrong_one_is_refused_in_their_own_words(
 fn a_changed_users_file_counts_for_the_next_login() {
     needs!(Java);
     let cluster = Cluster::shared();
-    let topic = unique("open-users");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("open-users", 1);
     let kordon =
         Kordon::before(cluster).listener("people", PLAIN).users(&[("bob", "bob-secret")]).policy(POLICY).start();
     let (at, java, file) = (kordon.at("people"), Java::newest(), kordon.dir().join("users.yaml"));
@@ -193,8 +189,7 @@ fn a_changed_users_file_counts_for_the_next_login() {
 fn the_proxy_logs_in_at_the_brokers() {
     needs!(Java, Python);
     let cluster = Cluster::shared();
-    let topic = unique("open-upstream");
-    cluster.create_topic(&topic, 3, &[]);
+    let topic = cluster.topic("open-upstream", 3);
     let kordon =
         Kordon::before(cluster).person("alice").policy(POLICY).upstream(Upstream::Sasl).expects("cluster.own").start();
     let at = kordon.at("alice");

@@ -106,8 +106,7 @@ fn librdkafka_runs_transactions() {
     needs!(Java, Python);
     let cluster = Cluster::shared();
     let kordon = Kordon::before(cluster).person("alice").policy(POLICY).start();
-    let topic = unique("open-tx");
-    cluster.create_topic(&topic, 1, &[]);
+    let topic = cluster.topic("open-tx", 1);
     let produce = |id: &str| {
         librdkafka(&json!({
             "op": "produce", "at": kordon.at("alice"), "topic": topic, "values": ["x", "y"],

@@ -230,6 +230,14 @@ impl Cluster {
         Java::newest().admin(&self.direct())
     }
 
+    /// Creates a topic of a new name, which begins so, behind the proxy's back, and waits until every broker knows it.
+    #[track_caller]
+    pub fn topic(&self, prefix: &str, partitions: i32) -> String {
+        let name = super::unique(prefix);
+        self.create_topic(&name, partitions, &[]);
+        name
+    }
+
     /// Creates a topic behind the proxy's back, and waits until every broker knows it.
     #[track_caller]
     pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
