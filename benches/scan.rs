@@ -79,7 +79,7 @@ fn world() -> World {
     let names = (0..20).map(|i| (topic_id(i), topic(i).into())).collect();
     let topology = Topology { brokers: [(1, broker)].into(), names, ..Topology::default() };
     let routes = Routes::new([(1, ("127.0.0.1".into(), 19093))]);
-    World { snapshot: loaded.snapshot, topology: Arc::new(topology), routes: Arc::new(routes) }
+    World { snapshot: loaded.snapshot, topology: Arc::new(topology), routes: Arc::new(routes), users: Arc::default() }
 }
 
 fn connection() -> Connection {

@@ -160,6 +160,7 @@ const IN_WORDS: &[&str] = &[
     "listeners[].brokers.ports.advertise_start",
     "listeners[].brokers.map",
     "listeners[].brokers.map.N.advertise",
+    "listeners[].max_session",
     "listeners[].sasl.without_tls",
     "listeners[].tls.min_version",
     "listeners[].tls.client_auth",

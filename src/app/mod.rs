@@ -94,7 +94,7 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         let policy = PolicyKeeper::open(&config, Arc::clone(&metrics), now()).map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
-        let (users, users_in_force) = channel::channel(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
+        policy.worlds().log_in_by(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
         let (own, dialler) = files::diallers(&config).map_err(AppError::Policy)?;
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
@@ -140,7 +140,6 @@ impl App {
             most_per_address: config.limits.connections_per_address,
             by_address: Mutex::default(),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
-            users: users_in_force,
             failures: Failures::default(),
             checks: net::checks(),
             latest: AtomicI64::new(0),
@@ -159,7 +158,7 @@ impl App {
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));
         if let Some(file) = config.users.clone() {
             let watch = FileWatch::start(&file, files::read(&file).map_err(AppError::Policy)?)?;
-            followers.spawn(reload::follow_users(watch, file, users, Arc::clone(&metrics)));
+            followers.spawn(reload::follow_users(watch, file, Arc::clone(policy.worlds()), Arc::clone(&metrics)));
         }
         Ok(Self {
             addresses,

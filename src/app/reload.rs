@@ -4,17 +4,16 @@ use super::compiler::Compiler;
 use super::files::{now, users_of};
 use super::policy::{Look, PolicyKeeper, Swap};
 use super::watch::{Contents, FileWatch};
+use super::worlds::Worlds;
 use crate::access::{InForce, Made};
 use crate::audit::Audit;
 use crate::audit::event::PolicyInfo;
-use crate::identity::users::Users;
 use crate::policy::{AclSet, Changes};
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// The most lines of a diff that go into one event.
 const MOST_NOTES: usize = 100;
@@ -40,18 +39,13 @@ pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audi
     }
 }
 
-/// Follows the users file: who logs in from now on is checked against what it holds.
-pub(super) async fn follow_users(
-    mut watch: FileWatch,
-    file: PathBuf,
-    users: watch::Sender<Arc<Users>>,
-    metrics: Arc<Metrics>,
-) {
+/// Follows the users file: who logs in from now on is checked against what it holds, and who is logged in too.
+pub(super) async fn follow_users(mut watch: FileWatch, file: PathBuf, worlds: Arc<Worlds>, metrics: Arc<Metrics>) {
     while let Some(contents) = watch.changed().await {
         let outcome = match contents {
             Contents::Bytes(bytes) => match users_of(&bytes, &file) {
                 Ok(read) => {
-                    users.send_replace(Arc::new(read));
+                    worlds.log_in_by(Arc::new(read));
                     tracing::info!(file = %file.display(), "users reloaded");
                     ReloadOutcome::Loaded
                 }

@@ -3,6 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::enforce::{Routes, Topology};
+use crate::identity::users::Users;
 use crate::policy::Snapshot;
 use crate::session::World;
 use std::future::Future;
@@ -17,13 +18,16 @@ pub struct Worlds {
 struct Inner {
     snapshot: Arc<Snapshot>,
     topology: Arc<Topology>,
+    users: Arc<Users>,
     doors: Vec<watch::Sender<World>>,
 }
 
 impl Worlds {
     /// Worlds that are judged by this policy.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { inner: Mutex::new(Inner { snapshot, topology: Arc::default(), doors: Vec::new() }) }
+        Self {
+            inner: Mutex::new(Inner { snapshot, topology: Arc::default(), users: Arc::default(), doors: Vec::new() }),
+        }
     }
 
     /// The policy in force.
@@ -38,11 +42,19 @@ impl Worlds {
         inner.publish();
     }
 
+    /// Puts other users in force: for logins, and for who is logged in.
+    pub fn log_in_by(&self, users: Arc<Users>) {
+        let mut inner = self.inner();
+        inner.users = users;
+        inner.publish();
+    }
+
     /// The world of a listener, which changes with the policy and with the cluster.
     pub fn open(&self, routes: &Arc<Routes>) -> watch::Receiver<World> {
         let mut inner = self.inner();
         let (snapshot, topology) = (Arc::clone(&inner.snapshot), Arc::clone(&inner.topology));
-        let (door, world) = watch::channel(World { snapshot, topology, routes: Arc::clone(routes) });
+        let (routes, users) = (Arc::clone(routes), Arc::clone(&inner.users));
+        let (door, world) = watch::channel(World { snapshot, topology, routes, users });
         inner.doors.push(door);
         world
     }
@@ -76,6 +88,7 @@ impl Inner {
             door.send_modify(|world| {
                 world.snapshot = Arc::clone(&self.snapshot);
                 world.topology = Arc::clone(&self.topology);
+                world.users = Arc::clone(&self.users);
             });
         }
     }

@@ -178,7 +178,7 @@ pub struct Volume {
 /// Why and how a connection event was made.
 #[derive(Copy, Clone, Debug)]
 pub struct ConnectionInfo<'a> {
-    /// `opened`, `refused` or `closed`.
+    /// `opened`, `renewed`, `refused` or `closed`.
     pub action: &'a str,
     /// The reason, one word: `eof`, `audit_full`, `not_connected_role`, …
     pub reason: &'a str,

@@ -125,6 +125,12 @@ impl ConnectionRecorder {
         self.connection_event("opened", "authenticated", None, now);
     }
 
+    /// Tells that who is connected logged in again.
+    pub fn renewed(&mut self, subject: &Subject, now: Timestamp) {
+        self.know(subject);
+        self.connection_event("renewed", "authenticated", None, now);
+    }
+
     /// Tells that the connection was not admitted.
     pub fn refused(&mut self, subject: Option<&Subject>, reason: CloseReason, detail: Option<&str>, now: Timestamp) {
         if let Some(subject) = subject {

@@ -171,6 +171,8 @@ pub struct Listener {
     pub identity: Identity,
     /// Whether the policy's `super_users` and `operators` count here.
     pub super_users: bool,
+    /// How long a login holds at the most; `None` = for ever.
+    pub max_session: Option<Duration>,
 }
 
 impl Listener {

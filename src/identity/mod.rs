@@ -8,6 +8,7 @@ pub mod users;
 
 use crate::model::{Principal, Subject, Timestamp, Verified};
 use std::sync::Arc;
+use users::Credential;
 
 /// A proved identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Login {
     pub groups: Arc<[Arc<str>]>,
     /// The first instant at which the identity no longer holds.
     pub expires: Option<Timestamp>,
+    /// What was proved, where that can end while the client is connected.
+    pub credential: Option<Credential>,
 }
 
 impl Login {

@@ -3,6 +3,7 @@
 mod change;
 mod clock;
 mod part;
+mod renewal;
 mod share;
 
 use super::dial::{NotDialled, dial};
@@ -17,6 +18,7 @@ use crate::session::{Input, Machine, Outputs, World};
 use crate::tls::Stream;
 use change::Changing;
 use clock::{Edges, moved};
+use renewal::Checking;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -50,7 +52,8 @@ pub(super) async fn serve(
     let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
-            .after_login(who.software, who.left_over),
+            .after_login(who.software, who.left_over)
+            .logged_in(who.standing),
         outputs: Outputs::default(),
         client,
         broker: None,
@@ -66,6 +69,7 @@ pub(super) async fn serve(
         held: None,
     };
     let reason = link.run(dial, &mut worlds, durable).await;
+    link.note_failed_renewal(reason);
     link.part(reason).await;
     Ended { reason, detail: link.detail.take() }
 }
@@ -106,6 +110,8 @@ impl Link<'_> {
         let mut lookup: Option<Lookup<'_>> = None;
         let mut asking: Option<Asking> = None;
         let mut changing: Option<Changing<'_>> = None;
+        let (asks, mut exchange) = ((shared, self.door, self.facts.host.ip()), None);
+        let mut checking: Option<Checking<'_>> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
         let stop = drain.clone();
@@ -142,6 +148,9 @@ impl Link<'_> {
             }
             if let Some(change) = self.begin_change() {
                 changing = Some(change);
+            }
+            if let Some(check) = self.begin_check(&mut exchange, asks) {
+                checking = Some(check);
             }
             if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {
                 asking = Some(Box::pin(shared.memory.hold(bytes)));
@@ -211,6 +220,10 @@ impl Link<'_> {
                     changing = None;
                     Input::Changed(changed)
                 }
+                (under_way, checked) = poll(&mut checking), if checking.is_some() => {
+                    (checking, exchange) = (None, under_way);
+                    Input::Checked(checked)
+                }
                 Some(token) = durable.recv() => Input::Durable(token),
                 room = self.recorder.room(), if wants_room => match room {
                     Ok(()) => Input::Room,
@@ -262,6 +275,7 @@ impl Link<'_> {
         for node in self.outputs.unmapped.drain(..) {
             self.door.left_out(node);
         }
+        self.note_renewal();
         if let Some(detail) = self.outputs.detail.take() {
             self.detail = Some(detail);
         }

@@ -113,6 +113,7 @@ impl Bound {
             super_users: self.config.super_users,
             tls: self.tls,
             handshake: limits.handshake_timeout,
+            max_session: self.config.max_session,
             worlds,
             limits: session,
             times,
@@ -208,7 +209,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
             let subject = identity::fixed::login(principal).subject(door.super_users);
             recorder.opened(subject.get(), shared.now().wall);
             let mechanism = Arc::clone(&facts.mechanism);
-            LoggedIn { subject, mechanism, software: None, left_over: BytesMut::new() }
+            LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() }
         }
         Identity::Sasl(sasl) => {
             match log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {

@@ -4,9 +4,8 @@ use super::shared::{Door, Shared};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::identity::sasl::{Exchange, Turn};
-use crate::identity::users::Users;
 use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified};
-use crate::session::{Login, LoginStep, LoginVerdict, Mechanisms, Outbox, close_reason};
+use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
 use crate::telemetry::LoginOutcome;
 use crate::wire::Rope;
 use crate::wire::frame::{SIZE_LEN, request_size};
@@ -21,6 +20,8 @@ use tokio::sync::Semaphore;
 /// A login that succeeded, and what the client sent meanwhile.
 pub(super) struct LoggedIn {
     pub(super) subject: Verified<Subject>,
+    /// What the login holds by.
+    pub(super) standing: Option<Standing>,
     /// As audit events name it.
     pub(super) mechanism: Arc<str>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
@@ -46,7 +47,8 @@ pub(super) async fn log_in(
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
         Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() })
     } else {
-        let talk = Talk { client, facts, shared, door, recorder, inbound: BytesMut::new() };
+        let talk =
+            Talk { mechanisms: mechanisms.clone(), client, facts, shared, door, recorder, inbound: BytesMut::new() };
         match tokio::time::timeout(door.login.timeout, talk.lead(Login::new(mechanisms, facts.broker))).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -104,28 +106,57 @@ async fn checked<T: Send + 'static>(
 /// Room for what one read of a login may bring.
 const READ: usize = 4096;
 
+/// Who asks for a check.
+#[derive(Copy, Clone)]
+pub(super) struct Asks<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) door: &'a Door,
+    pub(super) address: IpAddr,
+}
+
+/// Checks a message where it holds no other connection up; `again`: of a client that is logged in. Gives the exchange back
+/// unless it is over.
+pub(super) async fn verify(
+    Asks { shared, door, address }: Asks<'_>,
+    mut exchange: Exchange,
+    message: Bytes,
+    again: bool,
+) -> (Option<Exchange>, Checked) {
+    let mechanism = exchange.mechanism();
+    let (users, now) = (Arc::clone(&door.worlds.borrow().users), shared.now().wall);
+    let (failures, most) = (&shared.failures, door.login.per_minute);
+    let is_worth_it = || !failures.too_many(address, most);
+    let nonce = Alphanumeric.sample_string(&mut rand::rng(), NONCE);
+    let costly = exchange.is_costly();
+    let check = move || {
+        let turn = exchange.take(&message, &users, &nonce, now);
+        (exchange, turn)
+    };
+    let checked = if costly {
+        checked(&shared.checks, is_worth_it, check).await
+    } else {
+        // Some hashes: less than to ask another thread.
+        is_worth_it().then(|| Ok(check()))
+    };
+    match checked {
+        None => (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }),
+        Some(Err(error)) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
+        Some(Ok((exchange, Ok(Turn::Challenge(bytes))))) => (Some(exchange), Checked::Challenge(bytes)),
+        Some(Ok((_, Ok(Turn::Proved { login, last })))) => (None, Checked::Proved(login, last)),
+        Some(Ok((_, Err(error)))) => {
+            (None, Checked::Failed { told: error.told(mechanism, again), detail: error.to_string() })
+        }
+    }
+}
+
 struct Talk<'a> {
+    mechanisms: Mechanisms,
     client: &'a mut Socket,
     facts: &'a Connection,
     shared: &'a Shared,
     door: &'a Door,
     recorder: &'a mut ConnectionRecorder,
     inbound: BytesMut,
-}
-
-/// What a message of the mechanism came to.
-enum Checked {
-    Challenge(Vec<u8>),
-    Proved(Verified<Subject>, Vec<u8>),
-}
-
-/// Why a message failed.
-struct Failed {
-    reason: CloseReason,
-    /// For the client.
-    told: String,
-    /// For the operator.
-    detail: String,
 }
 
 impl Talk<'_> {
@@ -148,14 +179,23 @@ impl Talk<'_> {
                     // There is no message before a mechanism.
                     let Some(under_way) = exchange.take() else { continue };
                     let mechanism = under_way.mechanism();
-                    let (under_way, checked) = self.verify(under_way, message).await;
+                    let asks = Asks { shared: self.shared, door: self.door, address: self.facts.host.ip() };
+                    let (under_way, checked) = verify(asks, under_way, message, false).await;
                     exchange = under_way;
                     let (verdict, proved, failed) = match checked {
-                        Ok(Checked::Challenge(bytes)) => (LoginVerdict::Challenge(bytes), None, None),
-                        Ok(Checked::Proved(subject, last)) => (LoginVerdict::Proved(last), Some(subject), None),
-                        Err(Failed { reason, told, detail }) => {
-                            (LoginVerdict::Failed(told), None, Some((reason, detail)))
+                        Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
+                        Checked::Failed { told, detail } => {
+                            (LoginVerdict::Failed(told), None, Some((CloseReason::LoginFailed, detail)))
                         }
+                        Checked::Proved(login, last) => match self.admit(login.subject(self.door.super_users)) {
+                            Ok(subject) => {
+                                let (most, offered) = (self.door.max_session, self.mechanisms.clone());
+                                let (standing, lifetime) =
+                                    Standing::new(&login, mechanism, offered, most, self.shared.now());
+                                (LoginVerdict::Proved { last, lifetime }, Some((subject, standing)), None)
+                            }
+                            Err((reason, words)) => (LoginVerdict::Failed(words.clone()), None, Some((reason, words))),
+                        },
                     };
                     match login.verified(verdict) {
                         LoginStep::Answer(rope) => self.send(rope).await?,
@@ -167,53 +207,14 @@ impl Talk<'_> {
                         }
                         LoginStep::Verify(_) => {}
                     }
-                    if let Some(subject) = proved {
-                        let mechanism = named(self.facts, mechanism);
-                        return Ok(LoggedIn { subject, mechanism, software: login.software, left_over: self.inbound });
+                    if let Some((subject, standing)) = proved {
+                        let (mechanism, software) = (named(self.facts, mechanism), login.software);
+                        let standing = Some(standing);
+                        return Ok(LoggedIn { subject, standing, mechanism, software, left_over: self.inbound });
                     }
                 }
             }
         }
-    }
-
-    /// Checks a message where it holds no other connection up, then the gate.
-    async fn verify(&self, mut exchange: Exchange, message: Bytes) -> (Option<Exchange>, Result<Checked, Failed>) {
-        let mechanism = exchange.mechanism();
-        let (users, now) = (self.shared.users.borrow().clone(), self.shared.now().wall);
-        let (failures, address, most) = (&self.shared.failures, self.facts.host.ip(), self.door.login.per_minute);
-        let is_worth_it = || !failures.too_many(address, most);
-        let nonce = Alphanumeric.sample_string(&mut rand::rng(), NONCE);
-        let check = move || {
-            let turn = exchange.take(&message, &users, &nonce, now);
-            (exchange, turn)
-        };
-        let checked = if mechanism == PasswordMechanism::Plain {
-            checked(&self.shared.checks, is_worth_it, check).await
-        } else {
-            // Some hashes: less than to ask another thread.
-            is_worth_it().then(|| Ok(check()))
-        };
-        let failed = |reason, told: String| Err(Failed { reason, detail: told.clone(), told });
-        let (exchange, turn) = match checked {
-            None => return (None, failed(CloseReason::LoginFailed, TOO_MANY.to_owned())),
-            Some(Err(error)) => {
-                let told = "the proxy failed".to_owned();
-                return (None, Err(Failed { reason: CloseReason::Internal, told, detail: error.to_string() }));
-            }
-            Some(Ok(checked)) => checked,
-        };
-        let outcome = match turn {
-            Ok(Turn::Challenge(bytes)) => Ok(Checked::Challenge(bytes)),
-            Ok(Turn::Proved { login, last }) => match self.admit(login.subject(self.door.super_users)) {
-                Ok(subject) => Ok(Checked::Proved(subject, last)),
-                Err((reason, words)) => failed(reason, words),
-            },
-            Err(error) => {
-                let (reason, told) = (CloseReason::LoginFailed, error.told(mechanism, false));
-                Err(Failed { reason, told, detail: error.to_string() })
-            }
-        };
-        (Some(exchange), outcome)
     }
 
     /// Whether who is proved may be connected here.
@@ -322,9 +323,6 @@ impl Failures {
 pub fn checks() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)))
 }
-
-/// The users that logins are checked against, as the file changes.
-pub type UsersInForce = tokio::sync::watch::Receiver<Arc<Users>>;
 
 #[cfg(test)]
 mod tests {

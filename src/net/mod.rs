@@ -9,6 +9,6 @@ mod shared;
 mod socket;
 
 pub use listener::{BindError, Bound, bind};
-pub use login::{Failures, LoginLimits, UsersInForce, checks};
+pub use login::{Failures, LoginLimits, checks};
 pub use memory::RequestMemory;
 pub use shared::{Shared, Times};

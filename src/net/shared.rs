@@ -1,6 +1,6 @@
 //! What connections share.
 
-use super::login::{Failures, LoginLimits, UsersInForce};
+use super::login::{Failures, LoginLimits};
 use super::memory::RequestMemory;
 use crate::access::Access;
 use crate::audit::Audit;
@@ -47,8 +47,6 @@ pub struct Shared {
     pub by_address: Mutex<HashMap<IpAddr, u32>>,
     /// What large requests may take in all.
     pub memory: RequestMemory,
-    /// The users that logins are checked against.
-    pub users: UsersInForce,
     /// How often logins failed lately.
     pub failures: Failures,
     /// How many passwords are checked at once.
@@ -99,6 +97,8 @@ pub(super) struct Door {
     pub(super) tls: Option<Arc<Acceptor>>,
     /// How long a handshake may take.
     pub(super) handshake: Duration,
+    /// How long a login holds at the most; `None` = for ever.
+    pub(super) max_session: Option<Duration>,
     /// What connections are judged by, as it changes.
     pub(super) worlds: watch::Receiver<World>,
     /// Bounds.

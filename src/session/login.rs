@@ -36,8 +36,13 @@ pub enum LoginStep {
 pub enum LoginVerdict {
     /// The client has to answer this.
     Challenge(Vec<u8>),
-    /// It is proved who the client is; the mechanism's last message.
-    Proved(Vec<u8>),
+    /// It is proved who the client is.
+    Proved {
+        /// The mechanism's last message.
+        last: Vec<u8>,
+        /// Milliseconds within which the client is to log in again; 0 = it need not.
+        lifetime: i64,
+    },
     /// The login failed; what the client is told.
     Failed(String),
 }
@@ -50,6 +55,9 @@ enum Stage {
     Shaken { raw: bool },
     /// A message is being checked; its answer has this correlation id and version, or no header at all.
     Checking(Option<(i32, i16)>),
+    /// A login again by another mechanism: answered, and closed at the next message
+    /// (`SaslServerAuthenticator.ReauthInfo.saslMechanismUnchanged`).
+    Changed { before: PasswordMechanism, to: PasswordMechanism },
 }
 
 /// The mechanisms that a listener offers.
@@ -59,6 +67,8 @@ pub type Mechanisms = Arc<[PasswordMechanism]>;
 pub struct Login {
     mechanisms: Mechanisms,
     agreed: Option<PasswordMechanism>,
+    /// For a login again: the mechanism before.
+    before: Option<PasswordMechanism>,
     stage: Stage,
     scan: Scan,
     broker: Option<i32>,
@@ -69,7 +79,12 @@ pub struct Login {
 impl Login {
     /// A login on a connection for a broker, with the mechanisms that are offered.
     pub fn new(mechanisms: Mechanisms, broker: Option<i32>) -> Self {
-        Self { mechanisms, agreed: None, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+        Self { mechanisms, agreed: None, before: None, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+    }
+
+    /// A login of a client that is logged in already, by this mechanism.
+    pub(super) fn again(mechanisms: Mechanisms, broker: Option<i32>, before: PasswordMechanism) -> Self {
+        Self { before: Some(before), ..Self::new(mechanisms, broker) }
     }
 
     /// The mechanism that was agreed.
@@ -85,6 +100,14 @@ impl Login {
                 LoginStep::Verify(frame.clone())
             }
             Stage::Start | Stage::Shaken { raw: false } => self.request(frame, topology).unwrap_or_else(malformed),
+            Stage::Changed { before, to } => close(
+                CloseReason::LoginFailed,
+                format!(
+                    "SASL mechanism '{}' requested by client is not supported for re-authentication of mechanism '{}'",
+                    to.name(),
+                    before.name()
+                ),
+            ),
             Stage::Checking(_) => close(CloseReason::LoginFailed, "a request before the login was answered".to_owned()),
         }
     }
@@ -98,8 +121,11 @@ impl Login {
             self.stage = Stage::Shaken { raw: header.is_none() };
         }
         let mut node = Node::response(ApiKey::SASL_AUTHENTICATE);
+        if let (LoginVerdict::Proved { lifetime, .. }, Some((_, 1..))) = (&verdict, header) {
+            node.set(authenticated::SESSION_LIFETIME_MS, *lifetime);
+        }
         let failed = match verdict {
-            LoginVerdict::Challenge(bytes) | LoginVerdict::Proved(bytes) => {
+            LoginVerdict::Challenge(bytes) | LoginVerdict::Proved { last: bytes, .. } => {
                 if header.is_none() {
                     let mut rope = Rope::new();
                     rope.push(&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
@@ -153,10 +179,17 @@ impl Login {
                 })
             }
             (ApiKey::SASL_HANDSHAKE, Stage::Start) => {
-                let (step, agreed) = shake(&self.mechanisms, &header, view);
-                if agreed.is_some() {
+                let (mut step, agreed) = shake(&self.mechanisms, &header, view);
+                // A broker has no answer then: what it built is sent where a first login fails, and only there.
+                if let (LoginStep::Close { answer, .. }, Some(_)) = (&mut step, self.before) {
+                    *answer = None;
+                }
+                if let Some(to) = agreed {
                     self.agreed = agreed;
-                    self.stage = Stage::Shaken { raw: header.version == 0 };
+                    self.stage = match self.before.filter(|before| *before != to) {
+                        Some(before) => Stage::Changed { before, to },
+                        None => Stage::Shaken { raw: header.version == 0 },
+                    };
                 }
                 Ok(step)
             }

@@ -3,10 +3,12 @@
 use super::answer::Answering;
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
+use super::renewal::{Checked, Standing};
 use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
 use crate::enforce::memory::Memory;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
-use crate::model::{CloseReason, Connection, Subject, Timestamp, TopicId, Verified};
+use crate::identity::users::Users;
+use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Timestamp, TopicId, Verified};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Snapshot};
 use crate::wire::{Scan, WireError};
 use bytes::{Bytes, BytesMut};
@@ -21,6 +23,8 @@ pub struct World {
     pub topology: Arc<Topology>,
     /// The told addresses of this listener.
     pub routes: Arc<Routes>,
+    /// Whom logins are checked against.
+    pub users: Arc<Users>,
 }
 
 /// Bounds of one connection (`limits` in the configuration), in bytes and requests.
@@ -68,7 +72,9 @@ pub enum Input {
     /// What came of [`Outputs::change`]. If it happened, the world in which it is in force was told before
     /// ([`Input::World`]): what follows is judged by it.
     Changed(Result<AclChanged, ChangeRefused>),
-    /// A new policy, or a new view of the cluster.
+    /// What came of [`Outputs::check`].
+    Checked(Checked),
+    /// A new policy, new users, or a new view of the cluster.
     World(World),
     /// Time has passed.
     Tick,
@@ -81,6 +87,11 @@ pub struct Outputs {
     pub lookups: Vec<TopicId>,
     /// Make this change of the ACLs, then say [`Input::Changed`]. There is no other before that is said.
     pub change: Option<AclChange>,
+    /// Check this message of a login again by this mechanism, then say [`Input::Checked`]. It belongs to the login of the
+    /// messages before it, up to one that proved or failed.
+    pub check: Option<(PasswordMechanism, Bytes)>,
+    /// Whether the client logged in again.
+    pub renewed: bool,
     /// Say [`Input::Room`] when the audit has room.
     pub wants_room: bool,
     /// Answered requests, for metrics.
@@ -137,6 +148,8 @@ pub(super) enum Wait {
     Share,
     /// A change of ACLs is under way.
     Change,
+    /// A message of a login again is being checked.
+    Renewal,
 }
 
 /// One client connection.
@@ -153,6 +166,7 @@ pub struct Machine {
     pub(super) subject: Verified<Subject>,
     pub(super) client_id: Option<Arc<str>>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
+    pub(super) standing: Option<Standing>,
     pub(super) world: World,
     pub(super) generation: u64,
     pub(super) edge: Option<Timestamp>,
@@ -196,6 +210,7 @@ impl Machine {
             subject,
             client_id: None,
             software: None,
+            standing: None,
             world,
             generation: 0,
             edge: None,
@@ -252,7 +267,11 @@ impl Machine {
             }
             Input::Durable(token) => self.durable(token, now, out),
             Input::Changed(outcome) => self.changed(outcome),
+            Input::Checked(checked) => self.checked(checked, now, out),
             Input::World(world) => {
+                if !Arc::ptr_eq(&world.users, &self.world.users) {
+                    self.users_changed();
+                }
                 if !Arc::ptr_eq(&world.snapshot, &self.world.snapshot) {
                     self.generation += 1;
                     self.edge_known = false;
@@ -261,6 +280,7 @@ impl Machine {
             }
         }
         self.refresh_edge(now);
+        self.check_standing(now, out);
         self.check_admission(now);
         if self.is_shut() {
             return Ok(());
@@ -314,9 +334,9 @@ impl Machine {
             && ((self.client_ended && !self.to_broker.is_empty()) || (self.broker_is_behind() && self.has_request()))
     }
 
-    /// The next instant at which a right begins or ends: time to say [`Input::Tick`].
+    /// The next instant at which a right begins or ends, or the login: time to say [`Input::Tick`].
     pub fn next_edge(&self) -> Option<Timestamp> {
-        self.edge
+        self.edge.into_iter().chain(self.standing_ends()).min()
     }
 
     /// How many requests are unanswered.
@@ -367,7 +387,10 @@ impl Machine {
 
     /// Whether the client may no longer be connected: nothing more goes either way, answers that have come included.
     fn is_shut(&self) -> bool {
-        matches!(self.closing, Some(CloseReason::NotConnectedRole | CloseReason::SuperUserListener))
+        matches!(
+            self.closing,
+            Some(CloseReason::NotConnectedRole | CloseReason::SuperUserListener | CloseReason::LoginRevoked)
+        )
     }
 
     fn idle_after_end(&self) -> bool {

@@ -11,6 +11,7 @@ mod inflight;
 mod login;
 mod machine;
 mod outbox;
+mod renewal;
 mod request;
 mod room;
 mod share_answer;
@@ -20,6 +21,7 @@ pub use inflight::Finished;
 pub use login::{Login, LoginStep, LoginVerdict, Mechanisms};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
+pub use renewal::{Checked, Standing};
 pub use request::close_reason;
 
 #[cfg(test)]

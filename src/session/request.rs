@@ -63,6 +63,24 @@ impl Machine {
                     }
                 },
             };
+            if let Some(size) = frame {
+                let begins = !self.renews() && self.begins_renewal(now);
+                if begins && !self.is_idle() {
+                    return Ok(());
+                }
+                if begins || self.renews() {
+                    let frame = self.from_client.split_to(LENGTH + size).freeze();
+                    self.took(frame.len());
+                    self.renew(&frame.slice(LENGTH..), now, out);
+                    continue;
+                }
+                if self.has_expired(now) {
+                    let detail =
+                        "`listeners[].max_session` is over, or the user's time, and the client did not log in again";
+                    self.refuse(CloseReason::SessionExpired, detail.to_owned(), now, out);
+                    return Ok(());
+                }
+            }
             if !self.may_write_next() {
                 return Ok(());
             }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 mod changes;
+mod renewal;
 mod sessions;
 
 /// Writes down what was decided; has room or not; asks for durability or not.
@@ -58,7 +59,7 @@ fn snapshot(rules: &str) -> Arc<Snapshot> {
 
 fn world(rules: &str, topology: Topology) -> World {
     let routes = Routes::new([(1, (Arc::from("proxy.example"), 19_001))]);
-    World { snapshot: snapshot(rules), topology: Arc::new(topology), routes: Arc::new(routes) }
+    World { snapshot: snapshot(rules), topology: Arc::new(topology), routes: Arc::new(routes), users: Arc::default() }
 }
 
 fn topology() -> Topology {

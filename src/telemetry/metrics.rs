@@ -120,7 +120,7 @@ pub struct ListenerMetrics {
     /// Brokers left out of an answer.
     pub unmapped: IntCounter,
     closed: Arc<[IntCounter]>,
-    logins: [IntCounter; 2],
+    logins: [IntCounter; 4],
 }
 
 impl ListenerMetrics {
@@ -133,10 +133,12 @@ impl ListenerMetrics {
 
     /// Counts one login.
     pub fn login(&self, outcome: LoginOutcome) {
-        let [succeeded, failed] = &self.logins;
+        let [succeeded, failed, renewed, renewal_failed] = &self.logins;
         match outcome {
             LoginOutcome::Succeeded => succeeded.inc(),
             LoginOutcome::Failed => failed.inc(),
+            LoginOutcome::Renewed => renewed.inc(),
+            LoginOutcome::RenewalFailed => renewal_failed.inc(),
         }
     }
 }
@@ -148,6 +150,10 @@ pub enum LoginOutcome {
     Succeeded,
     /// It is not.
     Failed,
+    /// Who was logged in logged in again.
+    Renewed,
+    /// Who was logged in could not log in again.
+    RenewalFailed,
 }
 
 /// A watched file.
@@ -296,7 +302,8 @@ impl Metrics {
             sent: of(&self.sent),
             unmapped: of(&self.unmapped),
             closed: CloseReason::EVERY.iter().map(|r| self.closed.with_label_values(&[name, r.as_str()])).collect(),
-            logins: ["succeeded", "failed"].map(|outcome| self.logins.with_label_values(&[name, outcome])),
+            logins: ["succeeded", "failed", "renewed", "renewal_failed"]
+                .map(|outcome| self.logins.with_label_values(&[name, outcome])),
         }
     }
 

@@ -50,7 +50,7 @@ specs! {
     CONNECTIONS_CLOSED = "kordon_connections_closed_total", Counter, "1", ["listener", "reason"], "ended client connections";
     RECEIVED = "kordon_received_bytes_total", Counter, "bytes", ["listener"], "bytes read from clients";
     SENT = "kordon_sent_bytes_total", Counter, "bytes", ["listener"], "bytes written to clients";
-    LOGINS = "kordon_logins_total", Counter, "1", ["listener", "outcome"], "logins of clients; outcome is succeeded or failed";
+    LOGINS = "kordon_logins_total", Counter, "1", ["listener", "outcome"], "logins of clients; outcome is succeeded, failed, renewed (again on the same connection) or renewal_failed";
     UPSTREAM_FAILURES = "kordon_upstream_connect_failures_total", Counter, "1", [], "connections to brokers that could not be made: network or login";
     UNMAPPED = "kordon_unmapped_brokers_total", Counter, "1", ["listener"], "brokers left out of an answer because the listener does not map their id";
     POLICY = "kordon_policy_info", Gauge, "1", ["revision"], "always 1; the revision of the policy in force";

@@ -60,7 +60,7 @@ fn world(rules: &str) -> World {
         ..Topology::default()
     };
     let routes = Routes::new([(1, (Arc::from(TOLD_HOST), 19_001))]);
-    World { snapshot: loaded.snapshot, topology: Arc::new(topology), routes: Arc::new(routes) }
+    World { snapshot: loaded.snapshot, topology: Arc::new(topology), routes: Arc::new(routes), users: Arc::default() }
 }
 
 /// The world with one of [`POLICIES`].

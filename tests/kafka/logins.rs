@@ -27,10 +27,20 @@ end: true
 const SCRAMS: &str = "identity: sasl\n    sasl: { mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256] }";
 
 /// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number.
-fn cluster() -> &'static Cluster {
+pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        let people = ["alice", "bob"].map(|name| format!(" user_{name}=\"{name}-secret\"")).concat();
+        let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
+        properties.extend([
+            (
+                "listener.name.sasl.plain.sasl.jaas.config",
+                format!("{module} required user_{SASL_USER}=\"{SASL_PASSWORD}\"{people};"),
+            ),
+            // Not for SCRAM, by which the proxy logs in here.
+            ("listener.name.sasl.plain.connections.max.reauth.ms", "3000".to_owned()),
+        ]);
         let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
         for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
             for mechanism in MECHANISMS {
@@ -69,7 +79,7 @@ fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node 
 }
 
 /// The text of a users file with alice and bob.
-fn users() -> String {
+pub fn users() -> String {
     let file = scratch(&unique("users")).join("users.yaml");
     for name in ["alice", "bob"] {
         let path = file.display().to_string();
@@ -89,7 +99,7 @@ fn setup(upstream: Upstream) -> Setup<'static> {
         .expects("`cluster.own` is null")
 }
 
-fn java_config(mechanism: &str, name: &str, password: &str) -> [(&'static str, String); 3] {
+pub fn java_config(mechanism: &str, name: &str, password: &str) -> [(&'static str, String); 3] {
     let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
     [
         ("security.protocol", "SASL_PLAINTEXT".to_owned()),
@@ -157,14 +167,14 @@ pub fn shaken(address: &str, mechanism: PasswordMechanism) -> Raw {
     raw
 }
 
-fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
+pub fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
     let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism.name());
     let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 1, &request);
     assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{answer:?}");
 }
 
 /// What is answered to a message: bytes, or what went wrong.
-fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
+pub fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
     use sasl_authenticate::response::{AUTH_BYTES, ERROR_CODE, ERROR_MESSAGE};
     let request = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, message.into());
     let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &request);
@@ -202,7 +212,7 @@ fn outcome(
 #[test]
 fn failed_logins_with_scram_are_answered_as_a_broker_answers_them() {
     needs!(Java);
-    let kordon = setup(Upstream::Sasl).start();
+    let kordon = setup(Upstream::Gated).start();
     let (us, broker) = (kordon.at("people"), format!("127.0.0.1:{}", cluster().node(1).sasl));
     let same = |text: String| text;
     for mechanism in MECHANISMS {
@@ -250,7 +260,7 @@ fn failed_logins_with_scram_are_answered_as_a_broker_answers_them() {
 #[test]
 fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_told() {
     needs!(Java);
-    let mut kordon = setup(Upstream::Sasl).env("KORDON_LOG", "trace").start();
+    let mut kordon = setup(Upstream::Gated).env("KORDON_LOG", "trace").start();
     let challenge = |kordon: &Kordon<'_>, name: &str| {
         let mut raw = shaken(kordon.at("people"), PasswordMechanism::ScramSha512);
         let told = say(&mut raw, format!("n,,n={name},r=nonce")).expect("a challenge");
@@ -296,7 +306,7 @@ fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_tol
 #[test]
 fn handshakes_of_version_0_are_for_plain_alone() {
     needs!(Java);
-    let kordon = setup(Upstream::Sasl).start();
+    let kordon = setup(Upstream::Gated).start();
     let mut raw = Raw::connect(kordon.at("people"));
     let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "SCRAM-SHA-512");
     let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &request);

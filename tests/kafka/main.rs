@@ -38,6 +38,7 @@ mod memory;
 mod programs;
 mod refusals;
 mod reload;
+mod renewals;
 mod revocation;
 mod share;
 mod state;

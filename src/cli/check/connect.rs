@@ -172,6 +172,7 @@ mod tests {
             tls: None,
             identity: Identity::Fixed(Principal::user("x")),
             super_users: false,
+            max_session: None,
         };
         let broker = |id| Broker { id, host: "b".into(), port: 9092, rack: None, versions: [].into() };
         let brokers_of = (1..=4).map(|id| (id, broker(id))).collect();

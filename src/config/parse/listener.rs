@@ -7,11 +7,27 @@ use crate::yaml::{Fields, Keys, Node, Value};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 const LISTENER: Keys = Keys {
-    served: &["name", "bind", "advertise", "brokers", "identity", "principal", "super_users", "sasl", "tls"],
-    later: &["max_session", "proxy_protocol", "upstream", "limits"],
+    served: &[
+        "name",
+        "bind",
+        "advertise",
+        "brokers",
+        "identity",
+        "principal",
+        "super_users",
+        "max_session",
+        "sasl",
+        "tls",
+    ],
+    later: &["proxy_protocol", "upstream", "limits"],
 };
+/// How long a login holds unless said otherwise.
+const MAX_SESSION: Duration = Duration::from_secs(3600);
+/// Clients log in again after some nine tenths of it, and not within a second.
+const LEAST_SESSION: Duration = Duration::from_secs(2);
 const PORTS: Keys = Keys { served: &["start", "ids", "advertise_start"], later: &[] };
 
 impl Reader<'_> {
@@ -58,6 +74,11 @@ impl Reader<'_> {
             Some(node) => self.bool(node, &fields.path("super_users")),
             None => Some(false),
         };
+        let max_session = match fields.get("max_session") {
+            None => Some(Some(MAX_SESSION)),
+            Some(node) if node.value == Value::Null => Some(None),
+            Some(node) => self.duration(node, &fields.path("max_session"), LEAST_SESSION).map(Some),
+        };
         Some(Listener {
             name: name?,
             bind: bind?,
@@ -66,6 +87,7 @@ impl Reader<'_> {
             tls: tls?,
             identity: identity?,
             super_users: super_users?,
+            max_session: max_session?,
         })
     }
 
@@ -254,6 +276,7 @@ impl Reader<'_> {
         match kind {
             Kind::Fixed => {
                 self.belongs_to(fields, "sasl", "sasl");
+                self.belongs_to(fields, "max_session", "sasl");
                 let at = fields.required(
                     "principal",
                     "write who clients of this listener are, as in `\"User:alice\"`",

@@ -6,6 +6,7 @@ use crate::model::{Operation, Principal, ResourceType};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod sessions;
 mod state;
 mod tls;
 
@@ -119,6 +120,7 @@ listeners:
     brokers: { ports: { start: 9100, ids: 1-8, advertise_start: 31000 } }
     identity: sasl
     super_users: true
+    max_session: 15m
     sasl: { mechanisms: [SCRAM-SHA-512, PLAIN, SCRAM-SHA-256], without_tls: true }
   - name: mapped
     bind: 127.0.0.1:0
@@ -160,6 +162,10 @@ audit:
         })
     );
     assert!(external.super_users);
+    assert_eq!(
+        (external.max_session, mapped.max_session),
+        (Some(Duration::from_secs(900)), Some(Duration::from_secs(3600)))
+    );
     assert_eq!(mapped.told(1, 9201).unwrap().to_string(), "kafka-1.example.com:31001");
     assert_eq!(mapped.told(7, 4711).unwrap().to_string(), "127.0.0.1:4711");
     assert_eq!(config.users, Some("etc/users.yaml".into()));
@@ -255,7 +261,6 @@ fn every_fault_is_told_in_one_go_in_the_order_of_the_file() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (marker, key, expected) in [
-        ("#listener", "max_session: 1h,", "`listeners[0].max_session`"),
         ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
         ("#listener", "upstream: null,", "`listeners[0].upstream`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),

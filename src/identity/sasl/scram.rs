@@ -90,7 +90,7 @@ impl Challenged {
         if self.authorization_id.is_some_and(|id| id != self.name) {
             return Err(LoginError::PeerSentOtherAuthorizationId);
         }
-        Ok((user.proved(), format!("v={}", BASE64_STANDARD.encode(signature)).into_bytes()))
+        Ok((user.proved(&self.keys), format!("v={}", BASE64_STANDARD.encode(signature)).into_bytes()))
     }
 }
 

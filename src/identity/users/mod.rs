@@ -78,14 +78,39 @@ impl User {
         !self.disabled && self.expires.is_none_or(|end| now < end)
     }
 
-    /// The identity of this user, once a mechanism has proved it.
-    pub(super) fn proved(&self) -> Login {
+    /// The identity of this user, once a mechanism has proved that the client knows what these keys were made of.
+    pub(super) fn proved(&self, keys: &Keys) -> Login {
         Login {
             principal: Verified::proved(Principal::user(&self.name)),
             groups: self.groups.clone(),
             expires: self.expires,
+            credential: Some(Credential { name: self.name.clone(), keys: keys.clone() }),
         }
     }
+}
+
+/// What a client has proved: that it knows the password that these keys of a user were made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    name: Arc<str>,
+    keys: Keys,
+}
+
+/// Why a login would fail that was good.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// There is no such user.
+    #[error("the user was removed from the users file")]
+    Removed,
+    /// The user is disabled.
+    #[error("the user was disabled in the users file")]
+    Disabled,
+    /// The user's time is over.
+    #[error("the user has expired: see `expires` in the users file")]
+    Expired,
+    /// The password is another.
+    #[error("the user has another password now")]
+    Changed,
 }
 
 impl Users {
@@ -136,7 +161,26 @@ impl Users {
         let keys = user.and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref()));
         // No password has the keys that stand in; that they are nobody's is held against it all the same.
         let matches = keys.unwrap_or(&decoy).matches(password) & keys.is_some();
-        user.filter(|user| matches && user.in_force(now)).map(User::proved)
+        let user = user.filter(|user| matches && user.in_force(now))?;
+        keys.map(|keys| user.proved(keys))
+    }
+
+    /// The login of who has proved this, as it would be now.
+    ///
+    /// # Errors
+    /// It would fail.
+    pub fn holds(&self, credential: &Credential, now: Timestamp) -> Result<Login, Ended> {
+        let user = self.get(&credential.name).ok_or(Ended::Removed)?;
+        if user.disabled {
+            return Err(Ended::Disabled);
+        }
+        if !user.in_force(now) {
+            return Err(Ended::Expired);
+        }
+        match user.keys(credential.keys.hash) {
+            Some(keys) if *keys == credential.keys => Ok(user.proved(keys)),
+            Some(_) | None => Err(Ended::Changed),
+        }
     }
 
     /// The keys of a user, and whether they are: who has none for this hash has others in their place, always the same
@@ -197,6 +241,34 @@ mod tests {
         assert!(may(User { sha512: None, ..alice() }, "secret", 0));
         assert!(may(User { sha256: None, ..alice() }, "secret", 0));
         assert!(!may(User { sha512: None, ..alice() }, "Secret", 0));
+    }
+
+    #[test]
+    fn threat_24_a_login_holds_while_the_user_could_log_in_so_again() {
+        let login = |user: User| Users::new(vec![user]).verify_password("alice", "secret", Timestamp(0)).unwrap();
+        let both = login(alice()).credential.unwrap();
+        let one = login(User { sha512: None, ..alice() }).credential.unwrap();
+        let holds = |user: User, credential: &Credential, now: i64| {
+            Users::new(vec![user]).holds(credential, Timestamp(now)).map(|login| login.groups.len())
+        };
+        let mut other = alice();
+        other.set_password("other", b"salt-of-alice", LEAST_ITERATIONS);
+        let mut again = alice();
+        again.set_password("secret", b"another salt", LEAST_ITERATIONS);
+        let mut grouped = alice();
+        grouped.set_groups(["devs"]);
+        for credential in [&both, &one] {
+            assert_eq!(holds(alice(), credential, 5), Ok(0));
+            assert_eq!(holds(grouped.clone(), credential, 5), Ok(1), "groups are those of now");
+            assert_eq!(holds(User { name: "bob".into(), ..alice() }, credential, 5), Err(Ended::Removed));
+            assert_eq!(holds(User { disabled: true, ..alice() }, credential, 5), Err(Ended::Disabled));
+            let ends = User { expires: Some(Timestamp(5)), ..alice() };
+            assert_eq!(holds(ends.clone(), credential, 4), Ok(0));
+            assert_eq!(holds(ends, credential, 5), Err(Ended::Expired));
+            assert_eq!(holds(other.clone(), credential, 5), Err(Ended::Changed));
+            assert_eq!(holds(again.clone(), credential, 5), Err(Ended::Changed));
+        }
+        assert_eq!(holds(User { sha256: None, ..alice() }, &one, 5), Err(Ended::Changed));
     }
 
     #[test]

@@ -41,6 +41,10 @@ fn token(bytes: &'static [u8]) -> Bytes {
     frame(ApiKey::SASL_AUTHENTICATE, 2, &node)
 }
 
+fn proved(last: &[u8], lifetime: i64) -> LoginVerdict {
+    LoginVerdict::Proved { last: last.to_vec(), lifetime }
+}
+
 #[test]
 fn versions_handshake_and_token_lead_to_a_login() {
     let (mut login, topology) = (login(), topology());
@@ -50,7 +54,7 @@ fn versions_handshake_and_token_lead_to_a_login() {
     let agreed = answered(login.take(&handshake("PLAIN", 1), &topology), ApiKey::SASL_HANDSHAKE, 1);
     assert_eq!(agreed.i16(shaken::ERROR_CODE), 0);
     assert!(matches!(login.take(&token(b"\0a\0b"), &topology), LoginStep::Verify(m) if m == "\0a\0b"));
-    let done = answered(login.verified(LoginVerdict::Proved(Vec::new())), ApiKey::SASL_AUTHENTICATE, 2);
+    let done = answered(login.verified(proved(b"", 0)), ApiKey::SASL_AUTHENTICATE, 2);
     assert_eq!((done.i16(authenticated::ERROR_CODE), done.bytes(authenticated::AUTH_BYTES).unwrap().len()), (0, 0));
 }
 
@@ -81,7 +85,7 @@ fn tokens_after_a_handshake_of_version_0_have_no_header() {
     let _ = login.take(&handshake("PLAIN", 0), &topology);
     assert!(matches!(login.take(&Bytes::from_static(b"\0a\0b"), &topology), LoginStep::Verify(_)));
     assert!(
-        matches!(login.verified(LoginVerdict::Proved(Vec::new())), LoginStep::Answer(rope) if rope.clone().into_bytes() == [0u8; 4][..])
+        matches!(login.verified(proved(b"", 0)), LoginStep::Answer(rope) if rope.clone().into_bytes() == [0u8; 4][..])
     );
 }
 
@@ -99,7 +103,7 @@ fn a_challenge_asks_for_another_message() {
     assert_eq!(login.mechanism(), None);
     let _ = login.take(&handshake("SCRAM-SHA-512", 1), &topology);
     assert_eq!(login.mechanism(), Some(PasswordMechanism::ScramSha512));
-    for (verdict, said) in [(LoginVerdict::Challenge(b"c".to_vec()), "c"), (LoginVerdict::Proved(b"p".to_vec()), "p")] {
+    for (verdict, said) in [(LoginVerdict::Challenge(b"c".to_vec()), "c"), (proved(b"p", 0), "p")] {
         assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Verify(m) if m == "m"));
         let answer = answered(login.verified(verdict), ApiKey::SASL_AUTHENTICATE, 2);
         assert_eq!(
@@ -118,4 +122,29 @@ fn scram_needs_headers() {
     let said = answered(step, ApiKey::SASL_HANDSHAKE, 0);
     assert_eq!(said.i16(shaken::ERROR_CODE), 33);
     assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN"]);
+}
+
+#[test]
+fn the_lifetime_is_told_from_version_1_on() {
+    for (version, expected) in [(0, 0), (1, 5_000), (2, 5_000)] {
+        let (mut login, topology) = (login(), topology());
+        let _ = login.take(&handshake("PLAIN", 1), &topology);
+        let node = Node::request(ApiKey::SASL_AUTHENTICATE).with(authenticate::AUTH_BYTES, Bytes::from_static(b"m"));
+        let _ = login.take(&frame(ApiKey::SASL_AUTHENTICATE, version, &node), &topology);
+        let said = answered(login.verified(proved(b"", 5_000)), ApiKey::SASL_AUTHENTICATE, version);
+        assert_eq!(said.int(authenticated::SESSION_LIFETIME_MS), expected, "version {version}");
+    }
+}
+
+#[test]
+fn threat_24_a_login_again_keeps_its_mechanism() {
+    let mut login = Login::again(login().mechanisms, Some(1), PasswordMechanism::ScramSha512);
+    let agreed = answered(login.take(&handshake("PLAIN", 1), &topology()), ApiKey::SASL_HANDSHAKE, 1);
+    assert_eq!(agreed.i16(shaken::ERROR_CODE), 0, "as a broker answers it");
+    let step = login.take(&token(b"\0a\0b"), &topology());
+    let text = "SASL mechanism 'PLAIN' requested by client is not supported for re-authentication of mechanism 'SCRAM-SHA-512'";
+    assert!(matches!(step, LoginStep::Close { answer: None, detail, .. } if detail == text));
+    let mut login = Login::again(login.mechanisms, Some(1), PasswordMechanism::ScramSha512);
+    let step = login.take(&handshake("GSSAPI", 1), &topology());
+    assert!(matches!(step, LoginStep::Close { answer: None, .. }), "as a broker");
 }

@@ -426,7 +426,7 @@ impl<'d> Run<'d> {
     /// A new policy, or a cluster in which an id is not known yet.
     fn moves(&mut self) {
         self.policy = self.dice.below(7);
-        let World { snapshot, topology, routes } = world_of(self.policy);
+        let World { snapshot, topology, routes, users } = world_of(self.policy);
         let before = live();
         let topology = if self.dice.one_in(3) {
             let mut less = kordon::enforce::Topology::clone(&topology);
@@ -437,7 +437,7 @@ impl<'d> Run<'d> {
         };
         // It ends with the connection.
         self.held += live() - before;
-        self.input(Input::World(World { snapshot, topology, routes }));
+        self.input(Input::World(World { snapshot, topology, routes, users }));
     }
 
     fn looked_up(&mut self) {

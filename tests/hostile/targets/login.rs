@@ -136,7 +136,7 @@ pub(super) fn login(data: &[u8]) {
                         if let Some(proving) = client.proving.take() {
                             assert_eq!(proving.finish(&last), Ok(()), "the proxy proves itself");
                         }
-                        let step = login.verified(LoginVerdict::Proved(last));
+                        let step = login.verified(LoginVerdict::Proved { last, lifetime: 0 });
                         assert!(matches!(step, LoginStep::Answer(_)));
                         return;
                     }

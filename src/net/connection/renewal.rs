@@ -1,0 +1,50 @@
+//! A client logs in again on its connection (KIP-368): its messages are checked as those of a login.
+
+use super::Link;
+use crate::identity::sasl::Exchange;
+use crate::model::CloseReason;
+use crate::net::login::{Asks, verify};
+use crate::net::shared::{Door, Shared};
+use crate::session::Checked;
+use crate::telemetry::LoginOutcome;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// A check under way; gives the exchange back unless it is over.
+pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = (Option<Exchange>, Checked)> + Send + 'a>>;
+
+impl Link<'_> {
+    /// Begins the check that the machine asks for, of an exchange that may have begun.
+    pub(super) fn begin_check<'a>(
+        &mut self,
+        under_way: &mut Option<Exchange>,
+        (shared, door, address): (&'a Shared, &'a Door, IpAddr),
+    ) -> Option<Checking<'a>> {
+        let (mechanism, message) = self.outputs.check.take()?;
+        let exchange = under_way.take().unwrap_or_else(|| Exchange::new(mechanism));
+        Some(Box::pin(async move {
+            let (exchange, checked) = verify(Asks { shared, door, address }, exchange, message, true).await;
+            if matches!(checked, Checked::Failed { .. }) {
+                tokio::time::sleep(door.login.delay).await;
+            }
+            (exchange, checked)
+        }))
+    }
+
+    /// Counts a login again that failed: nothing else ends a connection for that reason here.
+    pub(super) fn note_failed_renewal(&self, reason: CloseReason) {
+        if reason == CloseReason::LoginFailed {
+            self.door.metrics.login(LoginOutcome::RenewalFailed);
+            self.shared.failures.count(self.facts.host.ip());
+        }
+    }
+
+    /// Tells that the client logged in again, if it did.
+    pub(super) fn note_renewal(&mut self) {
+        if std::mem::take(&mut self.outputs.renewed) {
+            self.door.metrics.login(LoginOutcome::Renewed);
+            self.recorder.renewed(self.machine.subject(), self.shared.now().wall);
+        }
+    }
+}

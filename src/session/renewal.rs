@@ -1,0 +1,233 @@
+//! How long a login holds: until its lifetime is over, unless the client logs in again on the same connection (KIP-368),
+//! and until the users file no longer has what was proved.
+//!
+//! Source: `SaslServerAuthenticator.reauthenticate` and `ReauthInfo`, `KafkaChannel.maybeBeginServerReauthentication` and
+//! `.serverAuthenticationSessionExpired`, `SocketServer.Processor.processCompletedReceives`, Kafka 4.3. A login again
+//! keeps principal and mechanism. What is asked before it is answered before it, as brokers answer one request at a time.
+
+use super::login::{Login, LoginStep, LoginVerdict, Mechanisms};
+use super::machine::{Machine, Now, Outputs, Wait};
+use crate::identity;
+use crate::identity::users::Credential;
+use crate::model::{CloseReason, PasswordMechanism, Timestamp};
+use crate::wire::{ApiKey, Rope};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Who logs in again sooner is answered as where nobody can (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
+const LEAST_INTERVAL: u64 = 1_000_000;
+
+/// What a login with a password holds by.
+pub struct Standing {
+    mechanism: PasswordMechanism,
+    offered: Mechanisms,
+    /// The longest that a login holds; `None` = no bound.
+    most: Option<Duration>,
+    credential: Option<Credential>,
+    expires: Option<Timestamp>,
+    /// When the lifetime that the client was told is over, in microseconds of the shell's clock.
+    ends: Option<u64>,
+    /// When the last login again began.
+    begun: Option<u64>,
+    /// Whether it was looked up in the users in force.
+    looked_up: bool,
+    again: Option<Login>,
+}
+
+/// What came of a message that was checked ([`Outputs::check`]).
+pub enum Checked {
+    /// The client has to answer this.
+    Challenge(Vec<u8>),
+    /// It is proved who the client is; the mechanism's last message.
+    Proved(identity::Login, Vec<u8>),
+    /// The login failed.
+    Failed {
+        /// For the client.
+        told: String,
+        /// For the operator.
+        detail: String,
+    },
+}
+
+/// How long a login holds that lasts at most so long and is somebody's whose password ends then.
+fn lifetime(most: Option<Duration>, expires: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    let left = expires.map(|end| Duration::from_millis(u64::try_from(end.millis_since(now)).unwrap_or(0)));
+    match (most, left) {
+        (Some(most), Some(left)) => Some(most.min(left)),
+        (most, left) => most.or(left),
+    }
+}
+
+/// A lifetime as SaslAuthenticate tells it: 0 is none, so one that is over already is the shortest there is.
+fn told(lifetime: Option<Duration>) -> i64 {
+    lifetime.map_or(0, |lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1))
+}
+
+impl Standing {
+    /// What this login, made now, holds by, and its lifetime for the client in milliseconds; 0 = it has none.
+    pub fn new(
+        login: &identity::Login,
+        mechanism: PasswordMechanism,
+        offered: Mechanisms,
+        most: Option<Duration>,
+        now: Now,
+    ) -> (Self, i64) {
+        let (credential, ends) = (login.credential.clone(), None);
+        let mut standing = Self {
+            mechanism,
+            offered,
+            most,
+            credential,
+            expires: login.expires,
+            ends,
+            begun: None,
+            looked_up: false,
+            again: None,
+        };
+        let told = standing.renew(login, now);
+        (standing, told)
+    }
+
+    fn renew(&mut self, login: &identity::Login, now: Now) -> i64 {
+        let lifetime = lifetime(self.most, login.expires, now.wall);
+        self.credential.clone_from(&login.credential);
+        self.expires = login.expires;
+        self.ends = lifetime.map(|l| now.micros.saturating_add(u64::try_from(l.as_micros()).unwrap_or(u64::MAX)));
+        self.looked_up = false;
+        told(lifetime)
+    }
+}
+
+impl Machine {
+    /// What the login holds by; without it for ever.
+    #[must_use]
+    pub fn logged_in(mut self, standing: Option<Standing>) -> Self {
+        self.standing = standing;
+        self
+    }
+
+    /// Whether the next request begins a login again.
+    pub(super) fn begins_renewal(&self, now: Now) -> bool {
+        let Some(standing) = &self.standing else { return false };
+        let key = self.from_client.get(4..6).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok()).map(i16::from_be_bytes);
+        standing.ends.is_some()
+            && key == Some(ApiKey::SASL_HANDSHAKE.0)
+            && standing.begun.is_none_or(|begun| now.micros.saturating_sub(begun) >= LEAST_INTERVAL)
+    }
+
+    /// Whether a login again is under way.
+    pub(super) fn renews(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.again.is_some())
+    }
+
+    /// Whether the login's lifetime is over.
+    pub(super) fn has_expired(&self, now: Now) -> bool {
+        self.standing.as_ref().and_then(|standing| standing.ends).is_some_and(|ends| now.micros > ends)
+    }
+
+    /// Takes a frame, without its length, of a login again; the first one begins it.
+    pub(super) fn renew(&mut self, frame: &Bytes, now: Now, out: &mut Outputs) {
+        let Some(standing) = &mut self.standing else { return };
+        let broker = self.connection.broker;
+        let again = standing.again.get_or_insert_with(|| {
+            standing.begun = Some(now.micros);
+            Login::again(standing.offered.clone(), broker, standing.mechanism)
+        });
+        let step = again.take(frame, &self.world.topology);
+        self.renewal_step(step, out);
+    }
+
+    /// The next instant at which the login ends by itself.
+    pub(super) fn standing_ends(&self) -> Option<Timestamp> {
+        self.standing.as_ref().and_then(|standing| standing.expires)
+    }
+
+    /// Takes what a message came to.
+    pub(super) fn checked(&mut self, checked: Checked, now: Now, out: &mut Outputs) {
+        if !matches!(self.wait, Wait::Renewal) {
+            return;
+        }
+        self.wait = Wait::Nothing;
+        let Some(standing) = &mut self.standing else { return };
+        let Some(mut again) = standing.again.take() else { return };
+        let (verdict, detail) = match checked {
+            Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None),
+            Checked::Failed { told, detail } => (LoginVerdict::Failed(told), Some(detail)),
+            Checked::Proved(login, last) => {
+                let (before, after) = (&self.subject.get().principal, login.principal.get());
+                if before == after {
+                    let lifetime = standing.renew(&login, now);
+                    self.subject = login.subject(self.subject.get().may_be_super);
+                    self.generation += 1;
+                    out.renewed = true;
+                    (LoginVerdict::Proved { last, lifetime }, None)
+                } else {
+                    let name = |p: &crate::model::Principal| format!("{}.{}", p.kind(), p.name());
+                    let (before, after) = (name(before), name(after));
+                    let told = format!("Cannot change principals during re-authentication from {before}: {after}");
+                    (LoginVerdict::Failed(told), None)
+                }
+            }
+        };
+        let over = matches!(verdict, LoginVerdict::Proved { .. });
+        let step = again.verified(verdict);
+        if !over && let Some(standing) = &mut self.standing {
+            standing.again = Some(again);
+        }
+        self.renewal_step(step, out);
+        if detail.is_some() {
+            out.detail = detail;
+        }
+    }
+
+    fn renewal_step(&mut self, step: LoginStep, out: &mut Outputs) {
+        let answer = match step {
+            LoginStep::Answer(rope) => Some(rope),
+            LoginStep::Verify(message) => {
+                let mechanism = self.standing.as_ref().map(|standing| standing.mechanism);
+                out.check = mechanism.map(|mechanism| (mechanism, message));
+                self.wait = Wait::Renewal;
+                None
+            }
+            LoginStep::Close { answer, reason, detail } => {
+                out.detail = Some(detail);
+                self.close(reason);
+                answer
+            }
+        };
+        for chunk in answer.into_iter().flat_map(Rope::into_chunks) {
+            self.to_client.push(chunk);
+        }
+    }
+
+    /// Looks the login up in the users in force: closes when it would fail now, and takes over the user's groups.
+    pub(super) fn check_standing(&mut self, now: Now, out: &mut Outputs) {
+        let Some(standing) = &mut self.standing else { return };
+        let over = standing.expires.is_some_and(|end| now.wall >= end);
+        if standing.looked_up && !over {
+            return;
+        }
+        standing.looked_up = true;
+        let Some(credential) = &standing.credential else { return };
+        match self.world.users.holds(credential, now.wall) {
+            Ok(login) => {
+                standing.expires = login.expires;
+                if self.subject.get().groups != login.groups {
+                    self.subject = login.subject(self.subject.get().may_be_super);
+                    self.generation += 1;
+                }
+            }
+            Err(ended) => {
+                out.detail = Some(ended.to_string());
+                self.close(CloseReason::LoginRevoked);
+            }
+        }
+    }
+
+    /// Other users are in force.
+    pub(super) fn users_changed(&mut self) {
+        if let Some(standing) = &mut self.standing {
+            standing.looked_up = false;
+        }
+    }
+}
