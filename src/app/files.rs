@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream};
 use crate::yaml::Problem;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +85,22 @@ pub fn acceptors(config: &Config) -> Result<Vec<Option<Arc<Acceptor>>>, Vec<Prob
         }
     }
     if problems.is_empty() { Ok(acceptors) } else { Err(problems) }
+}
+
+/// What of TLS has ended, or ends within 30 days, in words.
+pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
+    let cluster =
+        [config.cluster.tls.as_ref(), config.cluster.own_tls()].into_iter().flatten().flat_map(files_of_upstream);
+    let listeners = config.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(files_of_listener);
+    let mut files: Vec<TlsFile> = cluster.chain(listeners).collect();
+    files.sort();
+    files.dedup();
+    let soon = now.plus_millis(30 * 86_400_000);
+    let words = |file: &TlsFile| {
+        let end = file.end(now).ok().flatten().filter(|end| *end <= soon)?;
+        Some(format!("{}: ends at {end}: renew it", file.path().display()))
+    };
+    files.iter().filter_map(words).collect()
 }
 
 /// Reads the users file; no users without one.

@@ -8,6 +8,7 @@ mod doors;
 pub mod files;
 mod policy;
 mod reload;
+mod tls;
 pub mod watch;
 mod worlds;
 
@@ -21,10 +22,12 @@ use crate::access::Access;
 use crate::admin::{self, Health};
 use crate::audit::{Service, Status as AuditStatus};
 use crate::cluster::Cluster;
+use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;
 use crate::config::Config;
 use crate::net::{self, BindError, Failures, Shared, Times};
 use crate::telemetry::{Metrics, MetricsError};
+use crate::tls::Acceptor;
 use crate::yaml::Problem;
 use std::io;
 use std::net::SocketAddr;
@@ -109,6 +112,7 @@ impl App {
             Some(address) => Some(serve_pages(address, &metrics, &status, &mut followers).await?),
             None => None,
         };
+        let secured = secured(&config, [("the proxy's own", &own), ("for clients", &dialler)], &acceptors);
         let mut bound = Vec::new();
         for (listener, acceptor) in config.listeners.clone().into_iter().zip(acceptors) {
             bound.push(net::bind(listener, acceptor).await?);
@@ -156,6 +160,7 @@ impl App {
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));
+        tls::follow(secured, &metrics, &mut followers)?;
         if let Some(file) = config.users.clone() {
             let watch = FileWatch::start(&file, files::read(&file).map_err(AppError::Policy)?)?;
             followers.spawn(reload::follow_users(watch, file, Arc::clone(policy.worlds()), Arc::clone(&metrics)));
@@ -235,6 +240,20 @@ impl App {
         self.followers.shutdown().await;
         tracing::info!("stopped");
     }
+}
+
+/// Everything that goes by files of TLS.
+fn secured(
+    config: &Config,
+    diallers: [(&'static str, &Dialler); 2],
+    acceptors: &[Option<Arc<Acceptor>>],
+) -> Vec<tls::Secured> {
+    let of_dialler = |(key, dialler): (_, &Dialler)| Some(tls::Secured::Brokers(key, Arc::clone(dialler.tls()?)));
+    let mut all: Vec<tls::Secured> = diallers.into_iter().filter_map(of_dialler).collect();
+    for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
+        all.extend(acceptor.clone().map(|acceptor| tls::Secured::Listener(listener.name.clone(), acceptor)));
+    }
+    all
 }
 
 /// What the audit is given at the least to write its last events.

@@ -46,6 +46,9 @@ impl Check {
         for warning in &policy.warnings {
             writeln!(err, "warning: {warning}")?;
         }
+        for warning in files::ends_soon(&config, files::now()) {
+            writeln!(err, "warning: {warning}")?;
+        }
         for warning in config.warnings() {
             writeln!(err, "warning: {}: {warning}", config.file.display())?;
         }

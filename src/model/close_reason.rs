@@ -59,6 +59,7 @@ reasons! {
     BrokerUnmapped = "broker_unmapped", "a connection to a port whose broker does not exist";
     SessionExpired = "session_expired", "the login expired and was not renewed";
     LoginRevoked = "login_revoked", "the user who logged in was removed, disabled or expired, or has another password";
+    CertificateRevoked = "certificate_revoked", "the client's certificate would no longer be taken: authorities or revocation lists were changed";
     Internal = "internal", "a fault of the proxy itself: please report it with the log";
 }
 
@@ -87,7 +88,8 @@ mod tests {
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
-             not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired login_revoked internal"
+             not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired login_revoked \
+             certificate_revoked internal"
         );
     }
 

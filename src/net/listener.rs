@@ -1,7 +1,7 @@
 //! Listeners: every port is bound before the process is ready, so that a client that bootstrapped before a restart of
 //! the proxy finds its brokers again.
 
-use super::connection;
+use super::connection::{self, Ended};
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, log_in};
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
@@ -12,7 +12,7 @@ use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
 use crate::telemetry::LoginOutcome;
-use crate::tls::{AcceptError, Acceptor, Stream};
+use crate::tls::{AcceptError, Acceptor, Distrusted, Stream};
 use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
@@ -186,7 +186,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     let _ = client.set_nodelay(true);
     let (told, mut durable) = mpsc::unbounded_channel();
     let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
-    let client = match secure(client, &shared, &door, ip).await {
+    let (client, distrusted) = match secure(client, &shared, &door, ip).await {
         Ok(client) => client,
         Err(NotSecured { reason, detail, is_login }) => {
             door.metrics.closed(reason);
@@ -224,7 +224,15 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     };
     let facts = Arc::new(Connection { mechanism: Arc::clone(&who.mechanism), ..Connection::clone(&facts) });
     let principal = who.subject.get().principal.clone();
-    let ended = connection::serve(client, Arc::clone(&facts), who, &shared, &door, &mut recorder, &mut durable).await;
+    let served = connection::serve(client, Arc::clone(&facts), who, &shared, &door, &mut recorder, &mut durable);
+    let ended = match distrusted {
+        None => served.await,
+        // Dropped where it stands: nothing more is owed to whom the certificate was taken from.
+        Some(distrusted) => tokio::select! {
+            ended = served => ended,
+            why = distrusted => Ended { reason: CloseReason::CertificateRevoked, detail: Some(why) },
+        },
+    };
     door.metrics.closed(ended.reason);
     let detail = ended.detail.as_deref().unwrap_or_default();
     match ended.reason {
@@ -247,8 +255,13 @@ struct NotSecured {
 }
 
 /// The handshake, where the listener has TLS: before anything is asked of identity, policy or brokers.
-async fn secure(client: TcpStream, shared: &Shared, door: &Door, ip: IpAddr) -> Result<Stream, NotSecured> {
-    let Some(tls) = &door.tls else { return Ok(Stream::Plain(client)) };
+async fn secure(
+    client: TcpStream,
+    shared: &Shared,
+    door: &Door,
+    ip: IpAddr,
+) -> Result<(Stream, Option<Distrusted>), NotSecured> {
+    let Some(tls) = &door.tls else { return Ok((Stream::Plain(client), None)) };
     // Who shows wrong certificates is slowed down as who tries passwords is.
     if tls.settings().trust().is_some() && shared.failures.too_many(ip, door.login.per_minute) {
         let detail = TOO_MANY.to_owned();

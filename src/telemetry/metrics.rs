@@ -31,6 +31,7 @@ pub struct Metrics {
     /// The revision that `policy` shows, so that it can be taken away.
     revision: Mutex<Option<Revision>>,
     reloads: IntCounterVec,
+    certificate_expiry: IntGaugeVec,
     /// Offset of the last state record in force.
     pub state_offset: IntGauge,
     /// ACLs in force that were made over the protocol.
@@ -163,6 +164,8 @@ pub enum ReloadedFile {
     Policy,
     /// The users file.
     Users,
+    /// A certificate, key, authority or revocation list.
+    Tls,
 }
 
 impl ReloadedFile {
@@ -171,6 +174,7 @@ impl ReloadedFile {
         match self {
             Self::Policy => "policy",
             Self::Users => "users",
+            Self::Tls => "tls",
         }
     }
 }
@@ -270,6 +274,7 @@ impl Metrics {
             policy_loaded: add.seconds(&specs::POLICY_LOADED)?,
             revision: Mutex::new(None),
             reloads: add.counters(&specs::RELOADS)?,
+            certificate_expiry: add.gauges(&specs::CERTIFICATE_EXPIRY)?,
             state_offset: add.gauge(&specs::STATE_OFFSET)?,
             state_acls: add.gauge(&specs::STATE_ACLS)?,
             state_staleness: add.seconds(&specs::STATE_STALENESS)?,
@@ -323,6 +328,11 @@ impl Metrics {
     /// Counts one look at a changed file.
     pub fn reload(&self, file: ReloadedFile, outcome: ReloadOutcome) {
         self.reloads.with_label_values(&[file.as_str(), outcome.as_str()]).inc();
+    }
+
+    /// Shows when a file of TLS ends.
+    pub fn certificate_ends(&self, file: &str, end: Timestamp) {
+        self.certificate_expiry.with_label_values(&[file]).set(end.0.div_euclid(1000));
     }
 
     /// Counts one change of ACLs that a client asked for.
@@ -395,6 +405,7 @@ mod tests {
         listener.closed(CloseReason::Idle);
         metrics.policy_loaded(&Revision::new("0123456789abcdef", None), Timestamp(1_500));
         metrics.reload(ReloadedFile::Users, ReloadOutcome::Refused);
+        metrics.certificate_ends("a.pem", Timestamp(2_500));
         metrics.state_change(ChangeOutcome::Done);
         let api = metrics.api(ApiKey(0));
         api.proxy_time(Duration::from_micros(30));
@@ -406,6 +417,7 @@ mod tests {
         assert_eq!(line(&text, "kordon_policy_loaded_timestamp_seconds "), Some("1.5"));
         assert_eq!(line(&text, "kordon_connections_closed_total{listener=\"a\",reason=\"idle\"} "), Some("1"));
         assert_eq!(line(&text, "kordon_reloads_total{file=\"users\",outcome=\"refused\"} "), Some("1"));
+        assert_eq!(line(&text, "kordon_certificate_expiry_timestamp_seconds{file=\"a.pem\"} "), Some("2"));
     }
 
     #[test]

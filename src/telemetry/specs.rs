@@ -56,6 +56,7 @@ specs! {
     POLICY = "kordon_policy_info", Gauge, "1", ["revision"], "always 1; the revision of the policy in force";
     POLICY_LOADED = "kordon_policy_loaded_timestamp_seconds", Gauge, "seconds", [], "when the policy in force was loaded, as Unix time; its age is time() minus this";
     RELOADS = "kordon_reloads_total", Counter, "1", ["file", "outcome"], "looks at changed files; outcome is loaded, refused or unreadable";
+    CERTIFICATE_EXPIRY = "kordon_certificate_expiry_timestamp_seconds", Gauge, "seconds", ["file"], "when a certificate or revocation list of TLS ends, as Unix time; of several in a file the one that matters first";
     STATE_OFFSET = "kordon_state_offset", Gauge, "1", [], "offset of the last state record in force; -1 without one";
     STATE_ACLS = "kordon_state_acls", Gauge, "1", [], "ACLs in force that were made over the protocol";
     STATE_STALENESS = "kordon_state_staleness_seconds", Gauge, "seconds", [], "since the end of the state topic, or the ACLs of the cluster, were last confirmed";
@@ -83,7 +84,7 @@ mod tests {
              kordon_connections_opened_total{listener} kordon_connections_closed_total{listener,reason} \
              kordon_received_bytes_total{listener} kordon_sent_bytes_total{listener} kordon_logins_total{listener,outcome} \
              kordon_upstream_connect_failures_total{} kordon_unmapped_brokers_total{listener} kordon_policy_info{revision} \
-             kordon_policy_loaded_timestamp_seconds{} kordon_reloads_total{file,outcome} \
+             kordon_policy_loaded_timestamp_seconds{} kordon_reloads_total{file,outcome} kordon_certificate_expiry_timestamp_seconds{file} \
              kordon_state_offset{} kordon_state_acls{} kordon_state_staleness_seconds{} kordon_state_changes_total{outcome} \
              kordon_audit_queue_events{} \
              kordon_audit_queue_bytes{} kordon_audit_lag_seconds{} kordon_audit_events_written_total{} \

@@ -4,13 +4,16 @@ use super::files::{TlsError, authorities, certificates, key, leaf, read, refused
 use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 /// What `listeners[].tls` makes of a connection. Sessions to be resumed are remembered in the configuration that made them,
@@ -18,8 +21,18 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 #[derive(Debug)]
 pub struct Acceptor {
     settings: ListenerTls,
-    current: ArcSwap<ServerConfig>,
+    current: watch::Sender<Current>,
 }
+
+/// What is in force.
+#[derive(Clone, Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// Ends when a client's certificate would no longer be taken; says why.
+pub type Distrusted = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// Why a client has no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +64,7 @@ impl Acceptor {
     /// # Errors
     /// A file that cannot be read or used, a key that does not belong to its certificate.
     pub fn load(settings: ListenerTls) -> Result<Self, TlsError> {
-        let current = ArcSwap::from_pointee(server_config(&settings)?);
+        let current = watch::Sender::new(Current::of(&settings)?);
         Ok(Self { settings, current })
     }
 
@@ -60,7 +73,7 @@ impl Acceptor {
     /// # Errors
     /// As [`Self::load`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(server_config(&self.settings)?));
+        self.current.send_replace(Current::of(&self.settings)?);
         Ok(())
     }
 
@@ -69,27 +82,59 @@ impl Acceptor {
         &self.settings
     }
 
-    /// Does the handshake with a client.
+    /// Does the handshake with a client; with what watches over the certificate that it showed.
     ///
     /// # Errors
     /// The client speaks no TLS, or none that is taken here.
-    pub async fn accept(&self, tcp: TcpStream) -> Result<Stream, AcceptError> {
+    pub async fn accept(&self, tcp: TcpStream) -> Result<(Stream, Option<Distrusted>), AcceptError> {
         let mut first = [0_u8];
         match tcp.peek(&mut first).await.map_err(AcceptError::PeerLeft)? {
             0 => return Err(AcceptError::PeerLeft(io::ErrorKind::UnexpectedEof.into())),
             _ if first != [HANDSHAKE] => return Err(AcceptError::PeerSentPlaintext),
             _ => {}
         }
-        let handshake = TlsAcceptor::from(self.current.load_full()).accept(tcp).await;
+        let mut changes = self.current.subscribe();
+        let config = Arc::clone(&changes.borrow_and_update().config);
+        let handshake = TlsAcceptor::from(config).accept(tcp).await;
         let stream = handshake.map_err(|error| match super::of_tls(&error) {
             Some(fault) => AcceptError::Handshake(fault.clone()),
             None => AcceptError::PeerLeft(error),
         })?;
-        Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
+        let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
+        let watch = chain.map(|chain| Box::pin(distrusted(chain, changes)) as Distrusted);
+        Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), watch))
     }
 }
 
-fn server_config(settings: &ListenerTls) -> Result<ServerConfig, TlsError> {
+/// Looks at a chain again whenever other authorities or lists may be in force.
+async fn distrusted(chain: Vec<CertificateDer<'static>>, mut changes: watch::Receiver<Current>) -> String {
+    while changes.changed().await.is_ok() {
+        let verifier = changes.borrow_and_update().verifier.clone();
+        let (Some(verifier), Some((own, others))) = (verifier, chain.split_first()) else { continue };
+        if let Err(error) = verifier.verify_client_cert(own, others, UnixTime::now()) {
+            return super::client_fault(&error);
+        }
+    }
+    // The listener is gone, and its connections with it.
+    std::future::pending().await
+}
+
+impl Current {
+    fn of(settings: &ListenerTls) -> Result<Self, TlsError> {
+        let verifier = match &settings.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Requested(trust) => Some(verifier(trust, false)?),
+            ClientAuth::Required(trust) => Some(verifier(trust, true)?),
+        };
+        let config = Arc::new(server_config(settings, verifier.clone())?);
+        Ok(Self { config, verifier })
+    }
+}
+
+fn server_config(
+    settings: &ListenerTls,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, TlsError> {
     let pair = &settings.identity;
     let chain = certificates(&pair.certificate, &read(&pair.certificate)?)?;
     leaf(&pair.certificate, &chain)?;
@@ -97,10 +142,9 @@ fn server_config(settings: &ListenerTls) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(settings.min_version))
         .map_err(TlsError::Refused)?;
-    let builder = match &settings.client_auth {
-        ClientAuth::None => builder.with_no_client_auth(),
-        ClientAuth::Requested(trust) => builder.with_client_cert_verifier(verifier(trust, false)?),
-        ClientAuth::Required(trust) => builder.with_client_cert_verifier(verifier(trust, true)?),
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     builder.with_single_cert(chain, key).map_err(|error| refused(pair, error))
 }

@@ -2,12 +2,14 @@
 //! in words. Keys stand in no message.
 
 mod acceptor;
+mod ends;
 mod files;
 mod stream;
 mod upstream;
 mod words;
 
-pub use acceptor::{AcceptError, Acceptor};
+pub use acceptor::{AcceptError, Acceptor, Distrusted};
+pub use ends::{TlsFile, files_of_listener, files_of_upstream};
 pub use files::TlsError;
 pub use stream::Stream;
 pub use upstream::{ConnectError, Upstream};

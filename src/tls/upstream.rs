@@ -31,6 +31,11 @@ impl Upstream {
         Self::new(UpstreamTls { identity: None, ..self.settings.clone() })
     }
 
+    /// The settings.
+    pub fn settings(&self) -> &UpstreamTls {
+        &self.settings
+    }
+
     /// Reads the files. Connections made from now on go by them; with an error by what was in force.
     ///
     /// # Errors

@@ -239,3 +239,89 @@ fn who_speaks_the_other_protocol_is_told_so_and_the_slow_are_turned_away() {
     kordon.await_log("tls handshake on a listener without tls");
     drop(silent);
 }
+
+/// A connection that stays.
+struct Open(StreamOwned<ClientConnection, TcpStream>);
+
+impl Open {
+    fn to(at: &str, config: &Arc<ClientConfig>) -> Open {
+        let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let tcp = TcpStream::connect(at).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut open = Open(StreamOwned::new(tls, tcp));
+        open.ask().unwrap();
+        open
+    }
+
+    /// Asks for ApiVersions, and takes the answer whole.
+    fn ask(&mut self) -> std::io::Result<()> {
+        self.0.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])?;
+        let mut size = [0; 4];
+        self.0.read_exact(&mut size)?;
+        self.0.read_exact(&mut vec![0; u32::from_be_bytes(size) as usize])
+    }
+
+    /// The certificate of the other side.
+    fn shown(&self) -> Vec<u8> {
+        self.0.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+}
+
+#[test]
+fn files_are_replaced_while_a_hundred_clients_stay_and_threat_24_who_is_revoked_does_not() {
+    let cluster = Cluster::single();
+    let dir = scratch(&unique("tls"));
+    let authority = Authority::new(&dir, "listeners");
+    let clients = Authority::new(&dir.join("clients"), "clients");
+    let (alice, mallory) = (clients.client("alice"), clients.client("mallory"));
+    let list = dir.join("list.pem");
+    std::fs::write(&list, clients.revoke(&[])).unwrap();
+    let asked = format!(", client_auth: required, client_ca: {}, crl: [{}]", clients.file().display(), list.display());
+    let first = authority.server();
+    let fixed = "identity: fixed\n    principal: \"User:alice\"";
+    let kordon = Kordon::before(cluster)
+        .listener("pods", &format!("{}{fixed}", tls(&first, &asked)))
+        .expects("TLS files refused: those in force stay")
+        .start();
+    let reloads =
+        |outcome: &str| kordon.metrics().sum("kordon_reloads_total", &[("file", "tls"), ("outcome", outcome)]);
+    let config = client(&authority, Some(&alice), BOTH);
+    let mut open: Vec<Open> = (0..100).map(|_| Open::to(kordon.at("pods"), &config)).collect();
+    let mut evil = Open::to(kordon.at("pods"), &client(&authority, Some(&mallory), BOTH));
+    let file = first.certificate_file.display().to_string();
+    let end = kordon.metrics().sum("kordon_certificate_expiry_timestamp_seconds", &[("file", &file)]);
+    assert!(end > 2_000_000_000.0, "{end}");
+
+    // A key that belongs to nobody: nothing changes, and it is said.
+    let (second, before) = (authority.server(), open[0].shown());
+    crate::support::certificates::over(&first.key_file, &authority.server().key);
+    soon("the wrong key is refused", || reloads("refused") == 1.0);
+    kordon.await_log("does not belong to the certificate in");
+    assert_eq!(Open::to(kordon.at("pods"), &config).shown(), before);
+
+    second.replace(&first);
+    soon("the new pair is in force", || Open::to(kordon.at("pods"), &config).shown() != before);
+    assert_eq!(knock(kordon.at("pods"), &client(&authority, Some(&alice), BOTH)), Ok(HandshakeKind::Full));
+    for client in &mut open {
+        client.ask().expect("a connection that stays");
+        assert_eq!(client.shown(), before);
+    }
+
+    // Mallory is revoked: her connection ends, nobody else's does, and nothing of hers is resumed.
+    let hers = client(&authority, Some(&mallory), BOTH);
+    assert!(knock(kordon.at("pods"), &hers).is_ok());
+    crate::support::certificates::over(&list, &clients.revoke(&[&mallory]));
+    soon("the connection of who was revoked ends", || evil.ask().is_err());
+    assert!(knock(kordon.at("pods"), &hers).is_err());
+    for client in &mut open {
+        client.ask().expect("a connection that stays");
+    }
+    kordon.audit().wait("why it ended", |event: &Event| event.text("/connectionInfo/reason") == "certificate_revoked");
+    kordon.await_log("the client's certificate was revoked");
+
+    // The authority is replaced: whom it had signed is gone.
+    crate::support::certificates::over(&clients.file(), Authority::new(&dir.join("next"), "next").pem());
+    soon("nobody of the old authority is connected", || open.iter_mut().all(|client| client.ask().is_err()));
+    assert!(knock(kordon.at("pods"), &config).is_err());
+    assert!(reloads("loaded") >= 3.0);
+}

@@ -6,6 +6,8 @@ pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 /// An object identifier.
 pub(super) const OID: u8 = 0x06;
+/// A whole number.
+pub(super) const INTEGER: u8 = 0x02;
 /// An octet string.
 pub(super) const OCTETS: u8 = 0x04;
 

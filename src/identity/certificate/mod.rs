@@ -9,7 +9,7 @@ pub use name::{Name, NameError};
 
 use crate::model::Timestamp;
 use chrono::NaiveDate;
-use der::{OCTETS, OID, Reader, SEQUENCE};
+use der::{INTEGER, OCTETS, OID, Reader, SEQUENCE};
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,30 @@ impl Certificate {
             }
         }
         Ok(Self { subject, not_after, alternatives })
+    }
+}
+
+/// When a revocation list (its DER) is to be renewed; `None`: it does not say.
+///
+/// # Errors
+/// It is no revocation list.
+pub fn next_update(list: &[u8]) -> Result<Option<Timestamp>, Malformed> {
+    let mut list = Reader(Reader(list).expect(SEQUENCE)?.value);
+    let mut body = Reader(list.expect(SEQUENCE)?.value);
+    // Its version, of lists with extensions.
+    if body.peek() == Some(INTEGER) {
+        body.next()?;
+    }
+    // Signature algorithm, issuer, this update.
+    for _ in 0..3 {
+        body.next()?;
+    }
+    match body.peek() {
+        Some(0x17 | 0x18) => {
+            let end = body.next()?;
+            instant(end.tag, end.value).map(Some).ok_or(Malformed)
+        }
+        _ => Ok(None),
     }
 }
 
