@@ -12,10 +12,11 @@ use std::sync::OnceLock;
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM};
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
-use crate::support::proxy::{Kordon, Setup, Upstream, cli_with};
+use crate::support::people::{authenticate, handshake, java_login, java_send, known, librdkafka_login};
+use crate::support::proxy::{Kordon, Setup, Upstream};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw};
-use crate::support::{needs, scratch, soon, unique};
+use crate::support::{needs, soon, unique};
 
 const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
 const POLICY: &str = "version: 1
@@ -24,20 +25,16 @@ acls:
   - { allow: [All], principals: [\"User:alice\"], resources: [\"*\"] }
 end: true
 ";
+pub const PEOPLE: [(&str, &str); 2] = [("alice", "alice-secret"), ("bob", "bob-secret")];
 const SCRAMS: &str = "identity: sasl\n    sasl: { mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256] }";
 
 /// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
-        let people = ["alice", "bob"].map(|name| format!(" user_{name}=\"{name}-secret\"")).concat();
         let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
         properties.extend([
-            (
-                "listener.name.sasl.plain.sasl.jaas.config",
-                format!("{module} required user_{SASL_USER}=\"{SASL_PASSWORD}\"{people};"),
-            ),
+            known(&[&[(SASL_USER, SASL_PASSWORD)], &PEOPLE[..]].concat()),
             // Not for SCRAM, by which the proxy logs in here.
             ("listener.name.sasl.plain.connections.max.reauth.ms", "3000".to_owned()),
         ]);
@@ -78,34 +75,13 @@ fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node 
     request
 }
 
-/// The text of a users file with alice and bob.
-pub fn users() -> String {
-    let file = scratch(&unique("users")).join("users.yaml");
-    for name in ["alice", "bob"] {
-        let path = file.display().to_string();
-        let password = format!("{name}-secret\n");
-        cli_with(&["user", "add", name, "--users", &path, "--password-stdin"], &password).ok();
-    }
-    std::fs::read_to_string(&file).expect("the users file")
-}
-
 fn setup(upstream: Upstream) -> Setup<'static> {
     Kordon::before(cluster())
         .upstream(upstream)
         .listener("people", SCRAMS)
-        .config("users: users.yaml")
-        .file("users.yaml", &users())
+        .users(&PEOPLE)
         .policy(POLICY)
         .expects("`cluster.own` is null")
-}
-
-pub fn java_config(mechanism: &str, name: &str, password: &str) -> [(&'static str, String); 3] {
-    let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
-    [
-        ("security.protocol", "SASL_PLAINTEXT".to_owned()),
-        ("sasl.mechanism", mechanism.to_owned()),
-        ("sasl.jaas.config", format!("{module} required username=\"{name}\" password=\"{password}\";")),
-    ]
 }
 
 #[test]
@@ -117,12 +93,7 @@ fn clients_log_in_with_scram_and_a_wrong_password_is_refused_in_their_own_words(
         cluster().create_topic(&topic, 1, &[]);
         for java in [Java::newest(), Java::same()] {
             let send = |name: &str, password: &str| {
-                let config = java_config(mechanism, name, password);
-                let mut settings: Vec<(&str, &str)> = config.iter().map(|(k, v)| (*k, v.as_str())).collect();
-                settings.extend([("max.block.ms", "15000"), ("enable.idempotence", "false")]);
-                let sent = java.producer(at, &settings).send(&topic, &["java"]);
-                assert_eq!(sent.ok + sent.errors.values().sum::<u64>(), 1, "{sent:?}");
-                sent.error().map(str::to_owned)
+                java_send(java, at, &topic, &java_login(mechanism, name, password), "java")
             };
             assert_eq!(send("alice", "alice-secret"), None, "{mechanism}");
             for (name, password) in [("alice", "bob-secret"), ("nobody", "alice-secret"), ("alice,", "alice-secret")] {
@@ -132,11 +103,11 @@ fn clients_log_in_with_scram_and_a_wrong_password_is_refused_in_their_own_words(
             assert_eq!(send("bob", "bob-secret").as_deref(), Some("TopicAuthorizationException"), "{mechanism}");
         }
         let send = |name: &str, password: &str| -> Value {
+            let mut config = librdkafka_login(mechanism, name, password);
+            config["message.timeout.ms"] = json!(5000);
             librdkafka(&json!({
-                "op": "produce", "at": at, "topic": topic, "values": ["librdkafka"], "client_errors": true, "config": {
-                    "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism,
-                    "sasl.username": name, "sasl.password": password, "message.timeout.ms": 5000,
-                },
+                "op": "produce", "at": at, "topic": topic, "values": ["librdkafka"], "config": config,
+                "client_errors": true,
             }))
             .expect("an outcome")
         };
@@ -168,16 +139,14 @@ pub fn shaken(address: &str, mechanism: PasswordMechanism) -> Raw {
 }
 
 pub fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
-    let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism.name());
-    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 1, &request);
+    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake(mechanism.name()));
     assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{answer:?}");
 }
 
 /// What is answered to a message: bytes, or what went wrong.
 pub fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
     use sasl_authenticate::response::{AUTH_BYTES, ERROR_CODE, ERROR_MESSAGE};
-    let request = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, message.into());
-    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &request);
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &authenticate(message));
     match ErrorCode(answer.i16(ERROR_CODE)) {
         ErrorCode::NONE => Ok(answer.bytes(AUTH_BYTES).expect("bytes").to_vec()),
         code => Err((code, answer.str(ERROR_MESSAGE).to_owned())),
@@ -308,8 +277,7 @@ fn handshakes_of_version_0_are_for_plain_alone() {
     needs!(Java);
     let kordon = setup(Upstream::Gated).start();
     let mut raw = Raw::connect(kordon.at("people"));
-    let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "SCRAM-SHA-512");
-    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &request);
+    let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &handshake("SCRAM-SHA-512"));
     assert_eq!(ErrorCode(answer.i16(sasl_handshake::response::ERROR_CODE)), ErrorCode::UNSUPPORTED_SASL_MECHANISM);
     assert_eq!(raw.end(), End::Closed);
 }

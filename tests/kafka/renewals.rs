@@ -1,6 +1,5 @@
 //! Sessions that end: their lifetime with logins again (KIP-368), beside a broker's, and users who change.
 
-use bytes::Bytes;
 use kordon::model::PasswordMechanism;
 use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
@@ -8,8 +7,9 @@ use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::logins::{cluster, java_config, shake, users};
+use crate::logins::{PEOPLE, cluster, shake};
 use crate::support::java::Java;
+use crate::support::people::{self, java_login, librdkafka_login};
 use crate::support::proxy::{Kordon, cli_with};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, FetchSpec, Raw, produce_request, produced};
@@ -19,19 +19,13 @@ const PLAIN: PasswordMechanism = PasswordMechanism::Plain;
 
 fn start(lifetime: &str) -> Kordon<'static> {
     let sasl = "identity: sasl\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-512], without_tls: true }";
-    Kordon::before(cluster())
-        .listener("people", &format!("{sasl}\n    max_session: {lifetime}"))
-        .config("users: users.yaml")
-        .file("users.yaml", &users())
-        .start()
+    Kordon::before(cluster()).listener("people", &format!("{sasl}\n    max_session: {lifetime}")).users(&PEOPLE).start()
 }
 
 /// Sends a name and a password; the lifetime that is told, or what went wrong.
 fn tell(raw: &mut Raw, version: i16, name: &str, password: &str) -> Result<i64, (ErrorCode, String)> {
     use sasl_authenticate::response::{ERROR_CODE, ERROR_MESSAGE, SESSION_LIFETIME_MS};
-    let message = Bytes::from(format!("\0{name}\0{password}"));
-    let request = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, message);
-    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, version, &request);
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, version, &people::plain(name, password));
     match ErrorCode(answer.i16(ERROR_CODE)) {
         ErrorCode::NONE => Ok(answer.int(SESSION_LIFETIME_MS)),
         code => Err((code, answer.str(ERROR_MESSAGE).to_owned())),
@@ -47,8 +41,7 @@ fn log_in(address: &str, name: &str) -> Raw {
 
 /// What a handshake is answered.
 fn handshake(raw: &mut Raw, mechanism: &str) -> i16 {
-    let request = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism);
-    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &request).i16(sasl_handshake::response::ERROR_CODE)
+    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &people::handshake(mechanism)).i16(sasl_handshake::response::ERROR_CODE)
 }
 
 /// Whether a request is still answered.
@@ -89,16 +82,10 @@ fn sessions_last_and_logins_again_are_answered_as_a_broker_answers_them() {
         }
         let mut raw = log_in(&at, "alice");
         assert_eq!(handshake(&mut raw, "SCRAM-SHA-512"), 0, "{at}: told at the next message");
-        raw.send(
-            ApiKey::SASL_AUTHENTICATE,
-            2,
-            &Node::request(ApiKey::SASL_AUTHENTICATE)
-                .with(sasl_authenticate::request::AUTH_BYTES, Bytes::from_static(b"n,,n=alice,r=nonce")),
-        );
+        raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::authenticate("n,,n=alice,r=nonce"));
         assert!(raw.ended_silently(), "{at}: without a word");
         let mut raw = log_in(&at, "alice");
-        let gssapi = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, "GSSAPI");
-        raw.send(ApiKey::SASL_HANDSHAKE, 1, &gssapi);
+        raw.send(ApiKey::SASL_HANDSHAKE, 1, &people::handshake("GSSAPI"));
         assert!(raw.ended_silently(), "{at}: without a word");
 
         // Those that did not log in again, whether they could or not.
@@ -121,7 +108,7 @@ fn clients_that_can_log_in_again_go_on_beyond_the_lifetime() {
     cluster().create_topic(&topic, 1, &[]);
     let of = |outcome| kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)]);
     for java in [Java::newest(), Java::same()] {
-        let config = java_config("SCRAM-SHA-512", "alice", "alice-secret");
+        let config = java_login("SCRAM-SHA-512", "alice", "alice-secret");
         let settings: Vec<(&str, &str)> = config.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let producer = java.producer(at, &settings);
         let before = (of("succeeded"), of("renewed"));
@@ -131,10 +118,7 @@ fn clients_that_can_log_in_again_go_on_beyond_the_lifetime() {
     let before = of("renewed");
     let read = librdkafka(&json!({
         "op": "consume", "at": at, "topics": [topic], "group": unique("group"), "count": 1_000_000, "timeout": 6,
-        "config": {
-            "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": "alice", "sasl.password": "alice-secret",
-        },
+        "config": librdkafka_login("SCRAM-SHA-512", "alice", "alice-secret"),
     }))
     .expect("an outcome");
     assert!(read["errors"] == json!({}) && read["values"].as_array().is_some_and(|v| !v.is_empty()), "{read}");

@@ -15,7 +15,8 @@ use crate::support::certificates::{Authority, Signed};
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
-use crate::support::proxy::{Kordon, Setup, cli_with};
+use crate::support::people::jaas;
+use crate::support::proxy::{Kordon, Setup};
 use crate::support::python::librdkafka;
 use crate::support::{needs, scratch, soon, unique};
 
@@ -31,15 +32,8 @@ fn at(kordon: &Kordon<'_>, listener: &str) -> String {
     kordon.at(listener).replace("127.0.0.1", "localhost")
 }
 
-fn users() -> String {
-    let file = scratch(&unique("users")).join("users.yaml");
-    let path = file.display().to_string();
-    cli_with(&["user", "add", "alice", "--users", &path, "--password-stdin"], &format!("{PASSWORD}\n")).ok();
-    std::fs::read_to_string(&file).expect("the users file")
-}
-
 fn before(cluster: &Cluster) -> Setup<'_> {
-    Kordon::before(cluster).config("users: users.yaml").file("users.yaml", &users())
+    Kordon::before(cluster).users(&[("alice", PASSWORD)])
 }
 
 #[test]
@@ -53,14 +47,12 @@ fn clients_log_in_over_tls_and_no_secret_stands_in_the_log() {
         .config("log: { level: trace }\nlimits: { failed_logins: { per_minute: 1000 } }")
         .start();
     let (at, ca) = (at(&kordon, "people"), authority.file());
-    for (mechanism, module) in [("PLAIN", "plain.Plain"), ("SCRAM-SHA-512", "scram.Scram")] {
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
         let topic = unique("tls");
         cluster.create_topic(&topic, 1, &[]);
         for password in [PASSWORD, "wrong"] {
             let right = password == PASSWORD;
-            let jaas = format!(
-                "org.apache.kafka.common.security.{module}LoginModule required username=\"alice\" password=\"{password}\";"
-            );
+            let jaas = jaas(mechanism, "alice", password);
             let settings = [
                 ("security.protocol", "SASL_SSL"),
                 ("ssl.truststore.type", "PEM"),
