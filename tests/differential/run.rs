@@ -269,9 +269,9 @@ impl Run {
     /// Asks until both answers show it, or one is an error. What was asked counts once, when it is compared.
     fn wait_until(&mut self, reference: &mut Side, names: &Names, case: &Case<'_>, until: Option<Until>) {
         let Some((count, wanted)) = until else { return };
-        let begin = Instant::now();
         for side in [reference, &mut self.proxied] {
-            while begin.elapsed() < Duration::from_secs(5) {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_secs(3) {
                 let outcome = side.ask(case.who, case.key, case.version, case.body, names);
                 let Outcome::Answer(answer) = &outcome else { break };
                 let codes = codes(&outcome);

@@ -6,7 +6,9 @@ mod client;
 mod dice;
 
 use crate::allocator::{live, peak};
-use crate::stage::{END, LIMITS, NAMES, NOTHING, changed, connection, drain, forbidden, frames, subject, world_of};
+#[cfg(test)]
+use crate::stage::LIMITS;
+use crate::stage::{END, NAMES, NOTHING, changed, connection, drain, forbidden, frames, subject, world_of};
 use broker::Broker;
 use client::{Client, Due};
 use dice::Dice;
