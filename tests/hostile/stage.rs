@@ -226,7 +226,7 @@ pub(crate) fn forbidden(policy: usize, key: ApiKey, node: &Node) -> Option<Strin
         let named = matches!(spec.entity, Entity::TopicName | Entity::GroupId | Entity::TransactionalId);
         let found = match &spec.kind {
             // What a session is to fetch no more nobody is asked about, as in Kafka.
-            _ if key == ApiKey::FETCH && spec.name == "ForgottenTopicsData" => None,
+            _ if [ApiKey::FETCH, ApiKey::SHARE_FETCH].contains(&key) && spec.name == "ForgottenTopicsData" => None,
             // What a member says that it owns is held against what it was assigned.
             _ if key == ApiKey::CONSUMER_GROUP_HEARTBEAT && spec.name == "TopicPartitions" => None,
             // What a member of a streams group says of itself is text to show: READ on the group is enough (KIP-1331).
