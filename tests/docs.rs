@@ -93,7 +93,7 @@ fn with_bogus_keys() -> String {
          - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ map: {{ 1: {{ {b} }} }} }} }}\n\
          policy: {{ {b} }}\nstate: {{ {b} }}\n\
          audit: {{ {b}, rules: [{{ {b} }}] }}\n\
-         metrics: {{ {b} }}\nlog: {{ {b} }}\nshutdown: {{ {b} }}\n\
+         certificates: {{ {b} }}\nmetrics: {{ {b} }}\nlog: {{ {b} }}\nshutdown: {{ {b} }}\n\
          limits: {{ {b}, upstream_ahead: {{ {b} }}, failed_logins: {{ {b} }} }}\n"
     )
 }

@@ -3,6 +3,7 @@
 use crate::cluster::dial::Dialler;
 use crate::cluster::own_users;
 use crate::config::Config;
+use crate::identity::certificate::Mapping;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
@@ -101,6 +102,16 @@ pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
         Some(format!("{}: ends at {end}: renew it", file.path().display()))
     };
     files.iter().filter_map(words).collect()
+}
+
+/// How certificates name clients.
+///
+/// # Errors
+/// A rule that cannot be taken.
+pub fn names(config: &Config) -> Result<Mapping, Vec<Problem>> {
+    let names = &config.certificates;
+    Mapping::new(names.name_from, &names.rules, names.groups_from)
+        .map_err(|(i, error)| vec![whole(&config.file, format!("`certificates.rules[{i}]`: {error}"))])
 }
 
 /// Reads the users file; no users without one.

@@ -99,6 +99,7 @@ impl App {
         let policy = Arc::new(policy);
         policy.worlds().log_in_by(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
         let (own, dialler) = files::diallers(&config).map_err(AppError::Policy)?;
+        let names = Arc::new(files::names(&config).map_err(AppError::Policy)?);
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
@@ -145,6 +146,7 @@ impl App {
             by_address: Mutex::default(),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
             failures: Failures::default(),
+            names,
             checks: net::checks(),
             latest: AtomicI64::new(0),
             sessions: AtomicU64::new(1),

@@ -31,7 +31,7 @@ impl Check {
         let config = self.config.load()?;
         let policy = files::load_policy(&config, files::now());
         let users = files::load_users(&config);
-        let tls = [files::diallers(&config).err(), files::acceptors(&config).err()];
+        let tls = [files::diallers(&config).err(), files::acceptors(&config).err(), files::names(&config).err()];
         let tls: Vec<Problem> = tls.into_iter().flatten().flatten().collect();
         let faults: Vec<Problem> = [(!tls.is_empty()).then_some(&tls), policy.as_ref().err(), users.as_ref().err()]
             .into_iter()
@@ -123,6 +123,7 @@ fn who(listener: &Listener) -> String {
     let supers = if listener.super_users { ", super users admitted" } else { "" };
     match &listener.identity {
         Identity::Fixed(principal) => format!("everybody is {principal}{tls}{supers}"),
+        Identity::Certificate => format!("named by certificates{tls}{supers}"),
         Identity::Sasl(sasl) => {
             let names: Vec<&str> = sasl.mechanisms.iter().map(|m| m.name()).collect();
             format!("login by {}{tls}{supers}", names.join(", "))

@@ -10,7 +10,7 @@ mod secret;
 mod size;
 mod tls;
 
-pub use crate::model::{PasswordMechanism, ProtocolAcls};
+pub use crate::model::{GroupsFrom, NameFrom, PasswordMechanism, ProtocolAcls};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
 pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
@@ -36,6 +36,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The users file; always there when a listener's identity is `sasl`.
     pub users: Option<PathBuf>,
+    /// How certificates name clients.
+    pub certificates: CertificateNames,
     /// The policy.
     pub policy: Policy,
     /// Where ACLs that are made over the protocol are kept.
@@ -200,6 +202,25 @@ pub enum Identity {
     Fixed(Principal),
     /// A SASL login that the proxy checks against the users file.
     Sasl(ListenerSasl),
+    /// The certificate that the client shows.
+    Certificate,
+}
+
+/// How certificates name clients (`certificates`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateNames {
+    /// Where the name stands.
+    pub name_from: NameFrom,
+    /// What is made of it: the first rule that applies.
+    pub rules: Vec<String>,
+    /// Which attributes are groups.
+    pub groups_from: GroupsFrom,
+}
+
+impl Default for CertificateNames {
+    fn default() -> Self {
+        Self { name_from: NameFrom::Subject, rules: vec!["DEFAULT".to_owned()], groups_from: GroupsFrom::None }
+    }
 }
 
 /// SASL of a listener.

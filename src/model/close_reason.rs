@@ -59,7 +59,7 @@ reasons! {
     BrokerUnmapped = "broker_unmapped", "a connection to a port whose broker does not exist";
     SessionExpired = "session_expired", "the login expired and was not renewed";
     LoginRevoked = "login_revoked", "the user who logged in was removed, disabled or expired, or has another password";
-    CertificateRevoked = "certificate_revoked", "the client's certificate would no longer be taken: authorities or revocation lists were changed";
+    CertificateRevoked = "certificate_revoked", "the client's certificate has ended, or would no longer be taken by the authorities and revocation lists";
     Internal = "internal", "a fault of the proxy itself: please report it with the log";
 }
 

@@ -1,6 +1,7 @@
 //! Words of the domain: names, principals, operations, resources, hosts, time. No I/O, no clock.
 
 mod category;
+mod certificate_names;
 mod close_reason;
 mod host;
 mod mechanism;
@@ -15,6 +16,7 @@ mod subject;
 mod time;
 
 pub use category::Category;
+pub use certificate_names::{GroupsFrom, NameFrom};
 pub use close_reason::CloseReason;
 pub use host::Host;
 pub use mechanism::PasswordMechanism;

@@ -2,7 +2,7 @@
 //! the proxy finds its brokers again.
 
 use super::connection::{self, Ended};
-use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, log_in};
+use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, by_certificate, log_in};
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
@@ -170,6 +170,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         port: peer.port(),
         // With the mechanism behind it, once that is agreed.
         mechanism: match door.identity {
+            Identity::Certificate => "SSL".into(),
             Identity::Fixed(_) if door.tls.is_some() => "SSL".into(),
             Identity::Fixed(_) => "PLAINTEXT".into(),
             Identity::Sasl(_) if door.tls.is_some() => "SASL_SSL".into(),
@@ -203,6 +204,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         tracing::info!(listener = &*door.name, client = %peer, reason = %CloseReason::StateUnavailable, "connection closed");
         return;
     }
+    let shown = client.peer_certificate();
     let mut client = Socket::new(client);
     let who = match &door.identity {
         Identity::Fixed(principal) => {
@@ -211,6 +213,14 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
             let mechanism = Arc::clone(&facts.mechanism);
             LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() }
         }
+        Identity::Certificate => match by_certificate(shown.as_deref(), &facts, &shared, &door, &mut recorder) {
+            Ok(who) => who,
+            Err(NotLoggedIn { reason, detail }) => {
+                door.metrics.closed(reason);
+                tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
+                return;
+            }
+        },
         Identity::Sasl(sasl) => {
             match log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {
                 Ok(who) => who,

@@ -3,6 +3,7 @@
 use super::shared::{Door, Shared};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
+use crate::identity::certificate::Certificate;
 use crate::identity::sasl::{Exchange, Turn};
 use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified};
 use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
@@ -71,6 +72,61 @@ pub(super) async fn log_in(
         }
     }
     outcome
+}
+
+/// Whether who is proved may be connected here.
+fn admit(
+    subject: Verified<Subject>,
+    facts: &Connection,
+    shared: &Shared,
+    door: &Door,
+) -> Result<Verified<Subject>, (CloseReason, String)> {
+    let now = shared.now().wall;
+    let (principal, snapshot) = (&subject.get().principal, door.worlds.borrow().snapshot.clone());
+    if !door.super_users && snapshot.names_super(principal) {
+        let words = format!("principal {principal} is a super user or operator, which this listener does not admit");
+        return Err((CloseReason::SuperUserListener, words));
+    }
+    if !snapshot.gate(subject.get(), &facts.host, now).is_allowed() {
+        return Err((
+            CloseReason::NotConnectedRole,
+            format!("principal {principal} holds no role with clusters.connect"),
+        ));
+    }
+    Ok(subject)
+}
+
+/// The login of who has shown a certificate in the handshake.
+pub(super) fn by_certificate(
+    shown: Option<&[u8]>,
+    facts: &Connection,
+    shared: &Shared,
+    door: &Door,
+    recorder: &mut ConnectionRecorder,
+) -> Result<LoggedIn, NotLoggedIn> {
+    let failed = |detail: String| (CloseReason::LoginFailed, detail);
+    let proved = || {
+        let shown = shown.ok_or_else(|| failed("the client showed no certificate".to_owned()))?;
+        let certificate = Certificate::read(shown)
+            .map_err(|error| failed(format!("the client's certificate cannot be read: {error}")))?;
+        let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
+        admit(login.subject(door.super_users), facts, shared, door)
+    };
+    let now = shared.now().wall;
+    match proved() {
+        Ok(subject) => {
+            door.metrics.login(LoginOutcome::Succeeded);
+            recorder.opened(subject.get(), now);
+            let mechanism = Arc::clone(&facts.mechanism);
+            Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
+        }
+        Err((reason, detail)) => {
+            door.metrics.login(LoginOutcome::Failed);
+            shared.failures.count(facts.host.ip());
+            recorder.refused(None, reason, Some(&detail), now);
+            Err(NotLoggedIn { reason, detail })
+        }
+    }
 }
 
 /// Characters of a server's nonce; each holds almost 6 bits.
@@ -217,22 +273,8 @@ impl Talk<'_> {
         }
     }
 
-    /// Whether who is proved may be connected here.
     fn admit(&self, subject: Verified<Subject>) -> Result<Verified<Subject>, (CloseReason, String)> {
-        let now = self.shared.now().wall;
-        let (principal, snapshot) = (&subject.get().principal, self.door.worlds.borrow().snapshot.clone());
-        if !self.door.super_users && snapshot.names_super(principal) {
-            let words =
-                format!("principal {principal} is a super user or operator, which this listener does not admit");
-            return Err((CloseReason::SuperUserListener, words));
-        }
-        if !snapshot.gate(subject.get(), &self.facts.host, now).is_allowed() {
-            return Err((
-                CloseReason::NotConnectedRole,
-                format!("principal {principal} holds no role with clusters.connect"),
-            ));
-        }
-        Ok(subject)
+        admit(subject, self.facts, self.shared, self.door)
     }
 
     async fn frame(&mut self) -> Result<Bytes, NotLoggedIn> {

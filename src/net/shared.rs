@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::trouble;
 use crate::config::Identity;
+use crate::identity::certificate::Mapping;
 use crate::model::Timestamp;
 use crate::session::{Limits, Now, World};
 use crate::telemetry::{ListenerMetrics, Metrics};
@@ -47,6 +48,8 @@ pub struct Shared {
     pub by_address: Mutex<HashMap<IpAddr, u32>>,
     /// What large requests may take in all.
     pub memory: RequestMemory,
+    /// How certificates name clients.
+    pub names: Arc<Mapping>,
     /// How often logins failed lately.
     pub failures: Failures,
     /// How many passwords are checked at once.

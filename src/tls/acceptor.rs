@@ -4,6 +4,7 @@ use super::files::{TlsError, authorities, certificates, key, leaf, read, refused
 use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
+use crate::identity::certificate::Certificate;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsStream};
@@ -106,13 +108,35 @@ impl Acceptor {
     }
 }
 
-/// Looks at a chain again whenever other authorities or lists may be in force.
+/// The last moment of the year 9999, in milliseconds: what certificates without an end have.
+const NEVER: u64 = 253_402_300_799_000;
+/// How long the end of a certificate is waited for at once.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// Looks at a chain again whenever other authorities or lists may be in force, and when its first certificate ends.
 async fn distrusted(chain: Vec<CertificateDer<'static>>, mut changes: watch::Receiver<Current>) -> String {
-    while changes.changed().await.is_ok() {
+    let own = chain.first().and_then(|own| Certificate::read(own).ok());
+    // Of one that cannot be read no end is known; it names nobody.
+    let end = own.and_then(|own| u64::try_from(own.not_after.0).ok()).unwrap_or(NEVER);
+    let end = UNIX_EPOCH + Duration::from_millis(end);
+    loop {
+        let ended = async {
+            // The wall clock may be set while this waits.
+            while let Ok(left) = end.duration_since(SystemTime::now()) {
+                tokio::time::sleep(left.min(LOOK) + Duration::from_millis(500)).await;
+            }
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { break },
+            () = ended => {}
+        }
         let verifier = changes.borrow_and_update().verifier.clone();
-        let (Some(verifier), Some((own, others))) = (verifier, chain.split_first()) else { continue };
+        let (Some(verifier), Some((own, others))) = (verifier, chain.split_first()) else { break };
         if let Err(error) = verifier.verify_client_cert(own, others, UnixTime::now()) {
             return super::client_fault(&error);
+        }
+        if SystemTime::now() >= end {
+            return "the client's certificate has ended".to_owned();
         }
     }
     // The listener is gone, and its connections with it.

@@ -17,6 +17,14 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The certificate that a client has shown, as DER; none if it has shown none.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.peer_certificates()?.first().map(|certificate| certificate.to_vec()),
+        }
+    }
+
     /// The socket, and what encrypts, if anything does.
     pub fn into_parts(self) -> (TcpStream, Option<Box<rustls::Connection>>) {
         match self {

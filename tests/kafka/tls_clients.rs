@@ -319,3 +319,60 @@ fn files_are_replaced_while_a_hundred_clients_stay_and_threat_24_who_is_revoked_
     assert!(knock(kordon.at("pods"), &config).is_err());
     assert!(reloads("loaded") >= 3.0);
 }
+
+#[test]
+fn certificates_name_clients_and_their_groups_by_kafkas_rules() {
+    needs!(Java);
+    use rcgen::DnType;
+    let cluster = Cluster::single();
+    let dir = scratch(&unique("tls"));
+    let authority = Authority::new(&dir, "listeners");
+    let clients = Authority::new(&dir.join("clients"), "clients");
+    let asked = format!(", client_auth: required, client_ca: {}", clients.file().display());
+    let rules = "certificates: { rules: [\"RULE:^CN=([a-zA-Z]+),OU=([a-z]+),O=Corp$/$1@$2/L\"], groups_from: ou }";
+    let policy = "version: 1
+default: deny
+acls:
+  - { allow: [All], principals: [\"Group:devs\"], resources: [\"topic:*\"] }
+  - { deny: [Write], principals: [\"User:mallory@devs\"], resources: [\"topic:*\"] }
+super_users: [\"User:root@devs\"]
+end: true
+";
+    let kordon = Kordon::before(cluster)
+        .listener("pods", &format!("{}identity: certificate", tls(&authority.server(), &asked)))
+        .config(rules)
+        .policy(policy)
+        .start();
+    let topic = unique("mtls");
+    cluster.create_topic(&topic, 1, &[]);
+    let send = |name: &str, unit: &str| {
+        let subject =
+            [(DnType::OrganizationName, "Corp"), (DnType::OrganizationalUnitName, unit), (DnType::CommonName, name)];
+        let pair = clients.sign(&crate::support::certificates::Wish { subject: &subject, ..Default::default() });
+        let keystore = dir.join(format!("{name}-{unit}.pem"));
+        std::fs::write(&keystore, pair.keystore()).unwrap();
+        let settings = [
+            ("security.protocol", "SSL"),
+            ("ssl.truststore.type", "PEM"),
+            ("ssl.truststore.location", authority.file().to_str().unwrap()),
+            ("ssl.keystore.type", "PEM"),
+            ("ssl.keystore.location", keystore.to_str().unwrap()),
+            ("max.block.ms", "4000"),
+            ("enable.idempotence", "false"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let sent = Java::newest().producer(&at(&kordon, "pods"), &settings).send(&topic, &["one"]);
+        sent.error().map(str::to_owned)
+    };
+    assert_eq!(send("Alice", "devs"), None);
+    assert_eq!(send("Mallory", "devs").as_deref(), Some("TopicAuthorizationException"));
+    assert_eq!(send("Bob", "sales").as_deref(), Some("TopicAuthorizationException"));
+    assert_eq!(send("Root", "devs").as_deref(), Some("TimeoutException"), "super users count on other listeners only");
+    assert_eq!(send("Alice", "Devs").as_deref(), Some("TimeoutException"), "no rule applies");
+    kordon.await_log("no rule of `certificates.rules` applies to `CN=Alice,OU=Devs,O=Corp`");
+    kordon.await_log("principal User:root@devs is a super user or operator");
+    let opened = kordon.audit().wait("alice", |event: &Event| event.principal() == "User:alice@devs");
+    assert_eq!(opened.text("/authenticationInfo/mechanism"), "SSL");
+    assert_eq!(opened.text("/authenticationInfo/groups/0"), "devs");
+}

@@ -1,7 +1,9 @@
 //! `listeners`: where clients connect, how brokers are reached through them, and who clients are.
 
 use super::Reader;
-use crate::config::{BrokerAddress, Brokers, HostPort, Identity, Listener, ListenerSasl, PasswordMechanism};
+use crate::config::{
+    BrokerAddress, Brokers, ClientAuth, HostPort, Identity, Listener, ListenerSasl, PasswordMechanism,
+};
 use crate::model::Principal;
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::collections::BTreeMap;
@@ -69,7 +71,12 @@ impl Reader<'_> {
         let tls = self.listener_tls(fields.get("tls"), &fields.path("tls"));
         // What cannot be read is reported already, and not once more as missing.
         let secured = tls.as_ref().is_none_or(Option::is_some);
-        let identity = self.identity(&fields, secured);
+        let proved = match &tls {
+            Some(Some(tls)) => matches!(tls.client_auth, ClientAuth::Required(_)),
+            Some(None) => false,
+            None => true,
+        };
+        let identity = self.identity(&fields, secured, proved);
         let super_users = match fields.get("super_users") {
             Some(node) => self.bool(node, &fields.path("super_users")),
             None => Some(false),
@@ -258,21 +265,30 @@ impl Reader<'_> {
         Some(BrokerAddress { bind: bind?, advertise: advertise? })
     }
 
-    fn identity(&mut self, fields: &Fields<'_>, secured: bool) -> Option<Identity> {
+    fn identity(&mut self, fields: &Fields<'_>, secured: bool, proved: bool) -> Option<Identity> {
         #[derive(Copy, Clone)]
         enum Kind {
             Fixed,
             Sasl,
+            Certificate,
         }
         let path = fields.path("identity");
-        let node = fields.required("identity", "write how clients are named: `fixed` or `sasl`", &mut self.report)?;
+        let node = fields.required(
+            "identity",
+            "write how clients are named: `fixed`, `sasl` or `certificate`",
+            &mut self.report,
+        )?;
         if let Value::Text(text) = &node.value
-            && matches!(text.as_str(), "certificate" | "pass_through")
+            && text == "pass_through"
         {
-            self.fault(node, format!("`{path}: {text}` is not served by this version: write `fixed` or `sasl`"));
+            self.fault(
+                node,
+                format!("`{path}: {text}` is not served by this version: write `fixed`, `sasl` or `certificate`"),
+            );
             return None;
         }
-        let kind = self.word(node, &path, &[("fixed", Kind::Fixed), ("sasl", Kind::Sasl)])?;
+        let words = [("fixed", Kind::Fixed), ("sasl", Kind::Sasl), ("certificate", Kind::Certificate)];
+        let kind = self.word(node, &path, &words)?;
         match kind {
             Kind::Fixed => {
                 self.belongs_to(fields, "sasl", "sasl");
@@ -283,6 +299,18 @@ impl Reader<'_> {
                     &mut self.report,
                 );
                 Some(Identity::Fixed(self.principal(at?, &fields.path("principal"))?))
+            }
+            Kind::Certificate => {
+                self.belongs_to(fields, "principal", "fixed");
+                self.belongs_to(fields, "sasl", "sasl");
+                self.belongs_to(fields, "max_session", "sasl");
+                if !proved {
+                    let text = format!(
+                        "`{path}: certificate` needs `tls` with `client_auth: required`: who shows none has no name"
+                    );
+                    self.fault(node, text);
+                }
+                Some(Identity::Certificate)
             }
             Kind::Sasl => {
                 self.belongs_to(fields, "principal", "fixed");

@@ -264,7 +264,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
         ("#listener", "upstream: null,", "`listeners[0].upstream`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),
-        ("#root", "certificates: {}", "`certificates`"),
         ("#root", "tokens: []", "`tokens`"),
         ("#root", "admin: {}", "`admin`"),
         ("#root", "notifications: []", "`notifications`"),
@@ -542,18 +541,17 @@ fn every_message_says_what_to_do() {
             &[("{ ports: { ids: 0-3 } }", "{ map: { 1: { bind: \"127.0.0.1:1\", advertise: \"x:0\" } } }")],
             "7:62: `listeners[0].brokers.map.1.advertise` is `x:0`, but nobody can connect to port 0: write the port",
         ),
-        (&[(FIXED, "}")], "6:5: `listeners[0].identity` is missing: write how clients are named: `fixed` or `sasl`"),
         (
-            &[("identity: fixed", "identity: certificate")],
-            "8:17: `listeners[0].identity: certificate` is not served by this version: write `fixed` or `sasl`",
+            &[(FIXED, "}")],
+            "6:5: `listeners[0].identity` is missing: write how clients are named: `fixed`, `sasl` or `certificate`",
         ),
         (
             &[("identity: fixed", "identity: pass_through")],
-            "8:17: `listeners[0].identity: pass_through` is not served by this version: write `fixed` or `sasl`",
+            "8:17: `listeners[0].identity: pass_through` is not served by this version: write `fixed`, `sasl` or `certificate`",
         ),
         (
             &[("identity: fixed", "identity: kerberos")],
-            "8:17: `listeners[0].identity` cannot be `kerberos`: write one of `fixed`, `sasl`",
+            "8:17: `listeners[0].identity` cannot be `kerberos`: write one of `fixed`, `sasl`, `certificate`",
         ),
         (
             &[(", principal: \"User:alice\"", "")],

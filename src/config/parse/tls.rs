@@ -1,7 +1,10 @@
 //! `tls`, towards brokers and towards clients.
 
 use super::Reader;
-use crate::config::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVersion, UpstreamTls};
+use crate::config::{
+    Authorities, CertificateNames, ClientAuth, ClientTrust, GroupsFrom, KeyPair, ListenerTls, NameFrom, TlsVersion,
+    UpstreamTls,
+};
 use crate::yaml::{Fields, Keys, Node, Value};
 
 const UPSTREAM: Keys = Keys { served: &["ca", "certificate", "key", "server_name", "min_version"], later: &[] };
@@ -82,6 +85,44 @@ impl Reader<'_> {
         };
         let crl: Vec<_> = lists.iter().enumerate().map(|(i, node)| self.file(node, &format!("{path}[{i}]"))).collect();
         Some(ClientTrust { ca: ca?, crl: crl.into_iter().collect::<Option<_>>()? })
+    }
+
+    /// How certificates name clients. The rules are judged where they are compiled.
+    pub(super) fn certificates(&mut self, node: Option<&Node>) -> Option<CertificateNames> {
+        let mut names = CertificateNames::default();
+        let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(names) };
+        let keys = Keys { served: &["name_from", "rules", "groups_from"], later: &[] };
+        let fields = Fields::open(node, "certificates", keys, &mut self.report)?;
+        if let Some(node) = fields.get("name_from") {
+            let words = [
+                ("subject", NameFrom::Subject),
+                ("san_dns", NameFrom::SanDns),
+                ("san_uri", NameFrom::SanUri),
+                ("san_email", NameFrom::SanEmail),
+            ];
+            names.name_from = self.word(node, "certificates.name_from", &words)?;
+        }
+        if let Some(node) = fields.get("groups_from") {
+            let words = [("none", GroupsFrom::None), ("ou", GroupsFrom::Ou), ("o", GroupsFrom::O)];
+            names.groups_from = self.word(node, "certificates.groups_from", &words)?;
+        }
+        if let Some(node) = fields.get("rules") {
+            let items = self.list(node, "certificates.rules")?;
+            if items.is_empty() {
+                self.fault(node, "`certificates.rules` is empty, so that nobody has a name: write `[DEFAULT]`");
+            }
+            names.rules.clear();
+            for (i, item) in items.iter().enumerate() {
+                match &item.value {
+                    // As it stands: dollar signs are the rules' own.
+                    Value::Text(text) => names.rules.push(text.clone()),
+                    other => {
+                        self.fault(item, format!("`certificates.rules[{i}]` must be text, but is {}", other.kind()));
+                    }
+                }
+            }
+        }
+        Some(names)
     }
 
     fn key_pair(&mut self, fields: &Fields<'_>) -> Option<KeyPair> {

@@ -15,6 +15,7 @@ const ROOT: Keys = Keys {
         "cluster",
         "listeners",
         "users",
+        "certificates",
         "policy",
         "state",
         "audit",
@@ -23,7 +24,7 @@ const ROOT: Keys = Keys {
         "limits",
         "shutdown",
     ],
-    later: &["certificates", "tokens", "admin", "notifications"],
+    later: &["tokens", "admin", "notifications"],
 };
 
 /// Reads a configuration file.
@@ -78,6 +79,7 @@ impl Reader<'_> {
         if let (Some(None), Some(name)) = (&users, listeners.as_ref().and_then(|l| first_with_sasl(l))) {
             self.fault(root, format!("`users` is missing: listener `{name}` checks logins against that file"));
         }
+        let certificates = self.certificates(fields.get("certificates"));
         let policy = fields.required("policy", "write `policy: { file: policy.yaml }`", &mut self.report);
         let policy = policy.and_then(|node| self.policy(node));
         let state = self.state(fields.get("state"));
@@ -102,6 +104,7 @@ impl Reader<'_> {
             cluster: cluster?,
             listeners: listeners?,
             users: users?,
+            certificates: certificates?,
             policy: policy?,
             state: state?,
             audit: audit?,

@@ -2,10 +2,14 @@
 //! handshake, before any of this is read.
 
 mod der;
+mod mapping;
 mod name;
+mod rules;
 
 pub use der::Malformed;
+pub use mapping::{Mapping, NamelessError};
 pub use name::{Name, NameError};
+pub use rules::RuleError;
 
 use crate::model::Timestamp;
 use chrono::NaiveDate;

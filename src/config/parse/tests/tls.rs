@@ -61,3 +61,30 @@ fn tls_of_a_listener_is_read_and_lets_plain_in() {
         assert!(told.contains(text), "{told}");
     }
 }
+
+#[test]
+fn certificates_name_clients_where_they_are_required() {
+    let pair = "tls: { certificate: c.pem, key: k.pem, client_auth: required, client_ca: ca.pem },";
+    let named = (FIXED, "identity: certificate }");
+    let config = well(&[
+        ("#listener", pair),
+        named,
+        ("#root", "certificates: { name_from: san_uri, rules: [\"RULE:^(.*)$/$1/L\", DEFAULT], groups_from: ou }"),
+    ]);
+    assert_eq!(config.listeners[0].identity, Identity::Certificate);
+    let expected = CertificateNames {
+        name_from: NameFrom::SanUri,
+        rules: vec!["RULE:^(.*)$/$1/L".to_owned(), "DEFAULT".to_owned()],
+        groups_from: GroupsFrom::Ou,
+    };
+    assert_eq!(config.certificates, expected);
+    assert_eq!(well(&[]).certificates, CertificateNames::default());
+    let needs = "`listeners[0].identity: certificate` needs `tls` with `client_auth: required`";
+    assert!(fault(&[named]).contains(needs));
+    let asked = "tls: { certificate: c.pem, key: k.pem, client_auth: requested, client_ca: ca.pem },";
+    assert!(fault(&[("#listener", asked), named]).contains(needs));
+    assert!(fault(&[("#root", "certificates: { rules: [] }")]).contains("so that nobody has a name"));
+    assert!(
+        fault(&[("#root", "certificates: { groups_from: cn }")]).contains("`certificates.groups_from` cannot be `cn`")
+    );
+}
