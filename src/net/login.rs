@@ -12,10 +12,9 @@ use crate::wire::Rope;
 use crate::wire::frame::{SIZE_LEN, request_size};
 use bytes::{Bytes, BytesMut};
 use rand::distr::{Alphanumeric, SampleString as _};
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// A login that succeeded, and what the client sent meanwhile.
@@ -46,6 +45,7 @@ pub(super) async fn log_in(
 ) -> Result<LoggedIn, NotLoggedIn> {
     let address = facts.host.ip();
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
+        door.metrics.login(LoginOutcome::Failed);
         Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() })
     } else {
         let talk =
@@ -64,10 +64,6 @@ pub(super) async fn log_in(
             recorder.opened(logged_in.subject.get(), shared.now().wall);
         }
         Err(failed) => {
-            if matches!(failed.reason, CloseReason::LoginFailed | CloseReason::NotConnectedRole) {
-                door.metrics.login(LoginOutcome::Failed);
-                shared.failures.count(address);
-            }
             recorder.refused(None, failed.reason, Some(&failed.detail), shared.now().wall);
         }
     }
@@ -230,7 +226,12 @@ impl Talk<'_> {
                         exchange = Some(Exchange::new(mechanism));
                     }
                 }
-                LoginStep::Close { answer, reason, detail } => return self.part(answer, reason, detail).await,
+                LoginStep::Close { answer, reason, detail } => {
+                    if reason == CloseReason::LoginFailed {
+                        self.count_failure();
+                    }
+                    return self.part(answer, reason, detail).await;
+                }
                 LoginStep::Verify(message) => {
                     // There is no message before a mechanism.
                     let Some(under_way) = exchange.take() else { continue };
@@ -256,6 +257,8 @@ impl Talk<'_> {
                     match login.verified(verdict) {
                         LoginStep::Answer(rope) => self.send(rope).await?,
                         LoginStep::Close { answer, reason, detail } => {
+                            // At once: who leaves without waiting for the answer, or tries many at a time, has failed too.
+                            self.count_failure();
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
                             let (reason, detail) = failed.unwrap_or((reason, detail));
@@ -307,9 +310,15 @@ impl Talk<'_> {
         Ok(())
     }
 
+    fn count_failure(&self) {
+        self.door.metrics.login(LoginOutcome::Failed);
+        self.shared.failures.count(self.facts.host.ip());
+    }
+
     async fn part(&mut self, last: Option<Rope>, reason: CloseReason, detail: String) -> Result<LoggedIn, NotLoggedIn> {
         if let Some(rope) = last {
-            self.send(rope).await?;
+            // Who has left by now has not been let in for all that.
+            let _ = self.send(rope).await;
         }
         Err(NotLoggedIn { reason, detail })
     }
@@ -326,39 +335,6 @@ pub struct LoginLimits {
     pub delay: Duration,
     /// Failed logins of one address in a minute, beyond which it is turned away.
     pub per_minute: u32,
-}
-
-/// How often logins from an address failed lately; bounded.
-#[derive(Debug, Default)]
-pub struct Failures {
-    by_address: Mutex<HashMap<IpAddr, (Instant, u32)>>,
-}
-
-/// How long a failure counts.
-const LATELY: Duration = Duration::from_secs(60);
-/// Addresses remembered at once; beyond it those of the last minute alone are kept, or none.
-const MOST_ADDRESSES: usize = 10_000;
-
-impl Failures {
-    pub(super) fn too_many(&self, address: IpAddr, most: u32) -> bool {
-        let by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        by_address.get(&address).is_some_and(|(since, count)| since.elapsed() < LATELY && *count >= most)
-    }
-
-    pub(super) fn count(&self, address: IpAddr) {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_address.len() >= MOST_ADDRESSES && !by_address.contains_key(&address) {
-            by_address.retain(|_, (since, _)| since.elapsed() < LATELY);
-            if by_address.len() >= MOST_ADDRESSES {
-                by_address.clear();
-            }
-        }
-        let entry = by_address.entry(address).or_insert((Instant::now(), 0));
-        if entry.0.elapsed() >= LATELY {
-            *entry = (Instant::now(), 0);
-        }
-        entry.1 += 1;
-    }
 }
 
 /// What password checks share: as many at once as there are cores, so that a storm of logins leaves requests alone.

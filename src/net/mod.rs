@@ -2,13 +2,15 @@
 
 mod connection;
 mod dial;
+mod failures;
 mod listener;
 mod login;
 mod memory;
 mod shared;
 mod socket;
 
+pub use failures::Failures;
 pub use listener::{BindError, Bound, bind};
-pub use login::{Failures, LoginLimits, checks};
+pub use login::{LoginLimits, checks};
 pub use memory::RequestMemory;
 pub use shared::{Shared, Times};

@@ -1,6 +1,7 @@
 //! What connections share.
 
-use super::login::{Failures, LoginLimits};
+use super::failures::Failures;
+use super::login::LoginLimits;
 use super::memory::RequestMemory;
 use crate::access::Access;
 use crate::audit::Audit;

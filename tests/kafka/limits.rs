@@ -1,14 +1,21 @@
 //! Bounds of the process: what is full makes clients wait, it never grows.
 
-use std::time::Duration;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use kordon::wire::{ApiKey, ErrorCode};
+use kordon::wire::schema::sasl_authenticate;
+use kordon::wire::{ApiKey, ErrorCode, Node};
 
+use crate::logins::{PEOPLE, shake};
+use crate::renewals::{PLAIN, log_in};
 use crate::support::cluster::Cluster;
 use crate::support::proxy::Kordon;
-use crate::support::raw::{Raw, batch, produce_request, produced};
-use crate::support::{needs, soon, throughout};
+use crate::support::raw::{End, Raw, batch, produce_request, produced};
+use crate::support::{needs, say, soon, throughout};
 
+/// Connections that say nothing.
+const SILENT: usize = 1_000;
 /// Two requests of this size are more than the bound.
 const SIZE: usize = 700 * 1024;
 
@@ -48,4 +55,78 @@ fn large_requests_wait_for_their_share_of_the_memory() {
     assert_eq!(produced(&first.receive())[0].1, ErrorCode::NONE);
     assert_eq!(produced(&second.receive())[0].1, ErrorCode::NONE, "its share is free again");
     sender.join().unwrap().unwrap();
+}
+
+fn guarded(cluster: &'static Cluster, limits: &str) -> Kordon<'static> {
+    Kordon::before(cluster)
+        .listener("people", "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }")
+        .users(&PEOPLE)
+        .config(&format!("limits: {{ {limits} }}"))
+        .start()
+}
+
+fn closed(kordon: &Kordon<'_>, reason: &str) -> f64 {
+    kordon.metrics().sum("kordon_connections_closed_total", &[("listener", "people"), ("reason", reason)])
+}
+
+#[test]
+fn clients_that_nobody_knows_yet_hold_up_nobody_reach_no_broker_and_end() {
+    needs!(Java);
+    let kordon = guarded(Cluster::single(), "login_timeout: 8s, frame_before_login: 4KiB");
+    let at = kordon.at("people").to_owned();
+    log_in(&at, "alice");
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", kordon.pid())).expect("a process").count();
+    soon("the first client is gone", || kordon.metrics().sum("kordon_connections", &[("listener", "people")]) == 0.0);
+    let (before, memory) = (files(), kordon.memory());
+    let silent: Vec<TcpStream> = (0..SILENT)
+        .map(|i| {
+            let mut stream = TcpStream::connect(&at).expect("a connection");
+            // Every other one has begun a request, and goes no further.
+            stream.write_all(if i % 2 == 0 { &[] } else { &[0, 0, 1, 0, 0, 17] }).expect("some bytes");
+            stream
+        })
+        .collect();
+    soon("they are open", || kordon.metrics().sum("kordon_connections", &[("listener", "people")]) == SILENT as f64);
+    let (opened, grown) = (files() - before, kordon.memory().saturating_sub(memory));
+    say(format!("{SILENT} connections before their login: {} KiB each", grown / 1024 / SILENT as u64));
+    assert!(opened < SILENT + 50, "{opened} files: one for each client and none for a broker");
+    assert!(grown < 32 * 1024 * SILENT as u64, "memory rose by {grown} bytes");
+
+    let begun = Instant::now();
+    let mut alice = log_in(&at, "alice");
+    alice.metadata(Some(&[]));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+
+    let mut large = Raw::connect(&at);
+    large.send_bytes(&4097_i32.to_be_bytes());
+    assert_ne!(large.end(), End::Open, "larger than `limits.frame_before_login`");
+    assert_eq!(closed(&kordon, "frame_too_large"), 1.0);
+
+    soon("they are closed", || closed(&kordon, "login_timeout") == SILENT as f64);
+    drop(silent);
+    alice.metadata(Some(&[]));
+    kordon.audit().wait("it is told", |e| e.text("/connectionInfo/reason") == "login_timeout");
+}
+
+#[test]
+fn an_address_whose_logins_fail_too_often_is_turned_away_also_if_it_does_not_wait_for_the_answer() {
+    needs!(Java);
+    let kordon = guarded(Cluster::single(), "failed_logins: { delay: 1s, per_minute: 5 }");
+    let at = kordon.at("people");
+    let failed = || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "failed")]);
+    let wrong = bytes::Bytes::from_static(b"\0alice\0wrong");
+    let wrong = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, wrong);
+    log_in(at, "alice");
+    for n in 1..=5 {
+        let mut raw = Raw::connect(at);
+        shake(&mut raw, PLAIN);
+        raw.send(ApiKey::SASL_AUTHENTICATE, 2, &wrong);
+        soon("it is counted before it is answered", || failed() == f64::from(n));
+    }
+    let mut raw = Raw::connect(at);
+    assert!(raw.ended_silently(), "also with the right password");
+    kordon.audit().wait("it is told", |e| {
+        e.text("/connectionInfo/reason") == "login_failed"
+            && e.text("/connectionInfo/detail").contains("`limits.failed_logins.per_minute`")
+    });
 }

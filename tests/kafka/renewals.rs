@@ -15,7 +15,7 @@ use crate::support::python::librdkafka;
 use crate::support::raw::{End, FetchSpec, Raw, produce_request, produced};
 use crate::support::{needs, soon, throughout, unique};
 
-const PLAIN: PasswordMechanism = PasswordMechanism::Plain;
+pub const PLAIN: PasswordMechanism = PasswordMechanism::Plain;
 
 fn start(lifetime: &str) -> Kordon<'static> {
     let sasl = "identity: sasl\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-512], without_tls: true }";
@@ -32,7 +32,7 @@ fn tell(raw: &mut Raw, version: i16, name: &str, password: &str) -> Result<i64, 
     }
 }
 
-fn log_in(address: &str, name: &str) -> Raw {
+pub fn log_in(address: &str, name: &str) -> Raw {
     let mut raw = Raw::connect(address);
     shake(&mut raw, PLAIN);
     tell(&mut raw, 2, name, &format!("{name}-secret")).expect("a login");
