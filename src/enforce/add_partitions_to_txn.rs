@@ -45,6 +45,10 @@ impl Rule for AddPartitionsToTxn {
         };
         let mut denied = Vec::new();
         for (place, element) in request.view.items(req::V3_AND_BELOW_TOPICS).enumerate() {
+            // Kafka asks partition by partition: nobody is asked about a topic of which none is named, and none is added.
+            if element.i32s(topic::PARTITIONS).next().is_none() {
+                continue;
+            }
             match ask(TopicName(element.str(topic::NAME)), judge) {
                 Some(own) => permit = own,
                 None => denied.push(place),

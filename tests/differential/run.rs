@@ -365,6 +365,10 @@ impl Run {
         if [ApiKey::CREATE_ACLS, ApiKey::DELETE_ACLS].contains(&key) {
             deltas.extend(self.settle_acls(reference, names));
         }
+        if [ApiKey::END_TXN, ApiKey::INIT_PRODUCER_ID].contains(&key) {
+            world::transactions_ended(reference, names);
+            world::transactions_ended(&mut self.proxied, names);
+        }
         if changes_metadata(key, body, &theirs) {
             deltas.extend(self.settle(reference, names, expected(key, &theirs)));
         }

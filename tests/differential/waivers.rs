@@ -205,9 +205,12 @@ pub static WAIVERS: &[Waiver] = &[
         apis: &[ApiKey::ALTER_CONFIGS, ApiKey::INCREMENTAL_ALTER_CONFIGS],
         versions: Versions::new(0, 2),
         is: |look| {
-            let refused = ["CLUSTER_AUTHORIZATION_FAILED", "Cluster authorization failed."];
+            // Beside an operation that is none the refusal is that of the controller, which fails over all it gets.
+            let refused =
+                ["CLUSTER_AUTHORIZATION_FAILED", "Cluster authorization failed.", "UNKNOWN_SERVER_ERROR", "null"];
             let invalid = |d: &Delta| ["INVALID_CONFIG", "INVALID_REQUEST"].contains(&d.reference.as_str());
-            refused.contains(&look.delta.proxied.as_str()) && look.all.iter().any(invalid)
+            let rest = |d: &Delta| d.path.ends_with("ErrorCode") || d.path.ends_with("ErrorMessage");
+            refused.contains(&look.delta.proxied.as_str()) && rest(look.delta) && look.all.iter().any(invalid)
         },
         why: "A broker looks at the values of its own configs before it asks whether they may be changed. The proxy does \
               not know what is valid, and says first that they may not.",

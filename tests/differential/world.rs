@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kordon::wire::schema::{
     api_versions, create_topics, delete_groups, delete_topics, describe_groups, describe_quorum, init_producer_id,
-    leave_group, list_groups, list_offsets, offset_commit, produce,
+    leave_group, list_groups, list_offsets, list_transactions, offset_commit, produce,
 };
 use kordon::wire::{ApiKey, Node, Value};
 
@@ -158,6 +158,20 @@ fn no_error(side: &mut Side, names: &Names, key: ApiKey, version: i16, request: 
         crate::tally::errors(&answer, &mut codes);
         if codes.iter().all(|code| *code == 0) { Ok(answer) } else { Err(format!("{answer:?}")) }
     })
+}
+
+/// Waits until the markers of transactions that end are written: readers see them behind the answer.
+pub fn transactions_ended(side: &mut Side, names: &Names) {
+    use list_transactions::response::{TRANSACTION_STATES, transaction_state as t};
+    let request = Node::request(ApiKey::LIST_TRANSACTIONS);
+    eventually("transactions end", LONG, || {
+        let answer = side.back(ApiKey::LIST_TRANSACTIONS, 0, &request, names);
+        let ending = |t: &&Node| {
+            t.str(t::TRANSACTION_STATE).starts_with("Prepare") && t.str(t::TRANSACTIONAL_ID).starts_with(&names.prefix)
+        };
+        let ending = answer.nodes(TRANSACTION_STATES).iter().find(ending);
+        ending.map_or(Ok(()), |left| Err(format!("{left:?}")))
+    });
 }
 
 /// The ACLs of a side, as its super user is told them.

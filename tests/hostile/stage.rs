@@ -227,6 +227,11 @@ pub(crate) fn forbidden(policy: usize, key: ApiKey, node: &Node) -> Option<Strin
         let found = match &spec.kind {
             // What a session is to fetch no more nobody is asked about, as in Kafka.
             _ if [ApiKey::FETCH, ApiKey::SHARE_FETCH].contains(&key) && spec.name == "ForgottenTopicsData" => None,
+            // A topic of which no partition is named joins no transaction, and nobody is asked about it.
+            Kind::Array(Kind::Struct(_)) if spec.name == "V3AndBelowTopics" => {
+                let named = |topic: &&Node| topic.def().find("Partitions").is_some_and(|at| !topic.ints(at).is_empty());
+                node.nodes(field).iter().filter(named).find_map(|inner| forbidden(policy, key, inner))
+            }
             // What a member says that it owns is held against what it was assigned.
             _ if key == ApiKey::CONSUMER_GROUP_HEARTBEAT && spec.name == "TopicPartitions" => None,
             // What a member of a streams group says of itself is text to show: READ on the group is enough (KIP-1331).

@@ -41,6 +41,15 @@ fn partitions_join_with_write_on_id_and_topics() {
     }
 }
 
+#[test]
+fn nobody_is_asked_about_a_topic_of_which_no_partition_joins() {
+    let mut asked = request(&["a1", "x"]);
+    asked.nodes_mut(req::V3_AND_BELOW_TOPICS)[1].set(topic::PARTITIONS, Vec::<i32>::new());
+    let mut bench = Bench::acls(&[WRITE_X, WRITE_A]);
+    forwarded(bench.judge(&AddPartitionsToTxn, KEY, 3, &asked));
+    assert_eq!(bench.decided(), ["Write transactional_id:t1 allowed", "Write topic:a1 allowed"]);
+}
+
 /// The answer to a request that is not passed on, where these partitions exist.
 fn not_added(bench: &mut Bench, version: i16, asked: &Node, existing: &[(&str, i64)]) -> Node {
     let verdict = bench.judge(&AddPartitionsToTxn, KEY, version, asked);
