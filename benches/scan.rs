@@ -146,6 +146,7 @@ impl Recorder for Forget {
 fn session(frame: &[u8], answer: &[u8]) -> Cost {
     let limits = Limits {
         frame: 100 << 20,
+        login_frame: 512 << 10,
         in_flight: 512,
         ahead_requests: 16,
         ahead_bytes: 8 << 20,

@@ -33,7 +33,7 @@ reasons! {
     ClientEof = "client_eof", "the client closed the connection";
     ClientReset = "client_reset", "the client's connection broke: reset, or no longer reachable";
     Idle = "idle", "no request for `limits.idle_timeout` and none unanswered";
-    FrameTooLarge = "frame_too_large", "a request is larger than `limits.frame`, or than `limits.frame_before_login` before the login";
+    FrameTooLarge = "frame_too_large", "a request is larger than `limits.frame`, or than `limits.frame_before_login` in a login";
     FrameMalformed = "frame_malformed", "the size of a request is negative or too small for a header";
     TlsOnPlaintext = "tls_on_plaintext", "a TLS client connected to a plaintext listener";
     PlaintextOnTls = "plaintext_on_tls", "a client without TLS connected to a listener with it";

@@ -102,6 +102,7 @@ impl Bound {
     pub async fn serve(self, shared: Arc<Shared>, worlds: watch::Receiver<World>, limits: &ConfigLimits, times: Times) {
         let session = Limits {
             frame: limits.frame.bytes(),
+            login_frame: limits.frame_before_login.bytes(),
             in_flight: limits.in_flight,
             ahead_requests: limits.upstream_ahead.requests,
             ahead_bytes: limits.upstream_ahead.size.bytes(),

@@ -9,7 +9,7 @@ use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified
 use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
 use crate::telemetry::LoginOutcome;
 use crate::wire::Rope;
-use crate::wire::frame::{SIZE_LEN, request_size};
+use crate::wire::frame::SIZE_LEN;
 use bytes::{Bytes, BytesMut};
 use rand::distr::{Alphanumeric, SampleString as _};
 use std::net::IpAddr;
@@ -217,7 +217,7 @@ impl Talk<'_> {
         self.shared.cluster.reached(self.shared.dialler.connect_timeout).await;
         let mut exchange = None;
         loop {
-            let frame = self.frame().await?;
+            let frame = self.frame(&login).await?;
             match login.take(&frame, &self.shared.cluster.topology()) {
                 LoginStep::Answer(rope) => {
                     self.send(rope).await?;
@@ -280,10 +280,9 @@ impl Talk<'_> {
         admit(subject, self.facts, self.shared, self.door)
     }
 
-    async fn frame(&mut self) -> Result<Bytes, NotLoggedIn> {
+    async fn frame(&mut self, login: &Login) -> Result<Bytes, NotLoggedIn> {
         loop {
-            match request_size(&self.inbound, self.door.login.frame) {
-                // A token without headers may be shorter than any request; what it is decides the login.
+            match login.frame_size(&self.inbound, self.door.login.frame) {
                 Ok(Some(size)) if self.inbound.len() >= SIZE_LEN + size => {
                     return Ok(self.inbound.split_to(SIZE_LEN + size).freeze().slice(SIZE_LEN..));
                 }
@@ -337,9 +336,11 @@ pub struct LoginLimits {
     pub per_minute: u32,
 }
 
-/// What password checks share: as many at once as there are cores, so that a storm of logins leaves requests alone.
+/// What password checks share: one at once for every two cores, so that a storm of logins leaves requests the others. With
+/// one core they share it.
 pub fn checks() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)))
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Arc::new(Semaphore::new((cores / 2).max(1)))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::enforce::{Topology, table};
 use crate::model::{CloseReason, PasswordMechanism};
+use crate::wire::frame::{FrameError, request_size, token_size};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::schema::api_versions::request as api_versions;
 use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
@@ -90,6 +91,20 @@ impl Login {
     /// The mechanism that was agreed.
     pub fn mechanism(&self) -> Option<PasswordMechanism> {
         self.agreed
+    }
+
+    /// The size of the frame whose first bytes these are, without its length; none if there are too few. The smallest
+    /// request is larger than some tokens without headers.
+    ///
+    /// # Errors
+    /// No frame of a login begins like this, or it would be larger than `cap`.
+    pub fn frame_size(&self, start: &[u8], cap: usize) -> Result<Option<usize>, FrameError> {
+        match self.stage {
+            Stage::Shaken { raw: true } => token_size(start, cap),
+            Stage::Start | Stage::Shaken { raw: false } | Stage::Checking(_) | Stage::Changed { .. } => {
+                request_size(start, cap)
+            }
+        }
     }
 
     /// Takes a frame, without its length.

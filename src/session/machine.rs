@@ -32,6 +32,8 @@ pub struct World {
 pub struct Limits {
     /// The largest request, without its length field.
     pub frame: usize,
+    /// The largest message of a login again, without its length field.
+    pub login_frame: usize,
     /// Unanswered requests; beyond it nothing more is read.
     pub in_flight: usize,
     /// Of those, written to the broker.

@@ -6,10 +6,11 @@
 //! keeps principal and mechanism. What is asked before it is answered before it, as brokers answer one request at a time.
 
 use super::login::{Login, LoginStep, LoginVerdict, Mechanisms};
-use super::machine::{Machine, Now, Outputs, Wait};
+use super::machine::{Limits, Machine, Now, Outputs, Wait};
 use crate::identity;
 use crate::identity::users::Credential;
 use crate::model::{CloseReason, PasswordMechanism, Timestamp};
+use crate::wire::frame::{FrameError, request_size};
 use crate::wire::{ApiKey, Rope};
 use bytes::Bytes;
 use std::time::Duration;
@@ -106,12 +107,28 @@ impl Machine {
         self
     }
 
+    /// Whether the next request is a handshake.
+    fn shakes(&self) -> bool {
+        let key = self.from_client.get(4..6).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok()).map(i16::from_be_bytes);
+        key == Some(ApiKey::SASL_HANDSHAKE.0)
+    }
+
+    /// The size of the next request, once it is there. What belongs to a login is bounded as in a first one, before it is
+    /// gathered: no policy has a say in it (`SaslServerAuthenticator` reads at most `sasl.server.max.receive.size`).
+    pub(super) fn next_size(&self) -> Result<Option<usize>, FrameError> {
+        let Limits { frame, login_frame, .. } = self.limits;
+        match &self.standing {
+            Some(Standing { again: Some(again), .. }) => again.frame_size(&self.from_client, login_frame),
+            Some(_) if self.shakes() => request_size(&self.from_client, login_frame),
+            Some(_) | None => request_size(&self.from_client, frame),
+        }
+    }
+
     /// Whether the next request begins a login again.
     pub(super) fn begins_renewal(&self, now: Now) -> bool {
         let Some(standing) = &self.standing else { return false };
-        let key = self.from_client.get(4..6).and_then(|bytes| <[u8; 2]>::try_from(bytes).ok()).map(i16::from_be_bytes);
         standing.ends.is_some()
-            && key == Some(ApiKey::SASL_HANDSHAKE.0)
+            && self.shakes()
             && standing.begun.is_none_or(|begun| now.micros.saturating_sub(begun) >= LEAST_INTERVAL)
     }
 

@@ -10,7 +10,7 @@ use crate::enforce::table::{self, Row};
 use crate::enforce::{DurableToken, Judge, Recorder, Request, Then, Verdict};
 use crate::model::{CloseReason, Timestamp};
 use crate::policy::{AclChange, AclChanged, ChangeRefused};
-use crate::wire::frame::{FrameError, request_size};
+use crate::wire::frame::FrameError;
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::{ApiKey, ErrorCode, Node, Rope, WireError, message};
 use bytes::Bytes;
@@ -120,7 +120,7 @@ impl Machine {
     }
 
     pub(super) fn front(&self) -> Front {
-        match request_size(&self.from_client, self.limits.frame) {
+        match self.next_size() {
             Ok(Some(size)) if self.from_client.len() >= LENGTH + size => Front::Whole(size),
             Ok(Some(size)) => Front::Partial { missing: Some(LENGTH + size - self.from_client.len()) },
             Ok(None) => Front::Partial { missing: None },

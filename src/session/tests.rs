@@ -91,6 +91,7 @@ impl Stage {
         let subject = Subject { principal: Principal::user("alice"), groups: [].into(), may_be_super: false };
         let limits = Limits {
             frame: 1 << 20,
+            login_frame: 1 << 10,
             in_flight: 512,
             ahead_requests,
             ahead_bytes: 1 << 23,

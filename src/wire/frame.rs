@@ -51,6 +51,15 @@ pub fn request_size(start: &[u8], cap: usize) -> Result<Option<usize>, FrameErro
     size(start, LEAST_REQUEST, cap)
 }
 
+/// The size of the token without headers whose first bytes these are, without the four of the size itself; none if there
+/// are fewer than four. It may be empty.
+///
+/// # Errors
+/// If the size is above `cap` or negative.
+pub fn token_size(start: &[u8], cap: usize) -> Result<Option<usize>, FrameError> {
+    size(start, 0, cap)
+}
+
 /// The size of the response whose first bytes these are, without the four of the size itself; none if there are fewer
 /// than four.
 ///
@@ -99,6 +108,8 @@ mod tests {
         assert_eq!(of(&[0x16, 3, 1, 2, 0]), Err(FrameError::PeerSentTlsHello));
         assert_eq!(of(b"GET / HTTP/1.1"), Err(FrameError::PeerSentHttp));
         assert_eq!(response_size(&[0, 0, 0, 4], 1000), Ok(Some(4)));
+        assert_eq!(token_size(&[0; 4], 1000), Ok(Some(0)));
+        assert!(token_size(&[0, 0, 0x03, 0xe9], 1000).is_err() && token_size(&[0xff; 4], 1000).is_err());
         assert_eq!(
             FrameError::PeerSentLargeFrame { size: 1001, cap: 1000 }.to_string(),
             "frame of 1001 bytes is larger than 1000"

@@ -83,8 +83,14 @@ pub(crate) fn subject() -> Verified<Subject> {
     identity::fixed::login(&Principal::user("alice")).subject(true)
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { frame: 1 << 20, in_flight: 512, ahead_requests: 16, ahead_bytes: 1 << 20, response_in_memory: 1 << 22 };
+pub(crate) const LIMITS: Limits = Limits {
+    frame: 1 << 20,
+    login_frame: 1 << 19,
+    in_flight: 512,
+    ahead_requests: 16,
+    ahead_bytes: 1 << 20,
+    response_in_memory: 1 << 22,
+};
 
 /// Counts what was decided; has room or not; asks for durability or not.
 #[derive(Default)]

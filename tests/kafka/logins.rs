@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM};
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
-use crate::support::people::{authenticate, handshake, java_login, java_send, known, librdkafka_login};
+use crate::support::people::{self, authenticate, handshake, java_login, java_send, known, librdkafka_login};
 use crate::support::proxy::{Kordon, Setup, Upstream};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw};
@@ -26,6 +26,8 @@ acls:
 end: true
 ";
 pub const PEOPLE: [(&str, &str); 2] = [("alice", "alice-secret"), ("bob", "bob-secret")];
+/// Whose message is shorter than any request.
+const SHORT: (&str, &str) = ("al", "pw");
 const SCRAMS: &str = "identity: sasl\n    sasl: { mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256] }";
 
 /// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number.
@@ -34,7 +36,7 @@ pub fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
         properties.extend([
-            known(&[&[(SASL_USER, SASL_PASSWORD)], &PEOPLE[..]].concat()),
+            known(&[&[(SASL_USER, SASL_PASSWORD), SHORT], &PEOPLE[..]].concat()),
             // Not for SCRAM, by which the proxy logs in here.
             ("listener.name.sasl.plain.connections.max.reauth.ms", "3000".to_owned()),
         ]);
@@ -280,4 +282,26 @@ fn handshakes_of_version_0_are_for_plain_alone() {
     let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &handshake("SCRAM-SHA-512"));
     assert_eq!(ErrorCode(answer.i16(sasl_handshake::response::ERROR_CODE)), ErrorCode::UNSUPPORTED_SASL_MECHANISM);
     assert_eq!(raw.end(), End::Closed);
+}
+
+#[test]
+fn tokens_behind_a_handshake_of_version_0_may_be_shorter_than_any_request() {
+    needs!(Java);
+    let kordon = Kordon::before(cluster()).listener("people", people::PLAIN).users(&[SHORT]).start();
+    for at in [kordon.at("people").to_owned(), format!("127.0.0.1:{}", cluster().node(1).sasl)] {
+        for (token, is_good) in [(&b"\0al\0pw"[..], true), (b"\0al\0px", false), (b"", false)] {
+            let mut raw = Raw::connect(&at);
+            let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &handshake("PLAIN"));
+            assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{at}");
+            raw.send_bytes(&[&u32::try_from(token.len()).expect("a size").to_be_bytes(), token].concat());
+            if is_good {
+                assert_eq!(raw.read_frame().expect("an answer").as_deref(), Some(&b""[..]), "{at}");
+                raw.metadata(Some(&[]));
+            } else {
+                assert!(raw.ended_silently(), "{at}: {token:?}");
+            }
+        }
+    }
+    let failed = || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "failed")]);
+    assert_eq!(failed(), 2.0, "they are logins that failed, not frames that are malformed");
 }

@@ -16,6 +16,9 @@ use std::fmt;
 const CLIENT_FIRST: LoginError = LoginError::PeerSentScram("the first message is malformed, or has extensions");
 const CLIENT_FINAL: LoginError = LoginError::PeerSentScram("the last message is malformed, or has extensions");
 
+/// The longest nonce of a client, in bytes: it is kept and sent back. Clients send some thirty.
+const LONGEST_NONCE: usize = 4096;
+
 /// A challenge was sent, its answer is awaited.
 pub(super) struct Challenged {
     name: String,
@@ -50,8 +53,11 @@ impl Challenged {
             field => Some(name(field, "a=")?),
         };
         let first_bare = parts.next().ok_or(CLIENT_FIRST)?;
-        let fields: Vec<&str> = first_bare.split(',').collect();
-        let &[user, of_client] = fields.as_slice() else { return Err(CLIENT_FIRST) };
+        // Not gathered: a message may be nothing but commas.
+        let mut fields = first_bare.split(',');
+        let (Some(user), Some(of_client), None) = (fields.next(), fields.next(), fields.next()) else {
+            return Err(CLIENT_FIRST);
+        };
         let user = name(user, "n=")?;
         let of_client = of_client.strip_prefix("r=").filter(|n| is_nonce(n)).ok_or(CLIENT_FIRST)?;
         let nonce = format!("{of_client}{nonce}");
@@ -112,7 +118,7 @@ fn name(field: &str, mark: &str) -> Result<String, LoginError> {
 }
 
 fn is_nonce(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
+    (1..=LONGEST_NONCE).contains(&text.len()) && text.bytes().all(|b| (0x21..=0x7e).contains(&b))
 }
 
 #[cfg(test)]

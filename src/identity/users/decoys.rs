@@ -1,8 +1,9 @@
 //! Keys that stand in for those of users who do not exist, so that a login does not tell who does.
 //!
 //! They follow from the name and a secret, so that who asks twice is told the same salt twice, and the secret from the
-//! keys in the file, so that all replicas tell the same one, also after a restart. Salts have the length, and hashes the
-//! number, that some user of the file has. What remains: they change when the file does.
+//! keys in the file, so that all replicas tell the same one, also after a restart. Each name imitates one user of the
+//! file in all that both hashes tell together: iterations, lengths of the salts, and whether it is one salt. What
+//! remains: they change when the file does.
 
 use super::keys::SALT;
 use super::{Hash, ITERATIONS, Keys, User};
@@ -13,9 +14,29 @@ use std::fmt;
 #[derive(Clone)]
 pub(super) struct Decoys {
     secret: Vec<u8>,
-    /// Iterations and length of the salt of every user, by hash.
-    sha256: Vec<(u32, usize)>,
-    sha512: Vec<(u32, usize)>,
+    /// One for each user.
+    shapes: Vec<Shape>,
+}
+
+/// What challenges tell of a user beside the bytes of its salts.
+#[derive(Copy, Clone)]
+struct Shape {
+    /// Iterations and length of the salt.
+    sha256: (u32, usize),
+    sha512: (u32, usize),
+    /// Whether both hashes have the same salt, as those of a password that is set here; of one that Kafka made, each has
+    /// its own.
+    one_salt: bool,
+}
+
+impl Shape {
+    fn of(user: &User) -> Option<Self> {
+        // Who has no keys for a hash is told those of the other one's shape (`Users::scram_keys`).
+        let sha256 = user.sha256.as_ref().or(user.sha512.as_ref())?;
+        let sha512 = user.sha512.as_ref().unwrap_or(sha256);
+        let shape = |keys: &Keys| (keys.iterations, keys.salt.len());
+        Some(Self { sha256: shape(sha256), sha512: shape(sha512), one_salt: sha256.salt == sha512.salt })
+    }
 }
 
 impl fmt::Debug for Decoys {
@@ -31,34 +52,34 @@ impl Decoys {
             secret.update(&keys.server_key);
             secret.update(&keys.stored_key);
         }
-        let shapes = |hash: Hash| {
-            users.iter().filter_map(|user| user.keys(hash)).map(|keys| (keys.iterations, keys.salt.len())).collect()
-        };
         let secret = secret.finalize().to_vec();
-        Self { secret, sha256: shapes(Hash::Sha256), sha512: shapes(Hash::Sha512) }
+        Self { secret, shapes: users.iter().filter_map(Shape::of).collect() }
     }
 
     /// The keys for a name.
     pub(super) fn keys(&self, name: &str, hash: Hash) -> Keys {
+        // Once: the name is the client's text, as long as its frame may be.
+        let seed = Hash::Sha512.sign(&self.secret, name.as_bytes());
         let bytes = |what: &str, count: usize| {
-            let blocks = (0..count.div_ceil(64)).flat_map(|block| {
-                Hash::Sha512.sign(&self.secret, format!("{what}/{}/{block}/{name}", hash.word()).as_bytes())
-            });
+            let blocks = (0..count.div_ceil(64))
+                .flat_map(|block| Hash::Sha512.sign(&seed, format!("{what}/{block}").as_bytes()));
             blocks.take(count).collect::<Vec<u8>>()
         };
-        let shapes = match hash {
-            Hash::Sha256 => &self.sha256,
-            Hash::Sha512 => &self.sha512,
-        };
         let choice = bytes("shape", 4).into_iter().fold(0, |n: usize, byte| n << 8 | usize::from(byte));
-        let shape = choice.checked_rem(shapes.len()).and_then(|i| shapes.get(i));
-        let (iterations, salt) = shape.copied().unwrap_or((ITERATIONS, SALT));
+        let shape = choice.checked_rem(self.shapes.len()).and_then(|i| self.shapes.get(i)).copied();
+        let usual = (ITERATIONS, SALT);
+        let shape = shape.unwrap_or(Shape { sha256: usual, sha512: usual, one_salt: true });
+        let (iterations, salt) = match hash {
+            Hash::Sha256 => shape.sha256,
+            Hash::Sha512 => shape.sha512,
+        };
+        let of_hash = |what: &str| format!("{what}/{}", hash.word());
         Keys {
             hash,
             iterations,
-            salt: bytes("salt", salt),
-            stored_key: bytes("stored key", hash.key_len()),
-            server_key: bytes("server key", hash.key_len()),
+            salt: if shape.one_salt { bytes("salt", salt) } else { bytes(&of_hash("salt"), salt) },
+            stored_key: bytes(&of_hash("stored key"), hash.key_len()),
+            server_key: bytes(&of_hash("server key"), hash.key_len()),
         }
     }
 }
@@ -84,5 +105,29 @@ mod tests {
         assert_eq!(shapes.into_iter().collect::<Vec<_>>(), [(4096, 16), (5000, 100)]);
         assert_eq!(Users::default().scram_keys("x", Hash::Sha512).0.iterations, ITERATIONS);
         assert_ne!(one.scram_keys("x", Hash::Sha512).0.salt, Users::default().scram_keys("x", Hash::Sha512).0.salt);
+    }
+    #[test]
+    fn what_two_hashes_tell_together_is_the_same_of_a_user_and_of_nobody() {
+        let told = |users: &Users, name: &str| {
+            let [one, other] = [Hash::Sha256, Hash::Sha512].map(|hash| users.scram_keys(name, hash).0);
+            (one.salt == other.salt, one.iterations, other.iterations, one.salt.len(), other.salt.len())
+        };
+        let alice = || User::with_password("alice", "secret", &[7; 16], 4096);
+        let other = User::with_password("alice", "secret", &[9; 20], 5000);
+        let apart = User { sha256: other.sha256, ..alice() };
+        let one = |user| Users::new(vec![user]);
+        for (users, what) in [
+            (one(alice()), "one salt"),
+            (one(apart), "a salt for each"),
+            (one(User { sha512: None, ..alice() }), "one hash"),
+            (one(User { sha256: None, ..alice() }), "the other"),
+        ] {
+            for i in 0..8 {
+                assert_eq!(told(&users, "alice"), told(&users, &format!("nobody-{i}")), "{what}");
+            }
+        }
+        let (users, name) = (one(alice()), "nobody");
+        let [one, other] = [Hash::Sha256, Hash::Sha512].map(|hash| users.scram_keys(name, hash).0);
+        assert_ne!(one.stored_key, other.stored_key[..32]);
     }
 }

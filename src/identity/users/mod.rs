@@ -184,12 +184,16 @@ impl Users {
     }
 
     /// The keys of a user, and whether they are: who has none for this hash has others in their place, always the same
-    /// ones, which nobody knows a password for. Takes as long either way.
+    /// ones, which nobody knows a password for. Takes as long either way. A user with keys for the other hash is told of
+    /// the same salt by both: nobody else's would show that it is its own.
     pub(super) fn scram_keys(&self, name: &str, hash: Hash) -> (Keys, bool) {
         let decoy = self.decoys().keys(name, hash);
         match self.get(name).and_then(|user| user.keys(hash)) {
             Some(keys) => (keys.clone(), true),
-            None => (decoy, false),
+            None => match self.get(name).and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref())) {
+                Some(own) => (Keys { salt: own.salt.clone(), iterations: own.iterations, ..decoy }, false),
+                None => (decoy, false),
+            },
         }
     }
 

@@ -220,3 +220,39 @@ fn groups_that_change_in_the_file_count_at_once() {
     stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
     assert!(stage.at_broker().is_empty());
 }
+
+#[test]
+fn messages_of_a_login_again_are_bounded_before_they_are_gathered() {
+    const BOUND: usize = 1 << 10;
+    let head = |size: usize, rest: &[u8]| [&u32::try_from(size).unwrap().to_be_bytes(), rest].concat();
+    let (handshake_key, produce_key) = ([0, 17], [0, 0]);
+    for (size, ends) in [(BOUND, None), (BOUND + 1, Some(CloseReason::FrameTooLarge))] {
+        let mut stage = Stage::logged_in(OPEN);
+        stage.client(&head(size, &handshake_key));
+        assert_eq!(stage.machine.closing(), ends, "the handshake of {size} bytes");
+        let mut stage = Stage::logged_in(OPEN);
+        stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &handshake("PLAIN"));
+        stage.client(&head(size, &[]));
+        assert_eq!(stage.machine.closing(), ends, "the token of {size} bytes");
+    }
+    let mut stage = Stage::logged_in(OPEN);
+    stage.client(&head(BOUND + 1, &produce_key));
+    assert_eq!(stage.machine.closing(), None, "a request is none");
+    // Nor is one that comes while the last message is being checked.
+    let mut stage = Stage::logged_in(OPEN);
+    assert!(stage.begin().is_some());
+    stage.client(&head(BOUND + 1, &produce_key));
+    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    assert_eq!(stage.told().i16(sasl_authenticate::response::ERROR_CODE), 0);
+    assert!(stage.machine.closing().is_none() && stage.machine.wants_client());
+}
+
+#[test]
+fn a_token_without_headers_may_be_shorter_than_any_request() {
+    for token in [&b"\0al\0pw"[..], b""] {
+        let mut stage = Stage::logged_in(OPEN);
+        stage.ask(ApiKey::SASL_HANDSHAKE, 0, 70, &handshake("PLAIN"));
+        stage.client(&[&u32::try_from(token.len()).unwrap().to_be_bytes(), token].concat());
+        assert_eq!(stage.out.check.take(), Some((PasswordMechanism::Plain, Bytes::from_static(token))));
+    }
+}

@@ -58,6 +58,7 @@ impl Knobs {
     fn by(dice: &mut Dice<'_>) -> Self {
         let limits = Limits {
             frame: dice.of(&[3_000, 20_000, 60_000]),
+            login_frame: 3_000,
             in_flight: dice.of(&[2, 16, 512]),
             ahead_requests: dice.of(&[1, 4, 16]),
             ahead_bytes: dice.of(&[1, 10_000, 1 << 20]),
@@ -79,7 +80,7 @@ impl Knobs {
 
     /// The most that one connection may hold between two steps: what `docs/hostile-input.md` says.
     fn at_rest(&self) -> usize {
-        let Limits { frame, in_flight, ahead_requests, ahead_bytes, response_in_memory } = self.limits;
+        let Limits { frame, in_flight, ahead_requests, ahead_bytes, response_in_memory, .. } = self.limits;
         // A buffer may have grown to twice what is in it.
         let reading = 2 * (frame + ROOM) + 2 * response_in_memory.max(ROOM);
         // What is refused of a request that is at the broker waits as slices of the request.
