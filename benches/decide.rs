@@ -100,6 +100,7 @@ fn ask(snapshot: &Snapshot, question: &Question) -> Cost {
     let subject = Subject {
         principal: Principal::user("alice"),
         groups: ["claimed-1", "claimed-2", "claimed-3"].map(Arc::from).into(),
+        may_merge: true,
         may_be_super: false,
     };
     let host = Host::new([10, 1, 4, 7].into());

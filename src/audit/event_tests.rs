@@ -26,8 +26,12 @@ fn speaker(principal: &str) -> Speaker {
         mechanism: "SASL_SSL/SCRAM-SHA-512".into(),
         broker: Some(2),
     };
-    let subject =
-        Subject { principal: Principal::user(principal), groups: ["devs".into()].into(), may_be_super: false };
+    let subject = Subject {
+        principal: Principal::user(principal),
+        groups: ["devs".into()].into(),
+        may_merge: true,
+        may_be_super: false,
+    };
     Speaker::new(&connection, Some(&subject))
 }
 

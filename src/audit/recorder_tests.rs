@@ -92,7 +92,7 @@ fn connection(session: &str, host: [u8; 4]) -> Connection {
 }
 
 fn user(name: &str) -> Subject {
-    Subject { principal: Principal::user(name), groups: [].into(), may_be_super: false }
+    Subject { principal: Principal::user(name), groups: [].into(), may_merge: true, may_be_super: false }
 }
 
 /// One request: who, API, category, operation, topics, when.

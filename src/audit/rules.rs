@@ -234,7 +234,8 @@ mod tests {
     impl Case {
         fn of(principal: &str, group: &str, topic: &str) -> Self {
             let groups = [group.into()].into();
-            let subject = Subject { principal: Principal::user(principal), groups, may_be_super: false };
+            let subject =
+                Subject { principal: Principal::user(principal), groups, may_merge: true, may_be_super: false };
             Self { subject, snapshot: policy("{}"), names: names(&[topic]) }
         }
 

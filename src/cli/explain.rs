@@ -107,8 +107,12 @@ impl Explain {
             self.member_of.iter().map(|g| Arc::from(g.strip_prefix("Group:").unwrap_or(g))).collect();
         groups.sort();
         groups.dedup();
-        let subject =
-            Subject { principal: self.principal.clone(), groups: groups.into(), may_be_super: self.super_users };
+        let subject = Subject {
+            principal: self.principal.clone(),
+            groups: groups.into(),
+            may_merge: true,
+            may_be_super: self.super_users,
+        };
         let host = Host::new(self.host);
         let Asked { operation, api, form } = asked;
         snapshot.explain(&Query { subject: &subject, operation, resource, api, host: &host, now, use_: form })

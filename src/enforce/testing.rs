@@ -97,7 +97,7 @@ impl Bench {
     }
 
     fn subject(user: &str) -> Subject {
-        Subject { principal: Principal::user(user), groups: [].into(), may_be_super: true }
+        Subject { principal: Principal::user(user), groups: [].into(), may_merge: true, may_be_super: true }
     }
 
     /// The same once other entries of `acls:` hold.

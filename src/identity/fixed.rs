@@ -5,7 +5,13 @@ use crate::model::{Principal, Verified};
 
 /// The identity of whoever connects to a listener with this principal: the operator's word is the proof.
 pub fn login(principal: &Principal) -> Login {
-    Login { principal: Verified::proved(principal.clone()), groups: [].into(), expires: None, credential: None }
+    Login {
+        principal: Verified::proved(principal.clone()),
+        groups: [].into(),
+        may_merge: true,
+        expires: None,
+        credential: None,
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Login {
     pub principal: Verified<Principal>,
     /// Names of groups (without `Group:`) that the source of the identity claims, sorted, without duplicates.
     pub groups: Arc<[Arc<str>]>,
+    /// As [`Subject::may_merge`].
+    pub may_merge: bool,
     /// The first instant at which the identity no longer holds.
     pub expires: Option<Timestamp>,
     /// What was proved, where that can end while the client is connected.
@@ -27,6 +29,6 @@ impl Login {
     /// The subject of a connection; `may_be_super` as its listener says.
     pub fn subject(&self, may_be_super: bool) -> Verified<Subject> {
         let (principal, groups) = (self.principal.get().clone(), Arc::clone(&self.groups));
-        Verified::proved(Subject { principal, groups, may_be_super })
+        Verified::proved(Subject { principal, groups, may_merge: self.may_merge, may_be_super })
     }
 }

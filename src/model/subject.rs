@@ -27,6 +27,9 @@ pub struct Subject {
     pub principal: Principal,
     /// Names of groups (without `Group:`) from the identity source, sorted.
     pub groups: Arc<[Arc<str>]>,
+    /// Whether a group of these counts although the policy declares one of that name: the source is then as much the
+    /// operator's own as the policy is. Otherwise such a claim is as good as not made (threat 24).
+    pub may_merge: bool,
     /// Whether the policy's super users and operators count for this connection (`listeners[].super_users`).
     pub may_be_super: bool,
 }

@@ -240,8 +240,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         None => served.await,
         // Dropped where it stands: nothing more is owed to whom the certificate was taken from.
         Some(distrusted) => tokio::select! {
-            ended = served => ended,
+            // It may have been taken away during the login: then not one request is served.
+            biased;
             why = distrusted => Ended { reason: CloseReason::CertificateRevoked, detail: Some(why) },
+            ended = served => ended,
         },
     };
     door.metrics.closed(ended.reason);

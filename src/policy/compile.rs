@@ -150,6 +150,7 @@ impl Compiler<'_> {
         }
         for group in &document.groups {
             self.inventory.groups.insert(group.name.clone());
+            self.directory.declare(&group.name);
             for member in &group.members {
                 self.directory.join(&group.name, &member.value);
                 self.inventory.statements.insert(format!("group {}: {}", group.name, member.value));

@@ -262,9 +262,9 @@ impl Snapshot {
     }
 
     /// Whether the file declares a group: a claim of the same name by an identity source is then dropped unless the
-    /// source may merge.
+    /// source may merge ([`Subject::may_merge`]).
     pub fn declares_group(&self, name: &str) -> bool {
-        self.file.inventory.groups.contains(name)
+        self.directory.declares(name)
     }
 
     /// Decides. Pure: the same question gets the same answer.

@@ -2,7 +2,7 @@
 
 use super::index::Identity;
 use crate::model::{Principal, Subject};
-use ahash::HashMap;
+use ahash::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The numbers of all principals that rules name, and who is in which static group.
@@ -12,6 +12,8 @@ pub(super) struct Directory {
     people: HashMap<Box<str>, Person>,
     /// `Group:x`, by `x`.
     groups: HashMap<Box<str>, Identity>,
+    /// The groups that the file declares, by name.
+    declared: HashSet<Box<str>>,
     everybody: Option<Identity>,
     /// The principals by number.
     names: Vec<Arc<str>>,
@@ -100,6 +102,21 @@ impl Directory {
         usize::try_from(identity).ok().and_then(|i| self.names.get(i)).map_or_else(|| "".into(), Arc::clone)
     }
 
+    /// The file declares this group.
+    pub(super) fn declare(&mut self, group: &str) {
+        self.declared.insert(group.into());
+    }
+
+    /// Whether the file declares a group.
+    pub(super) fn declares(&self, group: &str) -> bool {
+        self.declared.contains(group)
+    }
+
+    /// The groups that a subject's identity source claims, as far as that is for it to say.
+    fn claimed<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Arc<str>> {
+        subject.groups.iter().filter(|group| subject.may_merge || !self.declares(group))
+    }
+
     /// Puts a principal into a static group.
     pub(super) fn join(&mut self, group: &str, member: &Principal) {
         let group = self.number(&Principal::group(group));
@@ -121,7 +138,7 @@ impl Directory {
             let (own, person) = (self.groups.get(group)?, self.people.get(subject.principal.as_str())?);
             Some(person.groups.contains(own))
         };
-        subject.groups.iter().any(|claimed| **claimed == *group) || listed().unwrap_or(false)
+        self.claimed(subject).any(|claimed| **claimed == *group) || listed().unwrap_or(false)
     }
 
     /// The standing that the policy gives to a principal, wherever it comes from.
@@ -139,7 +156,7 @@ impl Directory {
             person.own.into_iter().chain(person.groups.iter().copied()).for_each(|i| found.push(i));
         }
         self.everybody.into_iter().for_each(|i| found.push(i));
-        subject.groups.iter().filter_map(|g| self.groups.get(&**g)).for_each(|i| found.push(*i));
+        self.claimed(subject).filter_map(|g| self.groups.get(&**g)).for_each(|i| found.push(*i));
         (found, person.and_then(Person::standing))
     }
 }

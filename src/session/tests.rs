@@ -88,7 +88,8 @@ impl Stage {
             mechanism: "PLAINTEXT".into(),
             broker: Some(1),
         };
-        let subject = Subject { principal: Principal::user("alice"), groups: [].into(), may_be_super: false };
+        let subject =
+            Subject { principal: Principal::user("alice"), groups: [].into(), may_merge: true, may_be_super: false };
         let limits = Limits {
             frame: 1 << 20,
             login_frame: 1 << 10,

@@ -5,10 +5,10 @@ use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
 use crate::identity::certificate::Certificate;
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::{HandshakeKind, ServerConfig};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -102,40 +102,43 @@ impl Acceptor {
             Some(fault) => AcceptError::Handshake(fault.clone()),
             None => AcceptError::PeerLeft(error),
         })?;
-        let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
-        let watch = chain.map(|chain| Box::pin(distrusted(chain, changes)) as Distrusted);
+        let session = stream.get_ref().1;
+        let chain = session.peer_certificates().map(<[_]>::to_vec);
+        // What is resumed was checked when the session began: since then the certificate or a list may have ended.
+        if let (Some(HandshakeKind::Resumed), Some(chain)) = (session.handshake_kind(), &chain) {
+            self.current.borrow().check(chain).map_err(AcceptError::Handshake)?;
+        }
+        let watch = chain.map(|chain| Box::pin(distrusted(chain, changes, LOOK)) as Distrusted);
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), watch))
     }
 }
 
-/// The last moment of the year 9999, in milliseconds: what certificates without an end have.
-const NEVER: u64 = 253_402_300_799_000;
-/// How long the end of a certificate is waited for at once.
+/// How often a chain is looked at again at least: whatever ends in it or in a list, nobody stays much longer.
 const LOOK: Duration = Duration::from_secs(600);
 
-/// Looks at a chain again whenever other authorities or lists may be in force, and when its first certificate ends.
-async fn distrusted(chain: Vec<CertificateDer<'static>>, mut changes: watch::Receiver<Current>) -> String {
+/// Looks at a chain again whenever other authorities or lists may be in force, when its first certificate ends, and as
+/// often as this: intermediate certificates and lists end too.
+async fn distrusted(
+    chain: Vec<CertificateDer<'static>>,
+    mut changes: watch::Receiver<Current>,
+    often: Duration,
+) -> String {
     let own = chain.first().and_then(|own| Certificate::read(own).ok());
     // Of one that cannot be read no end is known; it names nobody.
-    let end = own.and_then(|own| u64::try_from(own.not_after.0).ok()).unwrap_or(NEVER);
-    let end = UNIX_EPOCH + Duration::from_millis(end);
+    let end = own.and_then(|own| u64::try_from(own.not_after.0).ok());
+    let end = end.and_then(|end| UNIX_EPOCH.checked_add(Duration::from_millis(end)));
     loop {
-        let ended = async {
-            // The wall clock may be set while this waits.
-            while let Ok(left) = end.duration_since(SystemTime::now()) {
-                tokio::time::sleep(left.min(LOOK) + Duration::from_millis(500)).await;
-            }
-        };
+        // The wall clock may be set while this waits.
+        let left = end.map_or(often, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        let look = tokio::time::sleep(left.min(often) + Duration::from_millis(500));
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { break },
-            () = ended => {}
+            () = look => {}
         }
-        let verifier = changes.borrow_and_update().verifier.clone();
-        let (Some(verifier), Some((own, others))) = (verifier, chain.split_first()) else { break };
-        if let Err(error) = verifier.verify_client_cert(own, others, UnixTime::now()) {
+        if let Err(error) = changes.borrow_and_update().check(&chain) {
             return super::client_fault(&error);
         }
-        if SystemTime::now() >= end {
+        if end.is_some_and(|end| SystemTime::now() >= end) {
             return "the client's certificate has ended".to_owned();
         }
     }
@@ -152,6 +155,17 @@ impl Current {
         };
         let config = Arc::new(server_config(settings, verifier.clone())?);
         Ok(Self { config, verifier })
+    }
+
+    /// Whether a chain that a client has shown would be taken now.
+    fn check(&self, chain: &[CertificateDer<'static>]) -> Result<(), rustls::Error> {
+        match (&self.verifier, chain.split_first()) {
+            (Some(verifier), Some((own, others))) => {
+                verifier.verify_client_cert(own, others, UnixTime::now()).map(|_| ())
+            }
+            // Nothing was shown, or nothing is asked for.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -184,4 +198,143 @@ fn verifier(trust: &ClientTrust, required: bool) -> Result<Arc<dyn ClientCertVer
     let builder = builder.with_crls(lists).enforce_revocation_expiration();
     let builder = if required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| TlsError::Verifier(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KeyPair, TlsVersion};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose};
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{CertificateError, ClientConfig, RootCertStore, SupportedProtocolVersion};
+    use std::path::Path;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+
+    /// An authority, whose certificate goes into this file.
+    fn authority(file: &Path) -> Issuer<'static, rcgen::KeyPair> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, file.display().to_string());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(file, params.self_signed(&key).unwrap().pem()).unwrap();
+        Issuer::new(params, key)
+    }
+
+    struct Stage {
+        acceptor: Acceptor,
+        port: TcpListener,
+        alice: (CertificateDer<'static>, Vec<u8>),
+        roots: RootCertStore,
+        /// Takes nobody whom the authority of the listener has signed.
+        strict: Arc<dyn ClientCertVerifier>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Stage {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let file = |name: &str| dir.path().join(name);
+            let issuer = authority(&file("ca.pem"));
+            authority(&file("other.pem"));
+            let sign = |name: &str| {
+                let key = rcgen::KeyPair::generate().unwrap();
+                let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+                (params.signed_by(&key, &issuer).unwrap(), key)
+            };
+            let (certificate, key) = sign("localhost");
+            std::fs::write(file("server.pem"), certificate.pem()).unwrap();
+            std::fs::write(file("server.key"), key.serialize_pem()).unwrap();
+            let trust = |ca: &str| ClientTrust { ca: file(ca), crl: vec![] };
+            let settings = ListenerTls {
+                identity: KeyPair { certificate: file("server.pem"), key: file("server.key") },
+                min_version: TlsVersion::Tls12,
+                client_auth: ClientAuth::Required(trust("ca.pem")),
+            };
+            let (alice, key) = sign("alice");
+            Self {
+                acceptor: Acceptor::load(settings).unwrap(),
+                port: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                alice: (alice.der().clone(), key.serialize_der()),
+                roots: authorities(&file("ca.pem"), &read(&file("ca.pem")).unwrap()).unwrap(),
+                strict: verifier(&trust("other.pem"), true).unwrap(),
+                _dir: dir,
+            }
+        }
+
+        fn client(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+            let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
+            let key = PrivateKeyDer::try_from(self.alice.1.clone()).unwrap();
+            let builder = builder.with_root_certificates(self.roots.clone());
+            Arc::new(builder.with_client_auth_cert(vec![self.alice.0.clone()], key).unwrap())
+        }
+
+        /// A connection, until the client has what it can resume; what watches over it, and how it was made.
+        async fn connect(
+            &self,
+            client: &Arc<ClientConfig>,
+        ) -> Result<(Distrusted, Option<HandshakeKind>), AcceptError> {
+            let address = self.port.local_addr().unwrap();
+            let dial = async {
+                let tcp = TcpStream::connect(address).await.unwrap();
+                let name = ServerName::try_from("localhost").unwrap();
+                let Ok(mut tls) = TlsConnector::from(Arc::clone(client)).connect(name, tcp).await else { return None };
+                // With an error if the listener has closed.
+                let _ = tls.read_exact(&mut [0]).await;
+                tls.get_ref().1.handshake_kind()
+            };
+            let serve = async {
+                let (mut stream, watch) = self.acceptor.accept(self.port.accept().await.unwrap().0).await?;
+                stream.write_all(b"x").await.unwrap();
+                stream.flush().await.unwrap();
+                Ok(watch.unwrap())
+            };
+            let (kind, served) = tokio::join!(dial, serve);
+            Ok((served?, kind))
+        }
+
+        /// Lets time pass, as it were: what was taken no longer is, and nobody says so.
+        fn ends(&self) {
+            self.acceptor.current.send_if_modified(|current| {
+                current.verifier = Some(Arc::clone(&self.strict));
+                false
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn threat_24_who_resumes_a_session_is_checked_as_who_begins_one() {
+        for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+            let stage = Stage::new().await;
+            let client = stage.client(version);
+            assert_eq!(stage.connect(&client).await.unwrap().1, Some(HandshakeKind::Full));
+            assert_eq!(stage.connect(&client).await.unwrap().1, Some(HandshakeKind::Resumed));
+            stage.ends();
+            let refused = stage.connect(&client).await.map(|(_, kind)| kind).unwrap_err();
+            let AcceptError::Handshake(rustls::Error::InvalidCertificate(cause)) = &refused else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(*cause, CertificateError::UnknownIssuer);
+            assert!(refused.is_certificate(), "it counts as a failed login");
+        }
+    }
+
+    #[tokio::test]
+    async fn threat_24_an_open_connection_is_looked_at_again_though_nobody_says_that_anything_changed() {
+        let stage = Stage::new().await;
+        // A chain whose end the proxy cannot read is looked at as well.
+        for chain in [vec![stage.alice.0.clone()], vec![CertificateDer::from(vec![0x30, 0])]] {
+            stage.ends();
+            let watch = distrusted(chain, stage.acceptor.current.subscribe(), Duration::from_millis(1));
+            let why = tokio::time::timeout(Duration::from_secs(20), watch).await.expect("an end");
+            assert!(why.contains("certificate"), "{why}");
+        }
+        let stage = Stage::new().await;
+        let client = stage.client(&rustls::version::TLS13);
+        let (watch, _) = stage.connect(&client).await.unwrap();
+        let sound = tokio::time::timeout(Duration::from_millis(50), watch).await;
+        assert!(sound.is_err(), "who is taken stays: {sound:?}");
+    }
 }

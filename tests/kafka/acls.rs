@@ -31,7 +31,8 @@ impl Rules {
     /// The answer; none where the connection closes.
     fn ask(&mut self, key: ApiKey, version: i16, request: &Node) -> Option<Node> {
         let snapshot = self.source.snapshot(&self.acls);
-        let subject = Subject { principal: Principal::user("ANONYMOUS"), groups: [].into(), may_be_super: true };
+        let subject =
+            Subject { principal: Principal::user("ANONYMOUS"), groups: [].into(), may_merge: true, may_be_super: true };
         judged(&snapshot, &subject, "PLAINTEXT", (key, version), request, |verdict| match verdict {
             Verdict::Answer(node) => Some(node),
             Verdict::Change { change, then, .. } => {

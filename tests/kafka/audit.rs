@@ -69,7 +69,8 @@ impl Bench {
             mechanism: "PLAINTEXT".into(),
             broker: None,
         };
-        let subject = Subject { principal: Principal::user("alice"), groups: [].into(), may_be_super: false };
+        let subject =
+            Subject { principal: Principal::user("alice"), groups: [].into(), may_merge: true, may_be_super: false };
         drop(_inside);
         Self { runtime, own, service: Some(service), snapshot: loaded.snapshot, connection, subject }
     }

@@ -80,7 +80,8 @@ fn ours(row: &Row, version: i16, request: &Node) -> Option<Node> {
         Settings { own_topics: OwnTopics { state: None, audit: Vec::new() }, now: Timestamp(0), ..Settings::default() };
     let policy = b"version: 1\ndefault: deny\nend: true\n";
     let snapshot = Snapshot::load(policy, "policy.yaml", &settings).unwrap().snapshot;
-    let subject = Subject { principal: Principal::user(SASL_USER), groups: [].into(), may_be_super: false };
+    let subject =
+        Subject { principal: Principal::user(SASL_USER), groups: [].into(), may_merge: true, may_be_super: false };
     judged(&snapshot, &subject, "SASL_PLAINTEXT/PLAIN", (row.key, version), request, |verdict| match verdict {
         Verdict::Answer(node) => Some(node),
         _ => None,

@@ -158,7 +158,7 @@ proptest! {
         let snapshot = Snapshot::load(POLICY.as_bytes(), "policy.yaml", &settings).unwrap().snapshot;
         let host: IpAddr = if inside { "10.1.2.3" } else { "192.0.2.1" }.parse().unwrap();
         let groups: Vec<Arc<str>> = if guest { vec!["guests".into()] } else { vec![] };
-        let subject = Subject { principal: Principal::user(&user), groups: groups.into(), may_be_super: admitted };
+        let subject = Subject { principal: Principal::user(&user), groups: groups.into(), may_merge: true, may_be_super: admitted };
         let decision = snapshot.decide(&Query {
             subject: &subject, operation, resource: Resource::new(kind, &name), api: usual_api(kind, operation),
             host: &Host::new(host), now, use_: Use::Normal,

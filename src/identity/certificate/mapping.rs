@@ -3,6 +3,7 @@
 use super::rules::{self, Rule, RuleError};
 use super::{Alternative, Certificate};
 use crate::identity::Login;
+use crate::identity::users::check_name;
 use crate::model::{GroupsFrom, NameFrom, Principal, Verified};
 use std::sync::Arc;
 
@@ -29,6 +30,32 @@ pub enum NamelessError {
     /// A rule leaves nothing.
     #[error("the rule of `certificates.rules` that applies to `{0}` leaves nothing of it")]
     Empty(String),
+    /// What comes of it is no name of a user.
+    #[error("the name from the client's certificate {0}")]
+    NoUser(String),
+    /// What it claims is no name of a group.
+    #[error("a group from the client's certificate {0}")]
+    NoGroup(String),
+}
+
+/// How long the name of a user or group may be, in bytes: it stands in every event, and whoever wants a certificate chooses it.
+const LONGEST: usize = 255;
+
+/// Whether a text from a certificate can be the name of a user or group: what a users file must not hold is none here either.
+fn check(name: &str, prefix: &str) -> Result<(), String> {
+    if name.len() > LONGEST {
+        return Err(format!("has {} bytes, which is more than {LONGEST}: `{}…`", name.len(), shown(name)));
+    }
+    // What Java's patterns take for the end of a line is a control character but for these.
+    if name.contains(['\u{2028}', '\u{2029}']) {
+        return Err(format!("is {name:?}, which is not a name"));
+    }
+    check_name(name, prefix)
+}
+
+/// As much of a name as is told.
+fn shown(name: &str) -> String {
+    name.chars().take(LONGEST).collect()
 }
 
 impl Mapping {
@@ -55,19 +82,29 @@ impl Mapping {
             return Err(NamelessError::Control);
         }
         let mapped = self.rules.iter().find_map(|rule| rule.apply(&name));
-        let mapped = mapped.ok_or_else(|| NamelessError::NoRule(name.clone()))?;
+        let mapped = mapped.ok_or_else(|| NamelessError::NoRule(shown(&name)))?;
         if mapped.is_empty() {
-            return Err(NamelessError::Empty(name));
+            return Err(NamelessError::Empty(shown(&name)));
         }
+        check(&mapped, "User:").map_err(NamelessError::NoUser)?;
         let mut groups: Vec<Arc<str>> = match self.groups_from {
             GroupsFrom::None => Vec::new(),
             GroupsFrom::Ou => certificate.subject.values("OU").map(Arc::from).collect(),
             GroupsFrom::O => certificate.subject.values("O").map(Arc::from).collect(),
         };
+        // Not let in without it: a rule may deny something to that group.
+        groups.iter().try_for_each(|group| check(group, "Group:")).map_err(NamelessError::NoGroup)?;
         groups.sort();
         groups.dedup();
         let principal = Verified::proved(Principal::user(&mapped));
-        Ok(Login { principal, groups: groups.into(), expires: Some(certificate.not_after), credential: None })
+        Ok(Login {
+            principal,
+            groups: groups.into(),
+            // Who signs certificates need not be who writes the policy.
+            may_merge: false,
+            expires: Some(certificate.not_after),
+            credential: None,
+        })
     }
 
     fn name(&self, certificate: &Certificate) -> Result<String, NamelessError> {
@@ -127,6 +164,7 @@ mod tests {
         assert_eq!(login.principal.get().as_str(), "User:CN=alice,OU=devs,O=Corp");
         assert_eq!(&*login.groups, &["devs".into()]);
         assert_eq!(login.expires, Some(alice.not_after));
+        assert!(!login.may_merge && !login.subject(false).get().may_merge, "threat 24");
         let login =
             mapping(NameFrom::Subject, &["RULE:^CN=(.*?),.*$/$1/U", "DEFAULT"], GroupsFrom::O).login(&alice).unwrap();
         assert_eq!((login.principal.get().as_str(), &*login.groups), ("User:ALICE", &["Corp".into()][..]));
@@ -158,5 +196,35 @@ mod tests {
             // A zero is escaped by Java before anybody sees it.
             assert_eq!(login.is_err(), bad != "a\0b", "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_name_in_a_users_file_is_none_in_a_certificate() {
+        let login = |name: &str, unit: Option<&str>, rule: &str| {
+            let mut subject = vec![(DnType::CommonName, name)];
+            subject.extend(unit.map(|unit| (DnType::OrganizationalUnitName, unit)));
+            mapping(NameFrom::Subject, &[rule], GroupsFrom::Ou).login(&certificate(&subject, vec![]))
+        };
+        let alone = "RULE:^.*?CN=([^,]*)$/$1/";
+        let long = "x".repeat(LONGEST + 1);
+        for bad in ["*", "User:root", &long] {
+            assert!(matches!(login(bad, None, alone), Err(NamelessError::NoUser(_))), "{bad:?}");
+        }
+        assert!(matches!(login("a", None, "RULE:^.*$/*/"), Err(NamelessError::NoUser(_))), "a rule makes it");
+        for bad in ["", "*", "Group:owners", "a\nb", "a\u{2028}b", "a\0b", &long] {
+            // The subject must do without: a name with such characters is refused for itself.
+            let dns = SanType::DnsName("a".try_into().unwrap());
+            let evil = certificate(&[(DnType::OrganizationalUnitName, bad)], vec![dns]);
+            let refused = mapping(NameFrom::SanDns, &["DEFAULT"], GroupsFrom::Ou).login(&evil).unwrap_err();
+            assert!(matches!(refused, NamelessError::NoGroup(_)), "{bad:?}: {refused}");
+            assert!(refused.to_string().len() < 512 && !refused.to_string().contains(char::is_control), "{refused}");
+        }
+        let star = certificate(&[], vec![SanType::DnsName("*".try_into().unwrap())]);
+        let star = mapping(NameFrom::SanDns, &["DEFAULT"], GroupsFrom::None).login(&star);
+        assert!(matches!(star, Err(NamelessError::NoUser(_))), "{star:?}");
+        let most = &long[1..];
+        assert!(login(most, Some(most), alone).is_ok());
+        let unmapped = login(&long.repeat(9), None, "RULE:^nobody$//").unwrap_err();
+        assert!(unmapped.to_string().len() < 512, "{unmapped}");
     }
 }

@@ -157,13 +157,29 @@ impl Pattern {
     }
 }
 
+/// Whether a quantifier can stand at a place of a pattern.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Behind {
+    /// Something to be repeated, or the begin of the pattern, which is for the parser to refuse.
+    Atom,
+    /// A quantifier, which a `?` may make lazy.
+    Quantifier,
+    /// A lazy one.
+    Lazy,
+}
+
 /// Refuses what Java and Rust read in two ways; whether there is something that they read alike in ASCII only.
 fn look(text: &str) -> Result<bool, RuleError> {
     let unlike = |what| RuleError::Unlike(text.to_owned(), what);
     let mut ascii_only = false;
+    let mut behind = Behind::Atom;
+    // How many classes are open, and whether the innermost has nothing in it yet: a bracket that closes is then one of it.
+    let (mut classes, mut fresh) = (0_usize, false);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        let before = std::mem::replace(&mut behind, Behind::Atom);
+        let begins = std::mem::replace(&mut fresh, false);
         rest = match c {
             '\\' => {
                 let escaped = after.chars().next();
@@ -171,6 +187,8 @@ fn look(text: &str) -> Result<bool, RuleError> {
                     Some('w' | 'W' | 'd' | 'D' | 's' | 'S' | 'b' | 'B') => ascii_only = true,
                     Some('p' | 'P') => return Err(unlike("\\p")),
                     Some('<' | '>') => return Err(unlike("\\< or \\>")),
+                    // One character here, any of several there.
+                    Some('v') => return Err(unlike("\\v")),
                     Some('A' | 'z' | 'Z' | 'x' | 'u' | 'U' | 'Q' | 'E') => {
                         return Err(unlike("\\A, \\z, \\x, \\u or \\Q"));
                     }
@@ -182,18 +200,53 @@ fn look(text: &str) -> Result<bool, RuleError> {
                 }
                 rest
             }
-            '(' if after.starts_with("?:") => after,
-            '(' if after.starts_with("?i)") || after.starts_with("?i:") => {
-                ascii_only = true;
-                after
-            }
-            '(' if after.starts_with('?') => return Err(unlike("(?")),
             '[' if after.starts_with("[:") || after.contains("[:") => return Err(unlike("[:")),
             '[' if after.contains("--") || after.contains("~~") => return Err(unlike("-- or ~~")),
+            '[' => {
+                (classes, fresh) = (classes + 1, true);
+                after
+            }
+            '^' if begins => {
+                fresh = true;
+                after
+            }
+            ']' if !begins => {
+                classes = classes.saturating_sub(1);
+                after
+            }
+            _ if classes > 0 => after,
+            '(' if after.starts_with("?:") => after.get(2..).unwrap_or_default(),
+            '(' if after.starts_with("?i)") || after.starts_with("?i:") => {
+                ascii_only = true;
+                after.get(3..).unwrap_or_default()
+            }
+            '(' if after.starts_with('?') => return Err(unlike("(?")),
+            '?' if before == Behind::Quantifier => {
+                behind = Behind::Lazy;
+                after
+            }
+            // Java gives nothing back of what such a quantifier took, or refuses it; here the repetition would be repeated.
+            '*' | '+' | '?' | '{' if before != Behind::Atom => return Err(unlike("*+, ++, ?+, }+ or **")),
+            '*' | '+' | '?' => {
+                behind = Behind::Quantifier;
+                after
+            }
+            '{' => {
+                behind = Behind::Quantifier;
+                behind_count(after).ok_or_else(|| unlike("{, without a number behind it"))?
+            }
             _ => after,
         };
     }
     Ok(ascii_only)
+}
+
+/// What stands behind `n}`, `n,}` or `n,m}`, the counts that Java knows.
+fn behind_count(text: &str) -> Option<&str> {
+    let (count, rest) = text.split_once('}')?;
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    (!least.is_empty() && digits(least) && digits(most)).then_some(rest)
 }
 
 /// A replacement as `Matcher.appendReplacement` reads it, after Kafka has taken references to groups that there are not for
@@ -345,8 +398,35 @@ mod tests {
             r"RULE:\<a\>/b/",
             "RULE:[[:alpha:]]/b/",
             r"RULE:a\Z/b/",
+            // Possessive in Java.
+            "RULE:^.*+b$/c/",
+            "RULE:^(a|b)++b$/c/",
+            "RULE:^a?+a$/c/",
+            "RULE:^a{1,2}+a$/c/",
+            "RULE:^[]+]*+$/c/",
+            "RULE:^(?:a)*+$/c/",
+            // Refused by Java.
+            "RULE:a**/b/",
+            "RULE:a*?+/b/",
+            "RULE:a*??/b/",
+            "RULE:a{2}{3}/b/",
+            "RULE:a{,2}/b/",
+            "RULE:a{ 2 }/b/",
+            r"RULE:a\vb/c/",
+            r"RULE:a[\v]b/c/",
+            // Flags but `(?i)`.
+            "RULE:(?s)a/b/",
+            "RULE:(?i-s)a/b/",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        for right in [
+            "RULE:^(.*?)(.+?)(.??)(a{1,2}?)(b{3})(c{4,})$/$1/",
+            "RULE:^[*+?{,]*(?:a?)+(?i:b*)+$/x/",
+            r"RULE:^[^]*+]+\++\*+[a[*+]]+$/x/",
+            "RULE:(?i)^a+$/x/",
+        ] {
+            assert!(parse(right).is_ok(), "{right}: {:?}", parse(right));
         }
         assert!(parse("").unwrap().is_empty() && parse(" , ,").unwrap().is_empty());
     }

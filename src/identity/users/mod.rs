@@ -83,6 +83,8 @@ impl User {
         Login {
             principal: Verified::proved(Principal::user(&self.name)),
             groups: self.groups.clone(),
+            // Users file and policy are the same operator's.
+            may_merge: true,
             expires: self.expires,
             credential: Some(Credential { name: self.name.clone(), keys: keys.clone() }),
         }

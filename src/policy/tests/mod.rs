@@ -85,6 +85,7 @@ pub(super) fn who(principal: &str) -> Ask {
         subject: Subject {
             principal: principal.parse::<Principal>().unwrap(),
             groups: Arc::from([]),
+            may_merge: true,
             may_be_super: true,
         },
         host: Host::new("10.0.0.1".parse().unwrap()),
@@ -98,6 +99,12 @@ impl Ask {
     pub(super) fn groups(mut self, groups: &[&str]) -> Self {
         self.subject.groups = groups.iter().map(|g| Arc::from(*g)).collect();
         self
+    }
+
+    /// By a source whose names do not merge with the policy's.
+    pub(super) fn claims(mut self, groups: &[&str]) -> Self {
+        self.subject.may_merge = false;
+        self.groups(groups)
     }
 
     pub(super) fn from(mut self, host: &str) -> Self {

@@ -122,9 +122,30 @@ fn groups_come_from_the_file_and_from_the_identity_source() {
     assert!(read(who("User:a")));
     assert!(!read(who("User:b")));
     assert!(read(who("User:b").groups(&["idp"])));
-    assert!(read(who("User:b").groups(&["devs"])), "dropping claimed names is the identity source's business");
+    assert!(read(who("User:b").groups(&["devs"])), "of the users file, which is the operator's as the policy is");
     assert!(read(who("Group:devs")), "a principal of that very name");
     assert!(policy.declares_group("devs") && !policy.declares_group("idp"));
+}
+
+#[test]
+fn threat_24_a_claim_of_a_group_that_the_policy_declares_counts_only_from_a_source_that_may_merge() {
+    let policy = load(
+        "version: 1\ngroups: { owners: ['User:a'], none: [] }\nacls:\n\
+         \x20 - { allow: [All], principals: ['Group:owners', 'Group:none'], resources: ['topic:t'] }\n\
+         \x20 - { allow: [Read], principals: ['Group:idp'], resources: ['topic:t'] }\n",
+    );
+    let write = |ask: Ask| ask.topic(&policy, O::Write, "t").is_allowed();
+    for group in ["owners", "none"] {
+        assert!(write(who("User:b").groups(&[group])), "{group}");
+        let claims = who("User:b").claims(&[group]);
+        assert!(!policy.is_member(&claims.subject, group), "{group}");
+        assert!(!write(claims), "{group}");
+    }
+    assert!(write(who("User:a").claims(&["idp"])), "a member by the file stays one");
+    assert!(who("User:b").claims(&["owners", "idp"]).topic(&policy, O::Read, "t").is_allowed(), "other claims count");
+    // As soon as another policy is in force the claim counts by that one.
+    let without = load("version: 1\nacls: [{ allow: [All], principals: ['Group:owners'], resources: ['topic:t'] }]\n");
+    assert!(who("User:b").claims(&["owners"]).topic(&without, O::Write, "t").is_allowed());
 }
 
 #[test]

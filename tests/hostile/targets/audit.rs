@@ -51,6 +51,7 @@ pub(super) fn event(data: &[u8]) {
     let subject = Subject {
         principal: Principal::user(&texts[2]),
         groups: [texts[3].as_ref().into()].into(),
+        may_merge: true,
         may_be_super: false,
     };
     let speaker = Speaker::new(&stage::connection(), Some(&subject));

@@ -57,8 +57,12 @@ pub(super) fn policy(data: &[u8]) {
     assert_eq!(again.revision(), snapshot.revision());
     let host = Host::new([10, 0, 0, 1].into());
     for user in ["alice", "root", "", "*"] {
-        let subject =
-            Subject { principal: Principal::user(user), groups: ["devs".into()].into(), may_be_super: user == "root" };
+        let subject = Subject {
+            principal: Principal::user(user),
+            groups: ["devs".into()].into(),
+            may_merge: true,
+            may_be_super: user == "root",
+        };
         for (kind, name) in [
             (ResourceType::Topic, "open"),
             (ResourceType::Topic, "kordon.audit"),
