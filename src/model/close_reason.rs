@@ -48,7 +48,7 @@ reasons! {
     UpstreamClosed = "upstream_closed", "the broker closed its connection";
     UpstreamMalformed = "upstream_malformed", "an answer of the broker does not follow its schema";
     ResponseTooLarge = "response_too_large", "an answer that has to be changed is larger than `limits.response_in_memory`";
-    LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`";
+    LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`, or a login again that took longer";
     LoginFailed = "login_failed", "the login failed";
     HandshakeTimeout = "handshake_timeout", "no TLS handshake within `limits.handshake_timeout`";
     FrameTimeout = "frame_timeout", "no new byte of a begun request for `limits.frame_timeout`";

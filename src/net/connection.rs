@@ -14,7 +14,7 @@ use super::socket::{Socket, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
-use crate::session::{Input, Machine, Outputs, World};
+use crate::session::{Checked, Input, Machine, Outputs, World};
 use crate::tls::Stream;
 use change::Changing;
 use clock::{Edges, moved};
@@ -67,6 +67,7 @@ pub(super) async fn serve(
         draining: None,
         edges: Edges::default(),
         held: None,
+        check_failed: false,
     };
     let reason = link.run(dial, &mut worlds, durable).await;
     link.note_failed_renewal(reason);
@@ -93,6 +94,8 @@ struct Link<'a> {
     edges: Edges,
     /// The share of `limits.request_memory` that its large requests have.
     held: Option<Held>,
+    /// Whether a check of a login again failed: it is counted already.
+    check_failed: bool,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Held> + Send>>;
@@ -222,6 +225,7 @@ impl Link<'_> {
                 }
                 (under_way, checked) = poll(&mut checking), if checking.is_some() => {
                     (checking, exchange) = (None, under_way);
+                    self.check_failed |= matches!(checked, Checked::Failed { .. });
                     Input::Checked(checked)
                 }
                 Some(token) = durable.recv() => Input::Durable(token),

@@ -167,17 +167,18 @@ pub(super) struct Asks<'a> {
 }
 
 /// Checks a message where it holds no other connection up; `again`: of a client that is logged in. Gives the exchange back
-/// unless it is over.
+/// unless it is over; nothing at all of a first login from an address where too many failed meanwhile. How often others failed from there is nothing to who is logged in: a client fails once in each of
+/// its connections, and many may share an address.
 pub(super) async fn verify(
     Asks { shared, door, address }: Asks<'_>,
     mut exchange: Exchange,
     message: Bytes,
     again: bool,
-) -> (Option<Exchange>, Checked) {
+) -> Option<(Option<Exchange>, Checked)> {
     let mechanism = exchange.mechanism();
     let (users, now) = (Arc::clone(&door.worlds.borrow().users), shared.now().wall);
     let (failures, most) = (&shared.failures, door.login.per_minute);
-    let is_worth_it = || !failures.too_many(address, most);
+    let is_worth_it = || again || !failures.too_many(address, most);
     let nonce = Alphanumeric.sample_string(&mut rand::rng(), NONCE);
     let costly = exchange.is_costly();
     let check = move || {
@@ -190,15 +191,14 @@ pub(super) async fn verify(
         // Some hashes: less than to ask another thread.
         is_worth_it().then(|| Ok(check()))
     };
-    match checked {
-        None => (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }),
-        Some(Err(error)) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
-        Some(Ok((exchange, Ok(Turn::Challenge(bytes))))) => (Some(exchange), Checked::Challenge(bytes)),
-        Some(Ok((_, Ok(Turn::Proved { login, last })))) => (None, Checked::Proved(login, last)),
-        Some(Ok((_, Err(error)))) => {
+    Some(match checked? {
+        Err(error) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
+        Ok((exchange, Ok(Turn::Challenge(bytes)))) => (Some(exchange), Checked::Challenge(bytes)),
+        Ok((_, Ok(Turn::Proved { login, last }))) => (None, Checked::Proved(login, last)),
+        Ok((_, Err(error))) => {
             (None, Checked::Failed { told: error.told(mechanism, again), detail: error.to_string() })
         }
-    }
+    })
 }
 
 struct Talk<'a> {
@@ -237,7 +237,12 @@ impl Talk<'_> {
                     let Some(under_way) = exchange.take() else { continue };
                     let mechanism = under_way.mechanism();
                     let asks = Asks { shared: self.shared, door: self.door, address: self.facts.host.ip() };
-                    let (under_way, checked) = verify(asks, under_way, message, false).await;
+                    let Some((under_way, checked)) = verify(asks, under_way, message, false).await else {
+                        // Without an answer, as where it came later: clients take an error for the end, and a closed
+                        // connection for one to try again. The failure may be another's with whom it shares the address.
+                        self.door.metrics.login(LoginOutcome::Failed);
+                        return self.part(None, CloseReason::LoginFailed, TOO_MANY.to_owned()).await;
+                    };
                     exchange = under_way;
                     let (verdict, proved, failed) = match checked {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),

@@ -255,8 +255,19 @@ impl Machine {
         recorder: &mut dyn Recorder,
         out: &mut Outputs,
     ) -> Result<(), SessionError> {
+        let input = match input {
+            Input::World(world) => {
+                self.take_world(world);
+                Input::Tick
+            }
+            other => other,
+        };
+        // Before anything is done with it: what was judged for who may no longer be connected is not written.
+        if self.check_client(now, out) {
+            return Ok(());
+        }
         match input {
-            Input::Client | Input::Broker | Input::Room | Input::Tick => {}
+            Input::Client | Input::Broker | Input::Room | Input::World(_) | Input::Tick => {}
             Input::ClientEnd => self.client_ended = true,
             Input::BrokerReady => self.broker_ready = true,
             Input::BrokerEnd => self.close(CloseReason::UpstreamClosed),
@@ -270,21 +281,9 @@ impl Machine {
             Input::Durable(token) => self.durable(token, now, out),
             Input::Changed(outcome) => self.changed(outcome),
             Input::Checked(checked) => self.checked(checked, now, out),
-            Input::World(world) => {
-                if !Arc::ptr_eq(&world.users, &self.world.users) {
-                    self.users_changed();
-                }
-                if !Arc::ptr_eq(&world.snapshot, &self.world.snapshot) {
-                    self.generation += 1;
-                    self.edge_known = false;
-                }
-                self.world = world;
-            }
         }
-        self.refresh_edge(now);
-        self.check_standing(now, out);
-        self.check_admission(now);
-        if self.is_shut() {
+        // Who logged in again may be another, by its groups.
+        if self.check_client(now, out) {
             return Ok(());
         }
         self.take_answers(now, recorder, out)?;
@@ -300,7 +299,7 @@ impl Machine {
     }
 
     /// The reason for which the connection ends, once it is decided. What waits in `to_broker` and `to_client` is still
-    /// to be written.
+    /// to be written; nothing does where the client may no longer be connected.
     pub fn closing(&self) -> Option<CloseReason> {
         self.closing
     }
@@ -358,6 +357,30 @@ impl Machine {
 
     pub(super) fn close(&mut self, reason: CloseReason) {
         self.closing.get_or_insert(reason);
+    }
+
+    fn take_world(&mut self, world: World) {
+        if !Arc::ptr_eq(&world.users, &self.world.users) {
+            self.users_changed();
+        }
+        if !Arc::ptr_eq(&world.snapshot, &self.world.snapshot) {
+            self.generation += 1;
+            self.edge_known = false;
+        }
+        self.world = world;
+    }
+
+    /// Looks at what the client may be connected by. Whether it may no longer be: then what has not left is dropped, in
+    /// both directions. A peer that reads slowly must not make a right last longer.
+    fn check_client(&mut self, now: Now, out: &mut Outputs) -> bool {
+        self.refresh_edge(now);
+        self.check_standing(now, out);
+        self.check_admission(now);
+        if self.is_shut() {
+            self.to_broker = Outbox::default();
+            self.to_client = Outbox::default();
+        }
+        self.is_shut()
     }
 
     /// A snapshot's rules begin and end by the clock alone; what was judged before an edge is judged anew after it.

@@ -9,7 +9,7 @@ use super::login::{Login, LoginStep, LoginVerdict, Mechanisms};
 use super::machine::{Limits, Machine, Now, Outputs, Wait};
 use crate::identity;
 use crate::identity::users::Credential;
-use crate::model::{CloseReason, PasswordMechanism, Timestamp};
+use crate::model::{CloseReason, PasswordMechanism, Principal, Timestamp};
 use crate::wire::frame::{FrameError, request_size};
 use crate::wire::{ApiKey, Rope};
 use bytes::Bytes;
@@ -50,6 +50,25 @@ pub enum Checked {
     },
 }
 
+impl Checked {
+    /// For a login again: fails if it proves somebody else than who is connected.
+    #[must_use]
+    pub fn of_same(self, before: &Principal) -> Self {
+        match self {
+            Self::Proved(login, _) if login.principal.get() != before => {
+                let name = |p: &Principal| format!("{}.{}", p.kind(), p.name());
+                let (before, after) = (name(before), name(login.principal.get()));
+                let told = format!("Cannot change principals during re-authentication from {before}: {after}");
+                Self::Failed { detail: told.clone(), told }
+            }
+            other => other,
+        }
+    }
+}
+
+/// The longest lifetime that is told: clients count it in nanoseconds, in 64 bits.
+const LONGEST_TOLD: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How long a login holds that lasts at most so long and is somebody's whose password ends then.
 fn lifetime(most: Option<Duration>, expires: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let left = expires.map(|end| Duration::from_millis(u64::try_from(end.millis_since(now)).unwrap_or(0)));
@@ -61,7 +80,7 @@ fn lifetime(most: Option<Duration>, expires: Option<Timestamp>, now: Timestamp) 
 
 /// A lifetime as SaslAuthenticate tells it: 0 is none, so one that is over already is the shortest there is.
 fn told(lifetime: Option<Duration>) -> i64 {
-    lifetime.map_or(0, |lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1))
+    lifetime.map_or(0, |lifetime| i64::try_from(lifetime.min(LONGEST_TOLD).as_millis()).unwrap_or(i64::MAX).max(1))
 }
 
 impl Standing {
@@ -137,6 +156,11 @@ impl Machine {
         self.standing.as_ref().is_some_and(|standing| standing.again.is_some())
     }
 
+    /// When the login again began that is under way, in microseconds of the shell's clock.
+    pub fn renews_since(&self) -> Option<u64> {
+        self.standing.as_ref().filter(|standing| standing.again.is_some()).and_then(|standing| standing.begun)
+    }
+
     /// Whether the login's lifetime is over.
     pub(super) fn has_expired(&self, now: Now) -> bool {
         self.standing.as_ref().and_then(|standing| standing.ends).is_some_and(|ends| now.micros > ends)
@@ -167,23 +191,16 @@ impl Machine {
         self.wait = Wait::Nothing;
         let Some(standing) = &mut self.standing else { return };
         let Some(mut again) = standing.again.take() else { return };
-        let (verdict, detail) = match checked {
+        // The shell asked this before, to answer as late as where the password is wrong.
+        let (verdict, detail) = match checked.of_same(&self.subject.get().principal) {
             Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None),
             Checked::Failed { told, detail } => (LoginVerdict::Failed(told), Some(detail)),
             Checked::Proved(login, last) => {
-                let (before, after) = (&self.subject.get().principal, login.principal.get());
-                if before == after {
-                    let lifetime = standing.renew(&login, now);
-                    self.subject = login.subject(self.subject.get().may_be_super);
-                    self.generation += 1;
-                    out.renewed = true;
-                    (LoginVerdict::Proved { last, lifetime }, None)
-                } else {
-                    let name = |p: &crate::model::Principal| format!("{}.{}", p.kind(), p.name());
-                    let (before, after) = (name(before), name(after));
-                    let told = format!("Cannot change principals during re-authentication from {before}: {after}");
-                    (LoginVerdict::Failed(told), None)
-                }
+                let lifetime = standing.renew(&login, now);
+                self.subject = login.subject(self.subject.get().may_be_super);
+                self.generation += 1;
+                out.renewed = true;
+                (LoginVerdict::Proved { last, lifetime }, None)
             }
         };
         let over = matches!(verdict, LoginVerdict::Proved { .. });

@@ -268,6 +268,7 @@ Besides, what two clusters cannot have in common is not compared: ids, members, 
 and offsets of the brokers' own topics, names of loggers, share partitions that a broker fails to initialise behind a fetch, and the order of lists that Kafka takes out of hash maps. The text of
 a denied cluster operation, which in Kafka is a dump of its request object, is the default text of the error here. Topics of
 the proxy itself are hidden from everybody. What has two readings on the wire (duplicate or descending tags, bytes behind the
-last field) closes the connection here; brokers read on. AddRaftVoter with a listener whose name is blank, which ends the process
-of a 4.3.1 controller, is refused here with INVALID_REQUEST.
+last field) closes the connection here; brokers read on. So does, without an answer, a request other than a token between
+SaslHandshake and the first token. AddRaftVoter with a listener whose name is blank, which ends the process of a 4.3.1
+controller, is refused here with INVALID_REQUEST.
 ";

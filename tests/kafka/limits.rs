@@ -8,8 +8,9 @@ use kordon::wire::schema::sasl_authenticate;
 use kordon::wire::{ApiKey, ErrorCode, Node};
 
 use crate::logins::{PEOPLE, shake};
-use crate::renewals::{PLAIN, log_in};
+use crate::renewals::{PLAIN, handshake, log_in, tell};
 use crate::support::cluster::Cluster;
+use crate::support::people;
 use crate::support::proxy::Kordon;
 use crate::support::raw::{End, Raw, batch, produce_request, produced};
 use crate::support::{needs, say, soon, throughout};
@@ -129,4 +130,55 @@ fn an_address_whose_logins_fail_too_often_is_turned_away_also_if_it_does_not_wai
         e.text("/connectionInfo/reason") == "login_failed"
             && e.text("/connectionInfo/detail").contains("`limits.failed_logins.per_minute`")
     });
+}
+
+#[test]
+fn who_is_logged_in_and_guesses_is_counted_and_others_at_its_address_still_log_in_again() {
+    needs!(Java);
+    const DELAY: Duration = Duration::from_secs(2);
+    let sasl = "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }\n    max_session: 1h";
+    let kordon = Kordon::before(Cluster::single())
+        .listener("people", sasl)
+        .users(&PEOPLE)
+        .config("limits: { login_timeout: 6s, failed_logins: { delay: 2s, per_minute: 5 } }")
+        .start();
+    let at = kordon.at("people");
+    let failed =
+        || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "renewal_failed")]);
+    let (mut alice, mut slow) = (log_in(at, "alice"), log_in(at, "alice"));
+    let guessers: Vec<Raw> = (0..4).map(|_| log_in(at, "alice")).collect();
+    let guess = |raw: &mut Raw, n: i32, password: &str| {
+        assert_eq!(handshake(raw, "PLAIN"), 0);
+        let begun = Instant::now();
+        raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("bob", password));
+        soon("it is counted", || failed() == f64::from(n));
+        assert!(begun.elapsed() < DELAY, "before it is answered");
+        begun
+    };
+    let mut last = log_in(at, "alice");
+    for (n, mut raw) in (1..).zip(guessers) {
+        // Another's, right or wrong.
+        guess(&mut raw, n, if n % 2 == 0 { "wrong" } else { "bob-secret" });
+    }
+    let mut late = Raw::connect(at);
+    shake(&mut late, PLAIN);
+    let begun = guess(&mut last, 5, "bob-secret");
+    assert!(matches!(last.read_frame(), Ok(Some(_))), "an error");
+    assert!(begun.elapsed() >= DELAY, "a right guess is not told sooner than a wrong one");
+    assert_eq!(failed(), 5.0, "each once");
+    late.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("alice", "alice-secret"));
+    assert!(late.ended_silently(), "clients try again");
+    assert!(Raw::connect(at).ended_silently(), "also with the right password");
+
+    assert_eq!(handshake(&mut alice, "PLAIN"), 0);
+    assert_eq!(
+        tell(&mut alice, 2, "alice", "alice-secret"),
+        Ok(3_600_000),
+        "its own failures count, not its address's"
+    );
+    alice.metadata(Some(&[]));
+    assert_eq!(handshake(&mut slow, "PLAIN"), 0);
+    assert_eq!(slow.end(), End::Closed, "a login again has its time too");
+    soon("it is told", || closed(&kordon, "login_timeout") == 1.0);
+    assert_eq!(failed(), 5.0);
 }

@@ -23,7 +23,7 @@ fn start(lifetime: &str) -> Kordon<'static> {
 }
 
 /// Sends a name and a password; the lifetime that is told, or what went wrong.
-fn tell(raw: &mut Raw, version: i16, name: &str, password: &str) -> Result<i64, (ErrorCode, String)> {
+pub fn tell(raw: &mut Raw, version: i16, name: &str, password: &str) -> Result<i64, (ErrorCode, String)> {
     use sasl_authenticate::response::{ERROR_CODE, ERROR_MESSAGE, SESSION_LIFETIME_MS};
     let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, version, &people::plain(name, password));
     match ErrorCode(answer.i16(ERROR_CODE)) {
@@ -40,7 +40,7 @@ pub fn log_in(address: &str, name: &str) -> Raw {
 }
 
 /// What a handshake is answered.
-fn handshake(raw: &mut Raw, mechanism: &str) -> i16 {
+pub fn handshake(raw: &mut Raw, mechanism: &str) -> i16 {
     raw.ask(ApiKey::SASL_HANDSHAKE, 1, &people::handshake(mechanism)).i16(sasl_handshake::response::ERROR_CODE)
 }
 

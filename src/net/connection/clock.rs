@@ -35,8 +35,16 @@ impl Link<'_> {
         // Patience that is too long for the clock never ends.
         let patience = self.heard.checked_add(patience);
         let drained = self.draining.and_then(|since| since.checked_add(self.last_wait()));
-        let first = [patience, drained, self.edges.first].into_iter().flatten().min();
+        let renewed = self.renewal_left().and_then(|left| Instant::now().checked_add(left));
+        let first = [patience, drained, renewed, self.edges.first].into_iter().flatten().min();
         first.unwrap_or_else(|| self.heard + FAR)
+    }
+
+    /// How much longer the login again may take that is under way: from beginning to end as long as a first login.
+    fn renewal_left(&self) -> Option<Duration> {
+        let since = self.machine.renews_since()?;
+        let taken = Duration::from_micros(self.shared.now().micros.saturating_sub(since));
+        Some(self.door.login.timeout.saturating_sub(taken))
     }
 
     /// Whether a request has begun to arrive and more of it would be read.
@@ -78,6 +86,11 @@ impl Link<'_> {
 
     pub(super) fn overdue(&mut self) -> Option<CloseReason> {
         self.recorder.flush(self.shared.now().wall);
+        if self.renewal_left() == Some(Duration::ZERO) {
+            // Without an answer: after one that says so, clients would not come again.
+            self.detail = Some("the login again took longer than `limits.login_timeout`".to_owned());
+            return Some(CloseReason::LoginTimeout);
+        }
         let times = &self.door.times;
         if self.awaits_rest() {
             return (self.heard.elapsed() >= times.frame).then_some(CloseReason::FrameTimeout);

@@ -3,7 +3,7 @@
 use super::Link;
 use crate::identity::sasl::Exchange;
 use crate::model::CloseReason;
-use crate::net::login::{Asks, verify};
+use crate::net::login::{Asks, TOO_MANY, verify};
 use crate::net::shared::{Door, Shared};
 use crate::session::Checked;
 use crate::telemetry::LoginOutcome;
@@ -15,7 +15,9 @@ use std::pin::Pin;
 pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = (Option<Exchange>, Checked)> + Send + 'a>>;
 
 impl Link<'_> {
-    /// Begins the check that the machine asks for, of an exchange that may have begun.
+    /// Begins the check that the machine asks for, of an exchange that may have begun. What fails is counted here, before
+    /// its delay: who leaves without waiting for the answer has failed too. So has who proves to be somebody else: that
+    /// answer must not come sooner than one to a wrong password, or go uncounted.
     pub(super) fn begin_check<'a>(
         &mut self,
         under_way: &mut Option<Exchange>,
@@ -23,18 +25,24 @@ impl Link<'_> {
     ) -> Option<Checking<'a>> {
         let (mechanism, message) = self.outputs.check.take()?;
         let exchange = under_way.take().unwrap_or_else(|| Exchange::new(mechanism));
+        let before = self.machine.subject().principal.clone();
         Some(Box::pin(async move {
-            let (exchange, checked) = verify(Asks { shared, door, address }, exchange, message, true).await;
+            let verified = verify(Asks { shared, door, address }, exchange, message, true).await;
+            let (exchange, checked) = verified
+                .unwrap_or_else(|| (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }));
+            let checked = checked.of_same(&before);
             if matches!(checked, Checked::Failed { .. }) {
+                door.metrics.login(LoginOutcome::RenewalFailed);
+                shared.failures.count(address);
                 tokio::time::sleep(door.login.delay).await;
             }
             (exchange, checked)
         }))
     }
 
-    /// Counts a login again that failed: nothing else ends a connection for that reason here.
+    /// Counts a login again that failed without a check: nothing else ends a connection for that reason here.
     pub(super) fn note_failed_renewal(&self, reason: CloseReason) {
-        if reason == CloseReason::LoginFailed {
+        if reason == CloseReason::LoginFailed && !self.check_failed {
             self.door.metrics.login(LoginOutcome::RenewalFailed);
             self.shared.failures.count(self.facts.host.ip());
         }

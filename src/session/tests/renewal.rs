@@ -256,3 +256,57 @@ fn a_token_without_headers_may_be_shorter_than_any_request() {
         assert_eq!(stage.out.check.take(), Some((PasswordMechanism::Plain, Bytes::from_static(token))));
     }
 }
+
+#[test]
+fn a_mutation_whose_event_is_durable_when_the_login_ends_is_not_written() {
+    use create_topics::request::{self as req, creatable_topic};
+    let mut stage = Stage::logged_in_as(OPEN, user(|user| user.expires = Some(Timestamp(3_000))));
+    let mut request = Node::request(ApiKey::CREATE_TOPICS);
+    let topic = request.child(req::TOPICS).with(creatable_topic::NAME, "open-new");
+    request.push(req::TOPICS, topic);
+    stage.book.token = Some(5);
+    stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &request);
+    stage.wall = 3_000;
+    stage.input(Input::Durable(DurableToken(5)));
+    assert!(stage.at_broker().is_empty());
+    assert_eq!(stage.machine.closing(), Some(CloseReason::LoginRevoked));
+    assert_eq!(stage.machine.unanswered(), 0, "it never got as far");
+}
+
+#[test]
+fn what_has_not_left_when_the_login_ends_is_dropped_both_ways() {
+    let mut stage = Stage::logged_in(OPEN);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    stage.at_broker();
+    stage.broker(ApiKey::PRODUCE, 9, 1, &acknowledged("open"));
+    stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
+    assert!(!stage.machine.to_client.is_empty() && !stage.machine.to_broker.is_empty(), "neither side reads");
+    stage.users(OPEN, Vec::new());
+    assert_eq!(stage.machine.closing(), Some(CloseReason::LoginRevoked));
+    assert!(stage.machine.to_client.is_empty() && stage.machine.to_broker.is_empty());
+    // What the shell had still under way changes nothing.
+    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.broker(ApiKey::PRODUCE, 9, 2, &acknowledged("open"));
+    assert!(stage.machine.to_client.is_empty() && stage.machine.to_broker.is_empty());
+}
+
+#[test]
+fn a_lifetime_is_told_as_a_year_at_most() {
+    let ends = user(|user| user.expires = Some(Timestamp(i64::MAX)));
+    let now = Now { wall: Timestamp(0), micros: 0 };
+    for most in [None, Some(Duration::MAX)] {
+        let (_, told) = Standing::new(&login(ends.clone()), PasswordMechanism::Plain, OFFERED.into(), most, now);
+        assert_eq!(told, 365 * 24 * 3600 * 1000, "clients multiply it by a million, in 64 bits");
+    }
+}
+
+#[test]
+fn it_is_known_since_when_a_login_again_is_under_way() {
+    let mut stage = Stage::logged_in(OPEN);
+    assert_eq!(stage.machine.renews_since(), None);
+    stage.begin().expect("a check");
+    let since = stage.machine.renews_since().expect("it began");
+    assert!(since > 0 && since < stage.micros, "with the handshake");
+    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    assert_eq!(stage.machine.renews_since(), None);
+}
