@@ -100,6 +100,8 @@ pub(super) async fn read(from: Option<Reads<'_>>, into: &mut BytesMut, most: usi
     match tls {
         None => half.read_buf(&mut into.limit(room)).await,
         Some(tls) => loop {
+            // What is decrypted comes without asking the socket, which is where a task else lets others run.
+            tokio::task::coop::consume_budget().await;
             if let Some(read) = decrypted(tls, into, room)? {
                 return Ok(read);
             }
@@ -243,5 +245,52 @@ impl io::Write for Now<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::net::TcpListener;
+    use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+    #[tokio::test]
+    async fn who_has_much_decrypted_lets_others_run() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let (server, client) = (
+            ServerConfig::builder_with_provider(Arc::new(default_provider())),
+            ClientConfig::builder_with_provider(Arc::new(default_provider())),
+        );
+        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let server = TlsAcceptor::from(Arc::new(server.with_single_cert(vec![made.cert.der().clone()], key).unwrap()));
+        let client = client.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let client = TlsConnector::from(Arc::new(client.with_no_client_auth()));
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let (client, server) = tokio::join!(client.connect(name, tcp), server.accept(port.accept().await.unwrap().0));
+        let mut client = client.unwrap();
+        client.write_all(&[7; 4096]).await.unwrap();
+        client.flush().await.unwrap();
+
+        let mut socket = Socket::new(Stream::Tls(Box::new(TlsStream::Server(server.unwrap()))));
+        let mut into = BytesMut::with_capacity(8192);
+        assert_eq!(socket.read(&mut into, 1).await.unwrap(), 1);
+        // From here on everything is there: no read waits for the socket.
+        let ran = Arc::new(AtomicBool::new(false));
+        let other = Arc::clone(&ran);
+        tokio::spawn(async move { other.store(true, Ordering::Relaxed) });
+        for _ in 1..4096 {
+            assert_eq!(socket.read(&mut into, 1).await.unwrap(), 1);
+        }
+        assert!(ran.load(Ordering::Relaxed));
     }
 }
