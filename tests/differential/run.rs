@@ -567,6 +567,11 @@ const READS: &[ApiKey] = &[
     ApiKey::SHARE_GROUP_DESCRIBE,
     ApiKey::STREAMS_GROUP_DESCRIBE,
     ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS,
+    // Asked twice they come to the same; a share coordinator hears of new topics later than its broker does.
+    ApiKey::INITIALIZE_SHARE_GROUP_STATE,
+    ApiKey::DELETE_SHARE_GROUP_STATE,
+    ApiKey::READ_SHARE_GROUP_STATE,
+    ApiKey::READ_SHARE_GROUP_STATE_SUMMARY,
 ];
 
 /// Whether a request may be asked again without doing anything: those, and fetches without a session.
