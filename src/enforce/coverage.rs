@@ -409,6 +409,8 @@ impl Sample {
                 // The first request of a share session acknowledges nothing: brokers refuse its form before they look at topics.
                 Kind::Array(Kind::Struct(_)) if of.name == "AcknowledgementBatches" => Value::from(Vec::<Node>::new()),
                 Kind::Array(Kind::Struct(inner)) => Value::from(vec![self.fill(&path, inner)]),
+                // Nobody is asked about a topic of which no partition is named.
+                Kind::Array(Kind::I32) if of.name == "Partitions" => Value::from(vec![0i32]),
                 Kind::Uuid if known => Value::Uuid(self.id(path)),
                 Kind::Array(Kind::Uuid) if known => Value::from(vec![self.id(path)]),
                 Kind::Str if known && self.has_twin(def) && self.reading == Reading::ById => {
