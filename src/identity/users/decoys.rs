@@ -2,8 +2,8 @@
 //!
 //! They follow from the name and a secret, so that who asks twice is told the same salt twice, and the secret from the
 //! keys in the file, so that all replicas tell the same one, also after a restart. Each name imitates one user of the
-//! file in all that both hashes tell together: iterations, lengths of the salts, and whether it is one salt. What
-//! remains: they change when the file does.
+//! file in all that both hashes tell together: iterations, lengths of the salts, and whether it is one salt; and in how
+//! long a password takes, which SCRAM is not asked for. What remains: they change when the file does.
 
 use super::keys::SALT;
 use super::{Hash, ITERATIONS, Keys, User};
@@ -18,7 +18,7 @@ pub(super) struct Decoys {
     shapes: Vec<Shape>,
 }
 
-/// What challenges tell of a user beside the bytes of its salts.
+/// What challenges tell of a user beside the bytes of its salts, and the time that a password takes.
 #[derive(Copy, Clone)]
 struct Shape {
     /// Iterations and length of the salt.
@@ -27,6 +27,8 @@ struct Shape {
     /// Whether both hashes have the same salt, as those of a password that is set here; of one that Kafka made, each has
     /// its own.
     one_salt: bool,
+    /// The hash by which a password is judged.
+    password: Hash,
 }
 
 impl Shape {
@@ -35,7 +37,8 @@ impl Shape {
         let sha256 = user.sha256.as_ref().or(user.sha512.as_ref())?;
         let sha512 = user.sha512.as_ref().unwrap_or(sha256);
         let shape = |keys: &Keys| (keys.iterations, keys.salt.len());
-        Some(Self { sha256: shape(sha256), sha512: shape(sha512), one_salt: sha256.salt == sha512.salt })
+        let password = user.password_keys()?.hash;
+        Some(Self { sha256: shape(sha256), sha512: shape(sha512), one_salt: sha256.salt == sha512.salt, password })
     }
 }
 
@@ -56,8 +59,8 @@ impl Decoys {
         Self { secret, shapes: users.iter().filter_map(Shape::of).collect() }
     }
 
-    /// The keys for a name.
-    pub(super) fn keys(&self, name: &str, hash: Hash) -> Keys {
+    /// The keys for a name, of this hash or of the one by which a password is judged.
+    pub(super) fn keys(&self, name: &str, hash: Option<Hash>) -> Keys {
         // Once: the name is the client's text, as long as its frame may be.
         let seed = Hash::Sha512.sign(&self.secret, name.as_bytes());
         let bytes = |what: &str, count: usize| {
@@ -68,7 +71,9 @@ impl Decoys {
         let choice = bytes("shape", 4).into_iter().fold(0, |n: usize, byte| n << 8 | usize::from(byte));
         let shape = choice.checked_rem(self.shapes.len()).and_then(|i| self.shapes.get(i)).copied();
         let usual = (ITERATIONS, SALT);
-        let shape = shape.unwrap_or(Shape { sha256: usual, sha512: usual, one_salt: true });
+        let usual = Shape { sha256: usual, sha512: usual, one_salt: true, password: Hash::Sha512 };
+        let shape = shape.unwrap_or(usual);
+        let hash = hash.unwrap_or(shape.password);
         let (iterations, salt) = match hash {
             Hash::Sha256 => shape.sha256,
             Hash::Sha512 => shape.sha512,
@@ -106,6 +111,35 @@ mod tests {
         assert_eq!(Users::default().scram_keys("x", Hash::Sha512).0.iterations, ITERATIONS);
         assert_ne!(one.scram_keys("x", Hash::Sha512).0.salt, Users::default().scram_keys("x", Hash::Sha512).0.salt);
     }
+
+    #[test]
+    fn a_password_of_nobody_is_judged_by_keys_as_costly_as_a_users() {
+        let judged = |users: &Users, name: &str| {
+            let (keys, known) = users.judging_keys(name);
+            assert_eq!(known, name == "alice");
+            (keys.hash.word(), keys.iterations, keys.salt.len())
+        };
+        let alice = || User::with_password("alice", "secret", &[7; 16], 4096);
+        let other = User::with_password("alice", "secret", &[9; 20], 5000);
+        for user in [
+            alice(),
+            User { sha256: other.sha256.clone(), ..alice() },
+            User { sha512: other.sha512.clone(), ..alice() },
+            User { sha512: None, ..alice() },
+            User { sha256: None, ..alice() },
+        ] {
+            let users = Users::new(vec![user]);
+            for i in 0..8 {
+                assert_eq!(judged(&users, "alice"), judged(&users, &format!("nobody-{i}")));
+            }
+        }
+        let bob = User { name: "bob".into(), sha512: None, ..other };
+        let users = Users::new(vec![alice(), bob]);
+        let found: BTreeSet<_> = (0..64).map(|i| judged(&users, &format!("nobody-{i}"))).collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("scram-sha-256", 5000, 20), ("scram-sha-512", 4096, 16)]);
+        assert_eq!(judged(&Users::default(), "nobody"), ("scram-sha-512", ITERATIONS, SALT));
+    }
+
     #[test]
     fn what_two_hashes_tell_together_is_the_same_of_a_user_and_of_nobody() {
         let told = |users: &Users, name: &str| {

@@ -73,6 +73,11 @@ impl User {
         }
     }
 
+    /// The keys by which a password is judged.
+    fn password_keys(&self) -> Option<&Keys> {
+        self.sha512.as_ref().or(self.sha256.as_ref())
+    }
+
     /// Whether the user may log in at this instant.
     pub fn in_force(&self, now: Timestamp) -> bool {
         !self.disabled && self.expires.is_none_or(|end| now < end)
@@ -158,13 +163,21 @@ impl Users {
     /// Judges a name and a password. A key is derived whether or not the name is known, and compared in constant
     /// time, so that how long it takes does not tell who exists.
     pub fn verify_password(&self, name: &str, password: &str, now: Timestamp) -> Option<Login> {
-        let decoy = self.decoys().keys(name, Hash::Sha512);
-        let user = self.get(name);
-        let keys = user.and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref()));
+        let (keys, known) = self.judging_keys(name);
         // No password has the keys that stand in; that they are nobody's is held against it all the same.
-        let matches = keys.unwrap_or(&decoy).matches(password) & keys.is_some();
-        let user = user.filter(|user| matches && user.in_force(now))?;
-        keys.map(|keys| user.proved(keys))
+        let matches = keys.matches(password) & known;
+        let user = self.get(name).filter(|user| matches && user.in_force(now))?;
+        Some(user.proved(&keys))
+    }
+
+    /// The keys by which a password for this name is judged, and whether they are a user's; others that cost as much if
+    /// not.
+    fn judging_keys(&self, name: &str) -> (Keys, bool) {
+        let decoy = self.decoys().keys(name, None);
+        match self.get(name).and_then(User::password_keys) {
+            Some(keys) => (keys.clone(), true),
+            None => (decoy, false),
+        }
     }
 
     /// The login of who has proved this, as it would be now.
@@ -189,10 +202,11 @@ impl Users {
     /// ones, which nobody knows a password for. Takes as long either way. A user with keys for the other hash is told of
     /// the same salt by both: nobody else's would show that it is its own.
     pub(super) fn scram_keys(&self, name: &str, hash: Hash) -> (Keys, bool) {
-        let decoy = self.decoys().keys(name, hash);
-        match self.get(name).and_then(|user| user.keys(hash)) {
+        let decoy = self.decoys().keys(name, Some(hash));
+        let user = self.get(name);
+        match user.and_then(|user| user.keys(hash)) {
             Some(keys) => (keys.clone(), true),
-            None => match self.get(name).and_then(|user| user.sha512.as_ref().or(user.sha256.as_ref())) {
+            None => match user.and_then(User::password_keys) {
                 Some(own) => (Keys { salt: own.salt.clone(), iterations: own.iterations, ..decoy }, false),
                 None => (decoy, false),
             },
