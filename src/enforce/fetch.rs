@@ -54,7 +54,7 @@ pub struct SessionTopics {
 
 impl SessionTopics {
     /// The names of the topics.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.topics.keys().map(|name| &**name)
     }
 
@@ -267,7 +267,8 @@ fn judge_full(
         if foreign {
             return Ok(Verdict::Answer(Node::response(ApiKey::FETCH)));
         }
-        return Ok(close_session(request, judge, old, follower, outcome.permit));
+        let session = judge.sessions.take(old).unwrap_or_default();
+        return Ok(close_session(request, judge, session.names(), follower, outcome.permit));
     }
     let Some(permit) = outcome.permit.take() else {
         let mut topics = request.decode().take_nodes(req::TOPICS);
@@ -322,21 +323,21 @@ fn judge_full(
     Ok(Verdict::Rewrite(permit, node, Then::Fetch(plan)))
 }
 
-/// Ends a session of this connection. The broker is told, so that the place is free: there are few for all its clients. Who
-/// may no longer read what is in it is answered here; the broker forgets it when it needs the place.
-fn close_session(
+/// Ends a session of this connection, in which there are these topics, or were until the request forgot them. The broker is
+/// told, so that the place is free: there are few for all its clients. Who may no longer read what is in it is answered
+/// here; the broker forgets it when it needs the place.
+fn close_session<'n>(
     request: &Request<'_, '_>,
     judge: &mut Judge<'_>,
-    id: i32,
+    topics: impl Iterator<Item = &'n str> + Clone,
     follower: bool,
     follows: Option<Permit>,
 ) -> Verdict {
-    let session = judge.sessions.take(id).unwrap_or_default();
-    let Some(permit) = follows.or_else(|| ask_all(judge, session.names())) else {
+    let Some(permit) = follows.or_else(|| ask_all(judge, topics.clone())) else {
         return Verdict::Answer(Node::response(ApiKey::FETCH));
     };
     let mut plan = plan(request, follower);
-    session.names().for_each(|name| plan.names.push(name));
+    topics.for_each(|name| plan.names.push(name));
     Verdict::Forward(permit, Then::Fetch(plan))
 }
 
@@ -357,7 +358,10 @@ fn judge_next(
         }
     }
     if topics.is_empty() && view.items(req::TOPICS).is_empty() {
-        return Ok(empty_session(request, judge, topics, follower, outcome.permit));
+        // Nothing is left: a broker ends the session without an error (`FetchManager.newContext`, Kafka 4.3).
+        let forgotten = view.items(req::FORGOTTEN_TOPICS_DATA);
+        let names: Vec<_> = forgotten.filter_map(|topic| name_of(judge, topic, FORGOTTEN_TOPIC)).collect();
+        return Ok(close_session(request, judge, names.iter().map(|name| &**name), follower, outcome.permit));
     }
     let remembered = if follower {
         outcome.permit
@@ -381,29 +385,6 @@ fn judge_next(
     let mut plan = plan(request, follower);
     plan.session = SessionPlan::Continue(id);
     Ok(Verdict::Forward(permit, Then::Fetch(plan)))
-}
-
-/// Forwards a fetch that forgets all there was in its session: a broker ends that session and answers that there is none
-/// (`FetchManager.newContext`, Kafka 4.3). Who may no longer read what he forgets is told the same here; the broker forgets
-/// the session when it needs the place.
-fn empty_session(
-    request: &Request<'_, '_>,
-    judge: &mut Judge<'_>,
-    mut topics: SessionTopics,
-    follower: bool,
-    follows: Option<Permit>,
-) -> Verdict {
-    let id = request.view.i32(req::SESSION_ID);
-    let forgotten = request.view.items(req::FORGOTTEN_TOPICS_DATA);
-    let names: Vec<Arc<str>> = forgotten.filter_map(|topic| name_of(judge, topic, FORGOTTEN_TOPIC)).collect();
-    let Some(permit) = follows.or_else(|| ask_all(judge, names.iter().map(|name| &**name))) else {
-        return Verdict::Answer(Node::response(ApiKey::FETCH));
-    };
-    topics.waiting += 1;
-    judge.sessions.created(id, topics);
-    let mut plan = plan(request, follower);
-    plan.session = SessionPlan::Continue(id);
-    Verdict::Forward(permit, Then::Fetch(plan))
 }
 
 /// Decides READ for each topic of the request. A follower has shown CLUSTER_ACTION; only the proxy's own topics are held

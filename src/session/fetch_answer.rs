@@ -112,10 +112,7 @@ impl Machine {
             SessionPlan::Create(topics) if error == ErrorCode::NONE && id != 0 => {
                 self.memory.fetch.created(id, *topics);
             }
-            // A broker that answers without a session has ended it: nothing was left in it.
-            SessionPlan::Continue(session)
-                if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND || (error == ErrorCode::NONE && id == 0) =>
-            {
+            SessionPlan::Continue(session) if error == ErrorCode::FETCH_SESSION_ID_NOT_FOUND => {
                 self.memory.fetch.ended(session);
             }
             SessionPlan::Create(_) | SessionPlan::Continue(_) | SessionPlan::None => {}
