@@ -9,14 +9,10 @@
 //! nobody knows of (version 0, where the coordinator draws its id). A topic that is gone by then fails the heartbeat with
 //! COORDINATOR_LOAD_IN_PROGRESS, upon which clients send it again, in full.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::judge::Judge;
-use super::look_up::{self, Topics};
+use super::look_up::{self, Names};
 use super::rule::{Complete, Completed, Then};
 use crate::model::{GroupId, Operation, ResourceName, TopicId, TopicName};
-use crate::wire::schema::metadata::response::{self as metadata, metadata_response_topic as known_topic};
 use crate::wire::{ApiKey, ErrorCode, Field, Node, View};
 
 /// Where the parts stand in one of the two answers.
@@ -54,31 +50,24 @@ impl Complete for Assigned {
 
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed {
         let shape = self.shape;
-        let mut unknown: Vec<TopicId> =
+        let unknown: Vec<TopicId> =
             shape.assigned(&answer).filter(|id| !id.is_zero() && judge.topic_name(*id).is_err()).collect();
         if unknown.is_empty() {
-            return Completed::Answer(shape.told(answer, &HashMap::new(), judge));
+            return Completed::Answer(shape.told(answer, &Names::default(), judge));
         }
-        unknown.sort_unstable();
-        unknown.dedup();
         // What was recorded with the request is not recorded twice.
         let decision = judge.weigh(Operation::Read, GroupId(&self.group).resource());
         let Some(permit) = decision.permit() else {
             judge.note(Operation::Read, GroupId(&self.group).resource(), &decision);
             return Completed::Answer(shape.refused(ErrorCode::GROUP_AUTHORIZATION_FAILED));
         };
-        let (version, body) = look_up::metadata(judge, &Topics::WithIds(unknown));
-        let then = Box::new(LookedUp { shape, answer });
-        Completed::Ask { permit, key: ApiKey::METADATA, version, body, then }
+        look_up::ask_names(unknown, permit, judge, Box::new(LookedUp { shape, answer }))
     }
 }
 
 impl Complete for LookedUp {
     fn complete(self: Box<Self>, known: Node, judge: &mut Judge<'_>) -> Completed {
-        let named = known.nodes(metadata::TOPICS).iter().filter(|topic| topic.int(known_topic::ERROR_CODE) == 0);
-        let names =
-            named.map(|topic| (topic.uuid(known_topic::TOPIC_ID), topic.str(known_topic::NAME).into())).collect();
-        Completed::Answer(self.shape.told(self.answer, &names, judge))
+        Completed::Answer(self.shape.told(self.answer, &look_up::names(&known), judge))
     }
 }
 
@@ -94,7 +83,7 @@ impl Shape {
     }
 
     /// What the member is told, with the names that were asked for.
-    fn told(&self, answer: Node, names: &HashMap<TopicId, Arc<str>>, judge: &mut Judge<'_>) -> Node {
+    fn told(&self, answer: Node, names: &Names, judge: &mut Judge<'_>) -> Node {
         let (mut denied, mut unnamed) = (false, false);
         for id in self.assigned(&answer) {
             match judge.topic_name(id).ok().or_else(|| names.get(&id).cloned()) {

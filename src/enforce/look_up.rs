@@ -1,9 +1,17 @@
 //! What the proxy asks Metadata for on its own account, before it can judge or answer: nothing of it reaches a client.
 
 use super::judge::Judge;
+use super::rule::{Complete, Completed};
 use crate::model::TopicId;
+use crate::policy::Permit;
 use crate::wire::schema::metadata::request::{self as req, metadata_request_topic as topic};
+use crate::wire::schema::metadata::response::{self as res, metadata_response_topic as known};
 use crate::wire::{ApiKey, Node, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Names of topics that were looked up.
+pub(super) type Names = HashMap<TopicId, Arc<str>>;
 
 /// The version asked for, where the broker has it: ids have no names in requests before 12, and what is named is not
 /// created from 4 on.
@@ -35,4 +43,23 @@ pub(super) fn metadata(judge: &Judge<'_>, topics: &Topics<'_>) -> (i16, Node) {
         }
     }
     (version, body)
+}
+
+/// The names of the topics that an answer knows.
+pub(super) fn names(answer: &Node) -> Names {
+    let known = answer.nodes(res::TOPICS).iter().filter(|topic| topic.int(known::ERROR_CODE) == 0);
+    known.map(|topic| (topic.uuid(known::TOPIC_ID), topic.str(known::NAME).into())).collect()
+}
+
+/// Asks for the names of these topics before an answer goes on.
+pub(super) fn ask_names(
+    mut ids: Vec<TopicId>,
+    permit: Permit,
+    judge: &Judge<'_>,
+    then: Box<dyn Complete>,
+) -> Completed {
+    ids.sort_unstable();
+    ids.dedup();
+    let (version, body) = metadata(judge, &Topics::WithIds(ids));
+    Completed::Ask { permit, key: ApiKey::METADATA, version, body, then }
 }

@@ -10,12 +10,11 @@
 //! out, as a broker leaves out what it knows no id of.
 
 use super::judge::Judge;
-use super::look_up::{self, Topics};
+use super::look_up::{self, Names};
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
 use super::split::{Outcome, TopicFields, copy_topic};
 use crate::model::{GroupId, Operation, ResourceName as _, TopicId, TopicName};
 use crate::policy::{Permit, Use};
-use crate::wire::schema::metadata::response::{self as metadata, metadata_response_topic as known_topic};
 use crate::wire::schema::offset_fetch::request::{
     self as req, offset_fetch_request_group as group, offset_fetch_request_topic as topic_v7,
     offset_fetch_request_topics as topic_v8,
@@ -26,8 +25,6 @@ use crate::wire::schema::offset_fetch::response::{
     offset_fetch_response_topics as res_topic_v8,
 };
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
-use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The rule of OffsetFetch.
 pub(super) struct OffsetFetch;
@@ -257,9 +254,6 @@ impl Shape {
     }
 }
 
-/// Names of topics that were looked up.
-type Names = HashMap<TopicId, Arc<str>>;
-
 struct OneGroup(Due);
 
 impl Complete for OneGroup {
@@ -301,8 +295,6 @@ impl ManyGroups {
                 permit = judge.weigh(Operation::Describe, group.resource()).permit().or(permit);
             }
         }
-        ids.sort_unstable();
-        ids.dedup();
         permit.map(|permit| (ids, permit))
     }
 }
@@ -310,11 +302,7 @@ impl ManyGroups {
 impl Complete for ManyGroups {
     fn complete(self: Box<Self>, answer: Node, judge: &mut Judge<'_>) -> Completed {
         match self.unknown(&answer, judge) {
-            Some((ids, permit)) => {
-                let (version, body) = look_up::metadata(judge, &Topics::WithIds(ids));
-                let then = Box::new(LookedUp { groups: *self, answer });
-                Completed::Ask { permit, key: ApiKey::METADATA, version, body, then }
-            }
+            Some((ids, permit)) => look_up::ask_names(ids, permit, judge, Box::new(LookedUp { groups: *self, answer })),
             None => Completed::Answer(self.merge(answer, &Names::default(), judge)),
         }
     }
@@ -328,10 +316,7 @@ struct LookedUp {
 
 impl Complete for LookedUp {
     fn complete(self: Box<Self>, known: Node, judge: &mut Judge<'_>) -> Completed {
-        let named = known.nodes(metadata::TOPICS).iter().filter(|topic| topic.int(known_topic::ERROR_CODE) == 0);
-        let names: Names =
-            named.map(|topic| (topic.uuid(known_topic::TOPIC_ID), topic.str(known_topic::NAME).into())).collect();
-        Completed::Answer(self.groups.merge(self.answer, &names, judge))
+        Completed::Answer(self.groups.merge(self.answer, &look_up::names(&known), judge))
     }
 }
 

@@ -226,6 +226,7 @@ fn all_topics_by_id_lose_those_that_are_denied_or_have_no_name_even_after_a_look
     let next = bench.complete(then, KEY, 10, &broker);
     let Completed::Ask { key: ApiKey::METADATA, version: 12, body, then, .. } = next else { panic!("no look") };
     use crate::wire::schema::metadata::request::{self as asked, metadata_request_topic};
+    use crate::wire::schema::metadata::response::{self as metadata, metadata_response_topic as known_topic};
     let ids: Vec<_> = body.nodes(asked::TOPICS).iter().map(|t| t.uuid(metadata_request_topic::TOPIC_ID)).collect();
     assert_eq!(ids, [id(7), id(8), id(9)]);
     let known = |number: u8, name: &str, error: i64| {
