@@ -216,7 +216,7 @@ fn value(side: &mut Side, key: ApiKey, version: i16, parent: &Node, value_: &Val
             let prefix = side.prefix.clone();
             let apart = side.apart.clone();
             let nodes = nodes.iter().filter(|node| {
-                !of_the_setup(key, at, node) && !of_another(key, at, node, &prefix) && !is_apart(at, node, &apart)
+                !of_the_setup(key, at, node) && !of_another(key, at, node, &prefix) && !is_apart(key, at, node, &apart)
             });
             list(key, at, merged(key, at, nodes.map(|n| fields(side, key, version, n, at)).collect()))
         }
@@ -247,9 +247,18 @@ fn of_another(key: ApiKey, at: &str, node: &Node, prefix: &str) -> bool {
     key == ApiKey::LIST_TRANSACTIONS && at == "TransactionStates" && id().starts_with('w') && !id().starts_with(prefix)
 }
 
-/// What is told of a group that is of another kind on the other side.
-fn is_apart(at: &str, node: &Node, apart: &BTreeSet<String>) -> bool {
-    at == "Groups" && node.def().find("GroupId").is_some_and(|field| apart.contains(node.str(field)))
+/// What is told of a group that is of another kind on the other side, where kinds are told.
+fn is_apart(key: ApiKey, at: &str, node: &Node, apart: &BTreeSet<String>) -> bool {
+    const TELLING: [ApiKey; 5] = [
+        ApiKey::LIST_GROUPS,
+        ApiKey::DESCRIBE_GROUPS,
+        ApiKey::CONSUMER_GROUP_DESCRIBE,
+        ApiKey::SHARE_GROUP_DESCRIBE,
+        ApiKey::STREAMS_GROUP_DESCRIBE,
+    ];
+    TELLING.contains(&key)
+        && at == "Groups"
+        && node.def().find("GroupId").is_some_and(|field| apart.contains(node.str(field)))
 }
 
 /// A topic may stand in a Fetch answer more than once, with some of its partitions each time: it counts as one.

@@ -526,11 +526,7 @@ fn too_early(outcome: &Outcome) -> bool {
 
 /// The error codes of an answer.
 fn codes(outcome: &Outcome) -> Vec<i64> {
-    let mut codes = Vec::new();
-    if let Outcome::Answer(answer) = outcome {
-        tally::errors(answer, &mut codes);
-    }
-    codes
+    if let Outcome::Answer(answer) = outcome { tally::codes(answer) } else { Vec::new() }
 }
 
 fn short(text: &str) -> String {

@@ -26,8 +26,7 @@ pub fn end(outcome: &Outcome) -> End {
     let Outcome::Answer(node) = outcome else {
         return if *outcome == Outcome::Quiet { End::Allowed } else { End::Closed };
     };
-    let mut codes = Vec::new();
-    errors(node, &mut codes);
+    let codes = codes(node);
     let denied = codes.iter().any(|code| DENIALS.contains(code));
     let fine = codes.is_empty() || codes.contains(&0);
     match (denied, fine) {
@@ -39,7 +38,13 @@ pub fn end(outcome: &Outcome) -> End {
 }
 
 /// Every error code of an answer.
-pub fn errors(node: &Node, codes: &mut Vec<i64>) {
+pub fn codes(answer: &Node) -> Vec<i64> {
+    let mut codes = Vec::new();
+    errors(answer, &mut codes);
+    codes
+}
+
+fn errors(node: &Node, codes: &mut Vec<i64>) {
     for (field, def) in node.def().fields() {
         match node.value(field) {
             Value::Int(code) if def.name.ends_with("ErrorCode") => codes.push(*code),

@@ -205,12 +205,13 @@ pub static WAIVERS: &[Waiver] = &[
         apis: &[ApiKey::ALTER_CONFIGS, ApiKey::INCREMENTAL_ALTER_CONFIGS],
         versions: Versions::new(0, 2),
         is: |look| {
+            let refused = ["CLUSTER_AUTHORIZATION_FAILED", "Cluster authorization failed."];
             // Beside an operation that is none the refusal is that of the controller, which fails over all it gets.
-            let refused =
-                ["CLUSTER_AUTHORIZATION_FAILED", "Cluster authorization failed.", "UNKNOWN_SERVER_ERROR", "null"];
+            let with_it = ["UNKNOWN_SERVER_ERROR", "null"].contains(&look.delta.proxied.as_str())
+                && ["Responses.ErrorCode", "Responses.ErrorMessage"].contains(&look.delta.path.as_str())
+                && format!("{:?}", look.body).contains("ConfigOperation: 9");
             let invalid = |d: &Delta| ["INVALID_CONFIG", "INVALID_REQUEST"].contains(&d.reference.as_str());
-            let rest = |d: &Delta| d.path.ends_with("ErrorCode") || d.path.ends_with("ErrorMessage");
-            refused.contains(&look.delta.proxied.as_str()) && rest(look.delta) && look.all.iter().any(invalid)
+            (refused.contains(&look.delta.proxied.as_str()) || with_it) && look.all.iter().any(invalid)
         },
         why: "A broker looks at the values of its own configs before it asks whether they may be changed. The proxy does \
               not know what is valid, and says first that they may not.",

@@ -154,9 +154,7 @@ fn producer(side: &mut Side, names: &Names, transaction: Option<&str>) -> (i64, 
 fn no_error(side: &mut Side, names: &Names, key: ApiKey, version: i16, request: &Node) -> Node {
     eventually("an answer without error", LONG, || {
         let answer = side.back(key, version, request, names);
-        let mut codes = Vec::new();
-        crate::tally::errors(&answer, &mut codes);
-        if codes.iter().all(|code| *code == 0) { Ok(answer) } else { Err(format!("{answer:?}")) }
+        if crate::tally::codes(&answer).iter().all(|code| *code == 0) { Ok(answer) } else { Err(format!("{answer:?}")) }
     })
 }
 

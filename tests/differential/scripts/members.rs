@@ -3,13 +3,12 @@
 
 use kordon::model::{Operation, PatternType, ResourceType};
 use kordon::wire::schema::{
-    consumer_group_describe, consumer_group_heartbeat, describe_share_group_offsets, incremental_alter_configs,
-    offset_commit, offset_fetch, share_acknowledge, share_fetch, share_group_describe, share_group_heartbeat,
-    streams_group_describe, streams_group_heartbeat,
+    consumer_group_heartbeat, describe_share_group_offsets, incremental_alter_configs, offset_fetch, share_acknowledge,
+    share_fetch, share_group_heartbeat, streams_group_heartbeat,
 };
 use kordon::wire::{ApiKey, Node, Value};
 
-use super::{GENERATION, Step, Take, some_version, step};
+use super::{GENERATION, Step, Take, commit, some_version, step};
 use crate::acls::{self, Acl};
 use crate::names::{Names, SLOT_32, text_slot};
 use crate::rng::Rng;
@@ -43,6 +42,13 @@ fn drawn(rng: &mut Rng) -> String {
     format!("kordonMember{:08}Ag", rng.below(100_000_000))
 }
 
+/// Two topics that exist when the world begins.
+fn two_topics(names: &Names, rng: &mut Rng) -> (String, String) {
+    let mut topics: Vec<String> = names.topics.iter().map(|(name, _)| name.clone()).collect();
+    rng.shuffle(&mut topics);
+    (topics[0].clone(), topics[1].clone())
+}
+
 /// A right on a topic is taken.
 fn taken(who: &str, topic: &str, operation: Operation) -> Step {
     changed(&[acl(ResourceType::Topic, topic, who, operation, false)])
@@ -52,9 +58,7 @@ fn taken(who: &str, topic: &str, operation: Operation) -> Step {
 pub fn consumer(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
     use consumer_group_heartbeat::{request as q, response as r};
     let group = rng.pick(&names.groups);
-    let mut topics: Vec<String> = names.topics.iter().map(|(name, _)| name.clone()).collect();
-    rng.shuffle(&mut topics);
-    let (first, second) = (topics[0].clone(), topics[1].clone());
+    let (first, second) = two_topics(names, rng);
     let version = some_version(rng, 0, 1);
     let beat = |member: &str, epoch: i32| {
         Node::request(ApiKey::CONSUMER_GROUP_HEARTBEAT)
@@ -77,22 +81,8 @@ pub fn consumer(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = entitled(rng, who, &group, &first).into_iter().collect();
     steps.push(asks(joins));
     steps.push(asks(beat(&member, EPOCH)));
-    {
-        use offset_commit::request::{
-            self as c, offset_commit_request_partition as p, offset_commit_request_topic as t,
-        };
-        let mut commit = Node::request(ApiKey::OFFSET_COMMIT)
-            .with(c::GROUP_ID, group.as_str())
-            .with(c::GENERATION_ID_OR_MEMBER_EPOCH, EPOCH)
-            .with(c::MEMBER_ID, member.as_str());
-        for name in [&first, &second] {
-            let mut topic = commit.child(c::TOPICS).with(t::NAME, name.as_str()).with(t::TOPIC_ID, names.id(name));
-            let one = topic.child(t::PARTITIONS).with(p::COMMITTED_OFFSET, 2i64).with(p::COMMITTED_METADATA, "member");
-            topic.push(t::PARTITIONS, one);
-            commit.push(c::TOPICS, topic);
-        }
-        steps.push(step(ApiKey::OFFSET_COMMIT, some_version(rng, 9, 10), commit));
-    }
+    let commit = commit(names, &group, (EPOCH, &member), [&first, &second], "member");
+    steps.push(step(ApiKey::OFFSET_COMMIT, some_version(rng, 9, 10), commit));
     {
         use offset_fetch::request::{self as f, offset_fetch_request_group as g, offset_fetch_request_topics as t};
         let mut fetch = Node::request(ApiKey::OFFSET_FETCH).with(f::REQUIRE_STABLE, true);
@@ -122,31 +112,18 @@ pub fn consumer(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
 
 /// A group of one of the newer kinds is described.
 fn described(rng: &mut Rng, key: ApiKey, group: &str) -> Step {
-    let (ids, operations, newest) = match key {
-        ApiKey::CONSUMER_GROUP_DESCRIBE => {
-            use consumer_group_describe::request as q;
-            (q::GROUP_IDS, q::INCLUDE_AUTHORIZED_OPERATIONS, 1)
-        }
-        ApiKey::SHARE_GROUP_DESCRIBE => {
-            use share_group_describe::request as q;
-            (q::GROUP_IDS, q::INCLUDE_AUTHORIZED_OPERATIONS, 1)
-        }
-        _ => {
-            use streams_group_describe::request as q;
-            (q::GROUP_IDS, q::INCLUDE_AUTHORIZED_OPERATIONS, 1)
-        }
-    };
-    let body = Node::request(key).with(ids, vec![Value::from(group)]).with(operations, rng.chance(50));
-    step(key, some_version(rng, 0, newest), body)
+    let of = |request: &Node, name: &str| request.def().find(name).expect("a field of that name");
+    let request = Node::request(key);
+    let (ids, operations) = (of(&request, "GroupIds"), of(&request, "IncludeAuthorizedOperations"));
+    let body = request.with(ids, vec![Value::from(group)]).with(operations, rng.chance(50));
+    step(key, some_version(rng, 0, 1), body)
 }
 
 /// A member of a share group: joins, waits for its partitions, fetches, acknowledges, loses a right, leaves.
 pub fn share(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
     use share_group_heartbeat::{request as q, response as r};
     let group = rng.pick(&names.groups);
-    let mut topics: Vec<String> = names.topics.iter().map(|(name, _)| name.clone()).collect();
-    rng.shuffle(&mut topics);
-    let (first, second) = (topics[0].clone(), topics[1].clone());
+    let (first, second) = two_topics(names, rng);
     let member = drawn(rng);
     let beat = |epoch: i32| {
         Node::request(ApiKey::SHARE_GROUP_HEARTBEAT)

@@ -174,21 +174,9 @@ fn membership(names: &Names, rng: &mut Rng) -> Vec<Step> {
             .with(h::MEMBER_ID, member.as_str());
         steps.push(step(ApiKey::HEARTBEAT, some_version(rng, 0, 4), beat));
     }
-    {
-        use c::{offset_commit_request_partition as p, offset_commit_request_topic as t};
-        use offset_commit::request as c;
-        let mut commit = Node::request(ApiKey::OFFSET_COMMIT)
-            .with(c::GROUP_ID, group.as_str())
-            .with(c::GENERATION_ID_OR_MEMBER_EPOCH, generation)
-            .with(c::MEMBER_ID, member.as_str());
-        for name in [&names.topics[0].0, &names.topics[2].0] {
-            let mut topic = commit.child(c::TOPICS).with(t::NAME, name.as_str()).with(t::TOPIC_ID, names.id(name));
-            let one = topic.child(t::PARTITIONS).with(p::COMMITTED_OFFSET, 2i64).with(p::COMMITTED_METADATA, "script");
-            topic.push(t::PARTITIONS, one);
-            commit.push(c::TOPICS, topic);
-        }
-        steps.push(step(ApiKey::OFFSET_COMMIT, some_version(rng, 2, 10), commit));
-    }
+    let named = [&names.topics[0].0, &names.topics[2].0];
+    let commit = commit(names, &group, (generation, &member), named, "script");
+    steps.push(step(ApiKey::OFFSET_COMMIT, some_version(rng, 2, 10), commit));
     {
         use leave_group::request as l;
         let mut leave =
@@ -198,6 +186,22 @@ fn membership(names: &Names, rng: &mut Rng) -> Vec<Step> {
         steps.push(step(ApiKey::LEAVE_GROUP, some_version(rng, 0, 5), leave));
     }
     steps
+}
+
+/// A member's commit of these topics: its generation or epoch, and its id.
+fn commit(names: &Names, group: &str, (generation, member): (i32, &str), topics: [&String; 2], word: &str) -> Node {
+    use offset_commit::request::{self as c, offset_commit_request_partition as p, offset_commit_request_topic as t};
+    let mut commit = Node::request(ApiKey::OFFSET_COMMIT)
+        .with(c::GROUP_ID, group)
+        .with(c::GENERATION_ID_OR_MEMBER_EPOCH, generation)
+        .with(c::MEMBER_ID, member);
+    for name in topics {
+        let mut topic = commit.child(c::TOPICS).with(t::NAME, name.as_str()).with(t::TOPIC_ID, names.id(name));
+        let one = topic.child(t::PARTITIONS).with(p::COMMITTED_OFFSET, 2i64).with(p::COMMITTED_METADATA, word);
+        topic.push(t::PARTITIONS, one);
+        commit.push(c::TOPICS, topic);
+    }
+    commit
 }
 
 /// A transaction: begun, written to, offsets in it, ended.
