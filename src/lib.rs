@@ -26,6 +26,7 @@ pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod enforce;
+pub mod http;
 pub mod identity;
 pub mod model;
 pub mod net;

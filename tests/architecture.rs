@@ -22,8 +22,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "wire", "policy", "enforce", "config"]),
     // What both sides of the proxy are secured with.
     ("tls", &["model", "identity", "config"]),
+    // What asks the web.
+    ("http", &["config", "tls"]),
     // What talks to Kafka.
-    ("cluster", &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls"]),
+    (
+        "cluster",
+        &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "http"],
+    ),
     ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "cluster"]),
     (
         "access",
@@ -76,6 +81,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "tls",
+            "http",
             "cluster",
             "audit",
             "access",
@@ -98,6 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "tls",
+            "http",
             "cluster",
             "audit",
             "access",

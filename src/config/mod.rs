@@ -9,6 +9,7 @@ mod parse;
 mod secret;
 mod size;
 mod tls;
+mod web;
 
 pub use crate::model::{GroupsFrom, NameFrom, PasswordMechanism, ProtocolAcls};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
@@ -17,6 +18,7 @@ pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
 pub use tls::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVersion, UpstreamTls};
+pub use web::{WebAddress, WebAddressError};
 
 use crate::model::{Category, Operation, Principal, ResourceType};
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ pub use acceptor::{AcceptError, Acceptor, Distrusted};
 pub use ends::{TlsFile, files_of_listener, files_of_upstream};
 pub use files::TlsError;
 pub use stream::Stream;
-pub use upstream::{ConnectError, Upstream};
+pub use upstream::{ConnectError, Upstream, web_client};
 pub use words::{broker_fault, client_fault, of_tls};
 
 use crate::config::TlsVersion;

@@ -3,7 +3,7 @@
 use super::files::{TlsError, authorities, certificates, key, leaf, read, refused};
 use super::stream::Stream;
 use super::{provider, versions};
-use crate::config::{Authorities, UpstreamTls};
+use crate::config::{Authorities, TlsVersion, UpstreamTls};
 use crate::identity::certificate::Certificate;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::ServerName;
@@ -107,6 +107,18 @@ fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, TlsError> {
             builder.with_client_auth_cert(chain, key).map_err(|error| refused(pair, error))
         }
     }
+}
+
+/// What servers of the web are trusted by: the system's authorities, or nobody where nothing is `secured`.
+///
+/// # Errors
+/// The system has none.
+pub fn web_client(secured: bool) -> Result<ClientConfig, TlsError> {
+    let roots = if secured { system()? } else { RootCertStore::empty() };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions(TlsVersion::Tls12))
+        .map_err(TlsError::Refused)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn system() -> Result<RootCertStore, TlsError> {
