@@ -89,7 +89,7 @@ fn with_bogus_keys() -> String {
         "version: 1\n{b}\n\
          cluster: {{ {b}, tls: {{ {b} }}, sasl: {{ {b} }}, own: {{ {b} }} }}\n\
          listeners:\n\
-         - {{ {b}, tls: {{ {b} }}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
+         - {{ {b}, tls: {{ {b} }}, upstream: {{ {b} }}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
          - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ map: {{ 1: {{ {b} }} }} }} }}\n\
          policy: {{ {b} }}\nstate: {{ {b} }}\n\
          audit: {{ {b}, rules: [{{ {b} }}] }}\n\
@@ -172,6 +172,8 @@ const IN_WORDS: &[&str] = &[
     "cluster.tls.min_version",
     "cluster.own.tls",
     "cluster.own.sasl",
+    "listeners[].upstream.tls",
+    "listeners[].upstream.sasl",
     "state.genesis",
     "audit.rules",
     "audit.rules[].principals",

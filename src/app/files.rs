@@ -29,7 +29,7 @@ pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
 
 /// Under which principals the brokers see the proxy, as their ACLs write them.
 pub fn own_principals(config: &Config) -> Vec<String> {
-    own_users(&config.cluster).into_iter().map(|user| format!("User:{user}")).collect()
+    own_users(&config.cluster, &config.listeners).into_iter().map(|user| format!("User:{user}")).collect()
 }
 
 /// Reads and compiles the policy.
@@ -53,16 +53,32 @@ pub fn policy_of(
     PolicySource::load(bytes, &config.policy.file.display().to_string(), &policy_settings(config, now))
 }
 
+/// What dials brokers.
+#[derive(Debug)]
+pub struct Diallers {
+    /// For the proxy itself.
+    pub own: Dialler,
+    /// For clients, where their listener does not say otherwise.
+    pub clients: Dialler,
+    /// For the clients of each listener, in their order.
+    pub listeners: Vec<Dialler>,
+}
+
 /// What dials brokers, for the proxy itself and for clients, with the files of their TLS read.
 ///
 /// # Errors
 /// Files that cannot be read or used, or do not belong together.
-pub fn diallers(config: &Config) -> Result<(Dialler, Dialler), Vec<Problem>> {
+pub fn diallers(config: &Config) -> Result<Diallers, Vec<Problem>> {
     let (own, clients) = (Dialler::own(&config.cluster), Dialler::for_clients(&config.cluster));
+    let listeners: Vec<Dialler> = config.listeners.iter().map(|listener| clients.for_listener(listener)).collect();
     let own_key =
         if config.cluster.own_tls() == config.cluster.tls.as_ref() { "cluster.tls" } else { "cluster.own.tls" };
     let mut problems = Vec::new();
-    for (key, dialler) in [("cluster.tls", &clients), (own_key, &own)] {
+    let of_listener = |(i, dialler)| (format!("listeners[{i}].upstream.tls"), dialler);
+    let others = config.listeners.iter().map(|l| l.upstream.as_ref().is_some_and(|upstream| upstream.tls.is_some()));
+    let others =
+        listeners.iter().enumerate().zip(others).filter(|(_, is_other)| *is_other).map(|(one, _)| of_listener(one));
+    for (key, dialler) in [("cluster.tls".to_owned(), &clients), (own_key.to_owned(), &own)].into_iter().chain(others) {
         if let Some(Err(error)) = dialler.tls().map(|tls| tls.load()) {
             let problem = whole(&config.file, format!("`{key}`: {error}"));
             if !problems.contains(&problem) {
@@ -70,7 +86,7 @@ pub fn diallers(config: &Config) -> Result<(Dialler, Dialler), Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok((own, clients)) } else { Err(problems) }
+    if problems.is_empty() { Ok(Diallers { own, clients, listeners }) } else { Err(problems) }
 }
 
 /// TLS of the listeners that have it, in their order, with its files read.
@@ -90,8 +106,9 @@ pub fn acceptors(config: &Config) -> Result<Vec<Option<Arc<Acceptor>>>, Vec<Prob
 
 /// What of TLS has ended, or ends within 30 days, in words.
 pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
-    let cluster =
-        [config.cluster.tls.as_ref(), config.cluster.own_tls()].into_iter().flatten().flat_map(files_of_upstream);
+    let of_listeners = config.listeners.iter().filter_map(|l| l.upstream_tls(&config.cluster));
+    let cluster = [config.cluster.tls.as_ref(), config.cluster.own_tls()].into_iter().flatten();
+    let cluster = cluster.chain(of_listeners).flat_map(files_of_upstream);
     let listeners = config.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(files_of_listener);
     let mut files: Vec<TlsFile> = cluster.chain(listeners).collect();
     files.sort();
@@ -162,7 +179,7 @@ mod tests {
     #[test]
     fn threat_18_without_a_login_the_proxy_is_anonymous_in_the_policy_and_in_the_topology() {
         let cluster = config::Cluster::plain("c", Vec::new());
-        assert_eq!(own_users(&cluster), ["ANONYMOUS"]);
+        assert_eq!(own_users(&cluster, &[]), ["ANONYMOUS"]);
         let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
             listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
             policy: { file: p }\n";

@@ -98,7 +98,7 @@ impl App {
         let policy = PolicyKeeper::open(&config, Arc::clone(&metrics), now()).map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
         policy.worlds().log_in_by(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
-        let (own, dialler) = files::diallers(&config).map_err(AppError::Policy)?;
+        let diallers = files::diallers(&config).map_err(AppError::Policy)?;
         let names = Arc::new(files::names(&config).map_err(AppError::Policy)?);
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
@@ -113,12 +113,13 @@ impl App {
             Some(address) => Some(serve_pages(address, &metrics, &status, &mut followers).await?),
             None => None,
         };
-        let secured = secured(&config, [("the proxy's own", &own), ("for clients", &dialler)], &acceptors);
+        let secured = secured(&config, &diallers, &acceptors);
         let mut bound = Vec::new();
-        for (listener, acceptor) in config.listeners.clone().into_iter().zip(acceptors) {
-            bound.push(net::bind(listener, acceptor).await?);
+        let files::Diallers { own, listeners, .. } = diallers;
+        for ((listener, dialler), acceptor) in config.listeners.iter().zip(listeners).zip(acceptors) {
+            bound.push(net::bind(listener.clone(), acceptor, dialler).await?);
         }
-        let cluster = Cluster::start_with(&config.cluster, own);
+        let cluster = Cluster::start_with(&config.cluster, &config.listeners, own);
         // Before any listener serves.
         followers.spawn(policy.worlds().follow(&cluster));
         let service = Service::start(&config, &cluster, &metrics);
@@ -133,7 +134,6 @@ impl App {
         let addresses = bound.iter().filter_map(|b| Some((b.name().to_owned(), b.address().ok()?))).collect();
         let shared = Arc::new(Shared {
             cluster: cluster.clone(),
-            dialler,
             audit: audit.clone(),
             access,
             instance: config.instance.as_str().into(),
@@ -245,13 +245,17 @@ impl App {
 }
 
 /// Everything that goes by files of TLS.
-fn secured(
-    config: &Config,
-    diallers: [(&'static str, &Dialler); 2],
-    acceptors: &[Option<Arc<Acceptor>>],
-) -> Vec<tls::Secured> {
-    let of_dialler = |(key, dialler): (_, &Dialler)| Some(tls::Secured::Brokers(key, Arc::clone(dialler.tls()?)));
-    let mut all: Vec<tls::Secured> = diallers.into_iter().filter_map(of_dialler).collect();
+fn secured(config: &Config, diallers: &files::Diallers, acceptors: &[Option<Arc<Acceptor>>]) -> Vec<tls::Secured> {
+    let of_dialler =
+        |(whose, dialler): (String, &Dialler)| Some(tls::Secured::Brokers(whose, Arc::clone(dialler.tls()?)));
+    let both = [("the proxy's own".to_owned(), &diallers.own), ("for clients".to_owned(), &diallers.clients)];
+    let listeners = config.listeners.iter().zip(&diallers.listeners).filter(|(listener, _)| {
+        // The others have that of the cluster.
+        listener.upstream.as_ref().is_some_and(|upstream| upstream.tls.is_some())
+    });
+    let listeners =
+        listeners.map(|(listener, dialler)| (format!("for clients of listener `{}`", listener.name), dialler));
+    let mut all: Vec<tls::Secured> = both.into_iter().chain(listeners).filter_map(of_dialler).collect();
     for (listener, acceptor) in config.listeners.iter().zip(acceptors) {
         all.extend(acceptor.clone().map(|acceptor| tls::Secured::Listener(listener.name.clone(), acceptor)));
     }

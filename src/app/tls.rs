@@ -26,7 +26,7 @@ pub(super) enum Secured {
     /// A listener, by its name.
     Listener(String, Arc<Acceptor>),
     /// Connections to brokers, and whose they are.
-    Brokers(&'static str, Arc<Upstream>),
+    Brokers(String, Arc<Upstream>),
 }
 
 impl Secured {

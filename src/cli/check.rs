@@ -4,7 +4,7 @@ mod connect;
 
 use super::{ConfigFile, Failure, online};
 use crate::app::files;
-use crate::config::{ClientAuth, Config, Identity, Listener};
+use crate::config::{self, ClientAuth, Config, Identity, Listener};
 use crate::enforce::Topology;
 use crate::model::ResourceType;
 use crate::policy::Snapshot;
@@ -71,6 +71,7 @@ impl Check {
             let topology = cluster.topology();
             let mut faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
             faults.extend(connect::state(config, &cluster, out, err).await?);
+            faults.extend(connect::logins(config, &topology, out).await?);
             connect::doors(&config.cluster, &topology, out, err).await?;
             if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
         })
@@ -120,13 +121,18 @@ fn who(listener: &Listener) -> String {
         Some(ClientAuth::Requested(_)) => ", over TLS, certificates requested",
         Some(ClientAuth::Required(_)) => ", over TLS, certificates required",
     };
+    let upstream = match &listener.upstream {
+        None => String::new(),
+        Some(config::UpstreamLogin { sasl: Some(sasl), .. }) => format!(", at the brokers `{}`", sasl.username),
+        Some(config::UpstreamLogin { sasl: None, .. }) => ", at the brokers without a login".to_owned(),
+    };
     let supers = if listener.super_users { ", super users admitted" } else { "" };
     match &listener.identity {
-        Identity::Fixed(principal) => format!("everybody is {principal}{tls}{supers}"),
-        Identity::Certificate => format!("named by certificates{tls}{supers}"),
+        Identity::Fixed(principal) => format!("everybody is {principal}{tls}{supers}{upstream}"),
+        Identity::Certificate => format!("named by certificates{tls}{supers}{upstream}"),
         Identity::Sasl(sasl) => {
             let names: Vec<&str> = sasl.mechanisms.iter().map(|m| m.name()).collect();
-            format!("login by {}{tls}{supers}", names.join(", "))
+            format!("login by {}{tls}{supers}{upstream}", names.join(", "))
         }
     }
 }

@@ -154,6 +154,13 @@ impl Dialler {
         Self::new(cluster.connect_timeout, cluster.own_tls(), cluster.own_sasl().cloned())
     }
 
+    /// Dials for clients of a listener: by `listeners[].upstream`, else as for those of any.
+    pub fn for_listener(&self, listener: &config::Listener) -> Self {
+        let Some(config::UpstreamLogin { tls, sasl }) = &listener.upstream else { return self.clone() };
+        let other = Self::new(self.connect_timeout, tls.as_ref(), sasl.clone());
+        Self { tls: other.tls.or_else(|| self.tls.clone()), ..other }
+    }
+
     fn new(connect_timeout: Duration, tls: Option<&UpstreamTls>, sasl: Option<UpstreamSasl>) -> Self {
         let tls = tls.map(|settings| Arc::new(tls::Upstream::new(settings.clone())));
         Self { connect_timeout, tls, sasl, salted: Arc::default() }

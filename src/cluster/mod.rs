@@ -102,14 +102,14 @@ impl Cluster {
     /// Begins to follow the cluster; whether it can be reached shows in [`Self::trouble`]. Must be called within a
     /// tokio runtime.
     pub fn start(config: &config::Cluster) -> Self {
-        Self::start_with(config, Dialler::own(config))
+        Self::start_with(config, &[], Dialler::own(config))
     }
 
-    /// As [`Self::start`], by a dialler that somebody else knows too.
-    pub fn start_with(config: &config::Cluster, dialler: Dialler) -> Self {
+    /// As [`Self::start`], by a dialler that somebody else knows too, behind these listeners.
+    pub fn start_with(config: &config::Cluster, listeners: &[config::Listener], dialler: Dialler) -> Self {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
-        let (publish, topology) = watch::channel(Arc::new(at_first(config)));
+        let (publish, topology) = watch::channel(Arc::new(at_first(config, listeners)));
         let (tell, trouble) = watch::channel(Some("the cluster was not reached yet".into()));
         let follower = metadata::Follower::new(
             metadata::Settings {
@@ -247,11 +247,13 @@ impl From<&Broker> for HostPort {
 /// Whom Kafka takes for a client that proved nothing (`KafkaPrincipal.ANONYMOUS`).
 const ANONYMOUS: &str = "ANONYMOUS";
 
-/// As whom the brokers see the proxy, for clients and for itself: by its logins; where it has none by its certificate, as
-/// Kafka names it without mapping rules, and where brokers do not ask for that, as `ANONYMOUS`.
-pub fn own_users(config: &config::Cluster) -> Vec<String> {
+/// As whom the brokers see the proxy, for clients of these listeners and for itself: by its logins; where it has none by its
+/// certificate, as Kafka names it without mapping rules, and where brokers do not ask for that, as `ANONYMOUS`.
+pub fn own_users(config: &config::Cluster, listeners: &[config::Listener]) -> Vec<String> {
     let mut users: Vec<String> = Vec::new();
-    for (login, tls) in [(config.sasl.as_ref(), config.tls.as_ref()), (config.own_sasl(), config.own_tls())] {
+    let of_listeners = listeners.iter().map(|l| (l.upstream_sasl(config), l.upstream_tls(config)));
+    let clients = std::iter::once((config.sasl.as_ref(), config.tls.as_ref()));
+    for (login, tls) in clients.chain([(config.own_sasl(), config.own_tls())]).chain(of_listeners) {
         match login {
             Some(login) => users.push(login.username.clone()),
             None => {
@@ -268,9 +270,9 @@ pub fn own_users(config: &config::Cluster) -> Vec<String> {
 }
 
 /// What is known before the cluster was reached: what the configuration says.
-fn at_first(config: &config::Cluster) -> Topology {
+fn at_first(config: &config::Cluster, listeners: &[config::Listener]) -> Topology {
     let telemetry = config.client_telemetry == config::ClientTelemetry::Forward;
-    let users = own_users(config).into_iter().map(Into::into).collect();
+    let users = own_users(config, listeners).into_iter().map(Into::into).collect();
     let own = OwnTraffic { users, client_id: dial::CLIENT_ID.into() };
     Topology { own, telemetry, ..Topology::default() }
 }
@@ -311,17 +313,23 @@ mod tests {
         };
         let mut config = config::Cluster::plain("c", Vec::new());
         let users = |config: &config::Cluster| -> Vec<String> {
-            at_first(config).own.users.iter().map(|user| user.to_string()).collect()
+            at_first(config, &[]).own.users.iter().map(|user| user.to_string()).collect()
         };
         assert_eq!(users(&config), ["ANONYMOUS"]);
         config.sasl = Some(login("clients"));
         assert_eq!(users(&config), ["clients"]);
-        config.own = Some(config::OwnTraffic { tls: None, sasl: Some(login("audit")) });
+        config.own = Some(config::UpstreamLogin { tls: None, sasl: Some(login("audit")) });
         assert_eq!(users(&config), ["clients", "audit"]);
-        config.own = Some(config::OwnTraffic { tls: None, sasl: None });
+        config.own = Some(config::UpstreamLogin { tls: None, sasl: None });
         assert_eq!(users(&config), ["clients", "ANONYMOUS"]);
-        assert!(!at_first(&config).telemetry);
+        config.own = None;
+        let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
+            listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } },\
+            upstream: { sasl: { mechanism: PLAIN, username: others, password: { env: P } } } }]\npolicy: { file: p }\n";
+        let listeners = config::parse(text, std::path::Path::new("k"), &|_| None).unwrap().listeners;
+        assert!(at_first(&config, &listeners).own.has_user("others"), "and those of listeners");
+        assert!(!at_first(&config, &[]).telemetry);
         config.client_telemetry = ClientTelemetry::Forward;
-        assert!(at_first(&config).telemetry);
+        assert!(at_first(&config, &[]).telemetry);
     }
 }

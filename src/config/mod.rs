@@ -60,7 +60,8 @@ impl Config {
     /// What is allowed and yet worth a word at start.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.cluster.sasl.is_some() && self.cluster.own.is_none() {
+        let shared = |listener: &Listener| listener.upstream.is_none();
+        if self.cluster.sasl.is_some() && self.cluster.own.is_none() && self.listeners.iter().any(shared) {
             warnings.push(
                 "`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"
                     .to_owned(),
@@ -88,7 +89,7 @@ pub struct Cluster {
     /// The login of connections made for clients.
     pub sasl: Option<UpstreamSasl>,
     /// The login of the proxy's own traffic; `None` = as for clients.
-    pub own: Option<OwnTraffic>,
+    pub own: Option<UpstreamLogin>,
     /// TCP, TLS and SASL, per address.
     pub connect_timeout: Duration,
     /// For the proxy's own requests; those of clients are never timed by the proxy.
@@ -138,12 +139,13 @@ impl Cluster {
     }
 }
 
-/// How the proxy's own traffic differs from that of clients (`cluster.own`).
+/// How connections to brokers differ from what `cluster` says: those of the proxy's own traffic (`cluster.own`), those made
+/// for the clients of one listener (`listeners[].upstream`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnTraffic {
-    /// Its TLS; `None` = as for clients.
+pub struct UpstreamLogin {
+    /// Their TLS; `None` = as `cluster.tls`.
     pub tls: Option<UpstreamTls>,
-    /// Its login; `None` = no login.
+    /// Their login; `None` = no login.
     pub sasl: Option<UpstreamSasl>,
 }
 
@@ -177,6 +179,8 @@ pub struct Listener {
     pub super_users: bool,
     /// How long a login holds at the most; `None` = for ever.
     pub max_session: Option<Duration>,
+    /// How brokers are connected to for clients of this listener; `None` = as `cluster` says.
+    pub upstream: Option<UpstreamLogin>,
 }
 
 impl Listener {
@@ -194,6 +198,19 @@ impl Listener {
     /// `bound` is the port that was really bound for it: it is told where the configuration says port 0.
     pub fn told(&self, id: i32, bound: u16) -> Option<HostPort> {
         self.brokers.told(&self.advertise, id, bound)
+    }
+
+    /// The login at the brokers for clients of this listener.
+    pub fn upstream_sasl<'a>(&'a self, cluster: &'a Cluster) -> Option<&'a UpstreamSasl> {
+        match &self.upstream {
+            Some(upstream) => upstream.sasl.as_ref(),
+            None => cluster.sasl.as_ref(),
+        }
+    }
+
+    /// TLS with the brokers for clients of this listener.
+    pub fn upstream_tls<'a>(&'a self, cluster: &'a Cluster) -> Option<&'a UpstreamTls> {
+        self.upstream.as_ref().and_then(|upstream| upstream.tls.as_ref()).or(cluster.tls.as_ref())
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut worlds = door.worlds.clone();
     let world = worlds.borrow_and_update().clone();
-    let dial = dial(&shared.cluster, &shared.dialler, facts.broker);
+    let dial = dial(&shared.cluster, &door.dialler, facts.broker);
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over)

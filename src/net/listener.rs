@@ -6,6 +6,7 @@ use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, by_certificate,
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
+use crate::cluster::dial::Dialler;
 use crate::config::{HostPort, Identity, Limits as ConfigLimits, Listener};
 use crate::enforce::Routes;
 use crate::identity;
@@ -40,6 +41,7 @@ pub struct BindError {
 pub struct Bound {
     config: Listener,
     tls: Option<Arc<Acceptor>>,
+    dialler: Dialler,
     /// The bootstrap port first, then one for each broker id.
     ports: Vec<(Option<i32>, TcpListener)>,
     routes: Arc<Routes>,
@@ -48,11 +50,11 @@ pub struct Bound {
 /// How long accepting pauses after an error of the system (out of descriptors, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds every port of a listener, whose clients speak TLS if it has some.
+/// Binds every port of a listener, whose clients speak TLS if it has some, and for whom brokers are dialled so.
 ///
 /// # Errors
 /// A port that cannot be bound, by address.
-pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>) -> Result<Bound, BindError> {
+pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>, dialler: Dialler) -> Result<Bound, BindError> {
     let mut ports = Vec::new();
     let mut told = Vec::new();
     for (broker, address) in
@@ -73,7 +75,7 @@ pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>) -> Result<Bound,
         }
         ports.push((broker, port));
     }
-    Ok(Bound { config, tls, ports, routes: Arc::new(Routes::new(told)) })
+    Ok(Bound { config, tls, dialler, ports, routes: Arc::new(Routes::new(told)) })
 }
 
 impl Bound {
@@ -112,6 +114,7 @@ impl Bound {
             name: self.config.name.as_str().into(),
             identity: self.config.identity.clone(),
             super_users: self.config.super_users,
+            dialler: self.dialler,
             tls: self.tls,
             handshake: limits.handshake_timeout,
             max_session: self.config.max_session,
@@ -200,7 +203,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         }
     };
     // Judged without the ACLs made over the protocol, or by such as may be long gone, it could be let in where it must not.
-    if !shared.access.admits(shared.dialler.connect_timeout).await {
+    if !shared.access.admits(door.dialler.connect_timeout).await {
         door.metrics.closed(CloseReason::StateUnavailable);
         tracing::info!(listener = &*door.name, client = %peer, reason = %CloseReason::StateUnavailable, "connection closed");
         return;

@@ -214,7 +214,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
         // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
-        self.shared.cluster.reached(self.shared.dialler.connect_timeout).await;
+        self.shared.cluster.reached(self.door.dialler.connect_timeout).await;
         let mut exchange = None;
         loop {
             let frame = self.frame(&login).await?;

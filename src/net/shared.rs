@@ -25,8 +25,6 @@ use tokio::sync::{Semaphore, watch};
 pub struct Shared {
     /// Knows the cluster.
     pub cluster: Cluster,
-    /// Dials brokers for clients.
-    pub dialler: Dialler,
     /// Changes ACLs, and knows whether new connections may be judged.
     pub access: Access,
     /// This replica's name.
@@ -97,6 +95,8 @@ pub(super) struct Door {
     pub(super) identity: Identity,
     /// Whether super users and operators count here.
     pub(super) super_users: bool,
+    /// Dials brokers for its clients.
+    pub(super) dialler: Dialler,
     /// TLS with its clients.
     pub(super) tls: Option<Arc<Acceptor>>,
     /// How long a handshake may take.

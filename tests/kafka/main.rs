@@ -49,3 +49,4 @@ mod tls_clients;
 mod tools;
 mod topology;
 mod transactions;
+mod upstream;

@@ -4,6 +4,7 @@ use crate::access;
 use crate::app::files;
 use crate::cli::Failure;
 use crate::cluster::Cluster;
+use crate::cluster::dial::Dialler;
 use crate::cluster::door::{self, State as Door};
 use crate::config::{self, Config, HostPort, Listener, ProtocolAcls};
 use crate::enforce::Topology;
@@ -37,6 +38,34 @@ pub(super) async fn brokers(
                     State::Open => writeln!(out, "  {name}: told as {told}, where something listens")?,
                 },
             }
+        }
+    }
+    Ok(faults)
+}
+
+/// Logs in as clients' requests are to run, once for each way to do so, at any broker that answers. Gives what is wrong in
+/// words.
+pub(super) async fn logins(config: &Config, topology: &Topology, out: &mut dyn Write) -> io::Result<Vec<String>> {
+    let clients = Dialler::for_clients(&config.cluster);
+    let mut faults = Vec::new();
+    let mut shared = None;
+    for (i, listener) in config.listeners.iter().enumerate() {
+        let own = listener.upstream.is_some();
+        if !own && shared.replace(()).is_some() {
+            continue;
+        }
+        let key = if own { format!("listeners[{i}].upstream") } else { "cluster".to_owned() };
+        let dialler = clients.for_listener(listener);
+        let mut failed = None;
+        for broker in topology.brokers.values() {
+            failed = dialler.dial(&broker.into()).await.err();
+            if failed.is_none() {
+                break;
+            }
+        }
+        match failed {
+            None => writeln!(out, "`{key}`: brokers can be reached so for clients")?,
+            Some(error) => faults.push(format!("`{key}`: no broker can be reached so for clients: {error}")),
         }
     }
     Ok(faults)
@@ -173,6 +202,7 @@ mod tests {
             identity: Identity::Fixed(Principal::user("x")),
             super_users: false,
             max_session: None,
+            upstream: None,
         };
         let broker = |id| Broker { id, host: "b".into(), port: 9092, rack: None, versions: [].into() };
         let brokers_of = (1..=4).map(|id| (id, broker(id))).collect();

@@ -1,7 +1,7 @@
 //! `cluster`: the brokers and the proxy's logins there.
 
 use super::Reader;
-use crate::config::{ClientTelemetry, Cluster, HostPort, OwnTraffic, PasswordMechanism, UpstreamSasl};
+use crate::config::{ClientTelemetry, Cluster, HostPort, PasswordMechanism, UpstreamLogin, UpstreamSasl};
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Reader<'_> {
         let sasl = self.upstream_sasl(fields.get("sasl"), "cluster.sasl");
         let tls = self.upstream_tls(fields.get("tls"), "cluster.tls");
         let own = match fields.get("own") {
-            Some(node) if node.value != Value::Null => self.own(node).map(Some),
+            Some(node) if node.value != Value::Null => self.upstream_login(node, "cluster.own").map(Some),
             Some(_) | None => Some(None),
         };
         let default = Cluster::plain("", Vec::new());
@@ -51,12 +51,7 @@ impl Reader<'_> {
             Some(node) => self.word(node, "cluster.client_telemetry", &words),
             None => Some(default.client_telemetry),
         };
-        let both = own.as_ref().and_then(Option::as_ref).is_some_and(|own| own.tls.is_some());
-        if both && tls == Some(None) {
-            let text = "`cluster.own.tls` is set and `cluster.tls` is null, but brokers are reached at the same addresses: \
-                        set both";
-            self.fault(node, text);
-        }
+        self.secured_alike(node, "cluster.own", own.as_ref().and_then(Option::as_ref), tls != Some(None));
         Some(Cluster {
             name: name?,
             bootstrap: bootstrap?,
@@ -84,12 +79,23 @@ impl Reader<'_> {
         parsed.into_iter().collect()
     }
 
-    fn own(&mut self, node: &Node) -> Option<OwnTraffic> {
+    /// What stands in place of `cluster.tls` and `cluster.sasl`.
+    pub(super) fn upstream_login(&mut self, node: &Node, path: &str) -> Option<UpstreamLogin> {
         let keys = Keys { served: &["tls", "sasl"], later: &[] };
-        let fields = Fields::open(node, "cluster.own", keys, &mut self.report)?;
-        let tls = self.upstream_tls(fields.get("tls"), "cluster.own.tls");
-        let sasl = self.upstream_sasl(fields.get("sasl"), "cluster.own.sasl");
-        Some(OwnTraffic { tls: tls?, sasl: sasl? })
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
+        let tls = self.upstream_tls(fields.get("tls"), &fields.path("tls"));
+        let sasl = self.upstream_sasl(fields.get("sasl"), &fields.path("sasl"));
+        Some(UpstreamLogin { tls: tls?, sasl: sasl? })
+    }
+
+    /// Whether connections are secured or not is for all of them to say: brokers tell one address for each.
+    pub(super) fn secured_alike(&mut self, node: &Node, path: &str, other: Option<&UpstreamLogin>, cluster: bool) {
+        if !cluster && other.is_some_and(|other| other.tls.is_some()) {
+            let text = format!(
+                "`{path}.tls` is set and `cluster.tls` is null, but brokers are reached at the same addresses: set both"
+            );
+            self.fault(node, text);
+        }
     }
 
     /// `None` inside = no login.

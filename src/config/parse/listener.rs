@@ -23,8 +23,9 @@ const LISTENER: Keys = Keys {
         "max_session",
         "sasl",
         "tls",
+        "upstream",
     ],
-    later: &["proxy_protocol", "upstream", "limits"],
+    later: &["proxy_protocol", "limits"],
 };
 /// How long a login holds unless said otherwise.
 const MAX_SESSION: Duration = Duration::from_secs(3600);
@@ -86,6 +87,10 @@ impl Reader<'_> {
             Some(node) if node.value == Value::Null => Some(None),
             Some(node) => self.duration(node, &fields.path("max_session"), LEAST_SESSION).map(Some),
         };
+        let upstream = match fields.get("upstream") {
+            Some(node) if node.value != Value::Null => self.upstream_login(node, &fields.path("upstream")).map(Some),
+            Some(_) | None => Some(None),
+        };
         Some(Listener {
             name: name?,
             bind: bind?,
@@ -95,6 +100,7 @@ impl Reader<'_> {
             identity: identity?,
             super_users: super_users?,
             max_session: max_session?,
+            upstream: upstream?,
         })
     }
 

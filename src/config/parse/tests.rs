@@ -262,7 +262,6 @@ fn every_fault_is_told_in_one_go_in_the_order_of_the_file() {
 fn keys_of_later_versions_are_refused_by_name() {
     for (marker, key, expected) in [
         ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
-        ("#listener", "upstream: null,", "`listeners[0].upstream`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),
         ("#root", "tokens: []", "`tokens`"),
         ("#root", "admin: {}", "`admin`"),

@@ -79,6 +79,14 @@ impl Reader<'_> {
         if let (Some(None), Some(name)) = (&users, listeners.as_ref().and_then(|l| first_with_sasl(l))) {
             self.fault(root, format!("`users` is missing: listener `{name}` checks logins against that file"));
         }
+        if let (Some(cluster), Some(all), Some(Value::List(items))) =
+            (&cluster, &listeners, fields.get("listeners").map(|node| &node.value))
+        {
+            for (i, (listener, item)) in all.iter().zip(items).enumerate() {
+                let path = format!("listeners[{i}].upstream");
+                self.secured_alike(item, &path, listener.upstream.as_ref(), cluster.tls.is_some());
+            }
+        }
         let certificates = self.certificates(fields.get("certificates"));
         let policy = fields.required("policy", "write `policy: { file: policy.yaml }`", &mut self.report);
         let policy = policy.and_then(|node| self.policy(node));

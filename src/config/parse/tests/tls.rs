@@ -37,6 +37,31 @@ fn tls_towards_brokers_is_read() {
 }
 
 #[test]
+fn a_listener_may_have_a_login_of_its_own_at_the_brokers() {
+    let cluster =
+        ("#cluster", ", tls: { ca: ca.pem }, sasl: { mechanism: PLAIN, username: all, password: { env: ALL } }");
+    let logins = |upstream: &str| {
+        let config = well(&[cluster, ("#listener", &format!("upstream: {upstream},"))]);
+        let listener = &config.listeners[0];
+        let name = listener.upstream_sasl(&config.cluster).map(|sasl| sasl.username.clone());
+        (name, listener.upstream_tls(&config.cluster).unwrap().ca.clone())
+    };
+    let file = |name: &str| Authorities::File(format!("etc/{name}").into());
+    assert_eq!(logins("null"), (Some("all".to_owned()), file("ca.pem")));
+    assert_eq!(logins("{ tls: { ca: other.pem } }"), (None, file("other.pem")));
+    let one = "sasl: { mechanism: SCRAM-SHA-256, username: one, password: { file: one } }";
+    assert_eq!(logins(&format!("{{ {one} }}")), (Some("one".to_owned()), file("ca.pem")));
+    for (upstream, text) in [
+        ("{ tls: { ca: a } }", "`listeners[0].upstream.tls` is set and `cluster.tls` is null"),
+        ("{ sasl: { mechanism: PLAIN, username: u } }", "`listeners[0].upstream.sasl.password` is missing"),
+        ("{ own: null }", "`listeners[0].upstream.own` is not a known key"),
+    ] {
+        let told = fault(&[("#listener", &format!("upstream: {upstream},"))]);
+        assert!(told.contains(text), "{told}");
+    }
+}
+
+#[test]
 fn tls_of_a_listener_is_read_and_lets_plain_in() {
     let tls = |keys: &str| {
         let keys = format!("tls: {{ certificate: c.pem, key: k.pem{keys} }},");
