@@ -91,6 +91,7 @@ fn with_bogus_keys() -> String {
          listeners:\n\
          - {{ {b}, tls: {{ {b} }}, upstream: {{ {b} }}, identity: sasl, sasl: {{ {b} }}, brokers: {{ {b}, ports: {{ {b} }} }} }}\n\
          - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ map: {{ 1: {{ {b} }} }} }} }}\n\
+         - {{ identity: sasl, bind: \"127.0.0.1:1\", brokers: {{ sni: {{ {b} }} }} }}\n\
          policy: {{ {b} }}\nstate: {{ {b} }}\n\
          audit: {{ {b}, rules: [{{ {b} }}] }}\n\
          certificates: {{ {b} }}\nmetrics: {{ {b} }}\nlog: {{ {b} }}\nshutdown: {{ {b} }}\n\
@@ -105,7 +106,7 @@ fn keys() -> BTreeSet<String> {
     for problem in problems.iter().filter(|p| p.text.contains("is not a known key")) {
         let (path, known) = problem.text.split_once("` is not a known key: known here are ").expect("the known keys");
         let parent = path.trim_start_matches('`').strip_suffix(BOGUS).unwrap();
-        let parent = parent.replace("[0]", "[]").replace("[1]", "[]").replace("map.1.", "map.N.");
+        let parent = parent.replace("[0]", "[]").replace("[1]", "[]").replace("[2]", "[]").replace("map.1.", "map.N.");
         keys.extend(code(known).map(|key| format!("{parent}{key}")));
     }
     keys

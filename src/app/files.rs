@@ -2,12 +2,12 @@
 
 use crate::cluster::dial::Dialler;
 use crate::cluster::own_users;
-use crate::config::Config;
+use crate::config::{Brokers, Config};
 use crate::identity::certificate::Mapping;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
-use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream};
+use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream, not_covered as not_in};
 use crate::yaml::Problem;
 use std::path::Path;
 use std::sync::Arc;
@@ -120,6 +120,40 @@ pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
     };
     files.iter().filter_map(words).collect()
 }
+
+/// Names that clients of listeners with TLS are told and for which the listener has no certificate, in words. Of brokers
+/// that have names the known ones count; while none is known, one name that the certificate is for will do.
+pub fn not_covered(config: &Config, known: &[i32]) -> Vec<String> {
+    let mut words = Vec::new();
+    for (i, listener) in config.listeners.iter().enumerate() {
+        let Some(tls) = &listener.tls else { continue };
+        let chain = &tls.identity.certificate;
+        // What cannot be read is told elsewhere.
+        let missing = |hosts: Vec<String>| not_in(chain, hosts).unwrap_or_default();
+        let told = |id: &i32| listener.told(*id, 0).map(|told| told.host);
+        let mut hosts = vec![listener.advertise.clone()];
+        hosts.extend(listener.brokers.ids().iter().chain(known).filter_map(told));
+        hosts.sort();
+        hosts.dedup();
+        let mut lacks = missing(hosts);
+        if let (Brokers::Sni { host, .. }, []) = (&listener.brokers, known) {
+            let tried: Vec<String> = (0..TRIED).chain([i32::MAX]).map(|id| host.of(id)).collect();
+            if missing(tried.clone()).len() == tried.len() {
+                lacks.push(host.to_string());
+            }
+        }
+        if !lacks.is_empty() {
+            words.push(format!(
+                "`listeners[{i}].tls.certificate` is not for `{}`, which clients are told: those that look at names, as most do, cannot connect",
+                lacks.join("`, `")
+            ));
+        }
+    }
+    words
+}
+
+/// Ids of brokers that are looked for in a certificate while nobody knows which there are.
+const TRIED: i32 = 1000;
 
 /// How certificates name clients.
 ///

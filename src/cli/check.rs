@@ -4,7 +4,7 @@ mod connect;
 
 use super::{ConfigFile, Failure, online};
 use crate::app::files;
-use crate::config::{self, ClientAuth, Config, Identity, Listener};
+use crate::config::{self, Brokers, ClientAuth, Config, Identity, Listener};
 use crate::enforce::Topology;
 use crate::model::ResourceType;
 use crate::policy::Snapshot;
@@ -57,6 +57,9 @@ impl Check {
         if let Some(file) = &config.users {
             writeln!(out, "users {}: {}", file.display(), users.iter().count())?;
         }
+        if !self.connect {
+            not_covered(&config, &[], err)?;
+        }
         let topology = if self.connect { Some(self.ask_brokers(&config, out, err)?) } else { None };
         if self.patterns {
             patterns(&policy.snapshot, topology.as_deref(), out)?;
@@ -69,6 +72,7 @@ impl Check {
         online::run(async {
             let cluster = online::reach(&config.cluster).await?;
             let topology = cluster.topology();
+            not_covered(config, &topology.brokers.keys().copied().collect::<Vec<_>>(), err)?;
             let mut faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
             faults.extend(connect::state(config, &cluster, out, err).await?);
             faults.extend(connect::logins(config, &topology, out).await?);
@@ -76,6 +80,13 @@ impl Check {
             if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
         })
     }
+}
+
+fn not_covered(config: &Config, known: &[i32], err: &mut dyn Write) -> std::io::Result<()> {
+    for warning in files::not_covered(config, known) {
+        writeln!(err, "warning: {}: {warning}", config.file.display())?;
+    }
+    Ok(())
 }
 
 fn patterns(policy: &Snapshot, topology: Option<&Topology>, out: &mut dyn Write) -> std::io::Result<()> {
@@ -98,6 +109,9 @@ fn describe(config: &Config, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "cluster {}: {}{tls}", config.cluster.name, brokers.join(", "))?;
     for listener in &config.listeners {
         writeln!(out, "listener {}: {}, {}", listener.name, listener.bind, who(listener))?;
+        if let Brokers::Sni { host, port } = &listener.brokers {
+            writeln!(out, "  every broker at {}, told as {host}:{port}", listener.bind)?;
+        }
         let binds = listener.broker_binds();
         let told = |(id, bind): &(i32, std::net::SocketAddr)| {
             let told = listener.told(*id, bind.port()).map(|t| t.to_string()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! How each broker (node id) is reached through a listener.
 
 use super::parse::parse_host_port;
+use crate::model::BrokerHost;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,8 +21,15 @@ pub enum Brokers {
         /// The port told for id 0; differs from `start` behind NAT.
         advertise_start: u16,
     },
-    /// Each broker by name.
+    /// Each broker at an address of its own.
     Map(BTreeMap<i32, BrokerAddress>),
+    /// Every broker, of whatever id, at the listener's `bind`: a TLS client says by a host name which one it wants (SNI).
+    Sni {
+        /// The names that clients are told.
+        host: BrokerHost,
+        /// The port that clients are told.
+        port: u16,
+    },
 }
 
 /// Where one broker of a map is reached.
@@ -66,11 +74,12 @@ impl fmt::Display for HostPort {
 }
 
 impl Brokers {
-    /// The ids that are mapped, ascending.
+    /// The ids that have an address of their own to bind, ascending.
     pub fn ids(&self) -> Vec<i32> {
         match self {
             Self::Ports { ids, .. } => ids.clone().collect(),
             Self::Map(map) => map.keys().copied().collect(),
+            Self::Sni { .. } => Vec::new(),
         }
     }
 
@@ -79,16 +88,17 @@ impl Brokers {
         match self {
             Self::Ports { ids, .. } => ids.contains(&id),
             Self::Map(map) => map.contains_key(&id),
+            Self::Sni { .. } => id >= 0,
         }
     }
 
-    /// The address to bind for a broker, given the listener's.
+    /// The address to bind for a broker alone, given the listener's.
     pub(crate) fn bind(&self, listener: SocketAddr, id: i32) -> Option<SocketAddr> {
         match self {
             Self::Ports { start, ids, .. } if ids.contains(&id) => {
                 Some(SocketAddr::new(listener.ip(), port_of(*start, id)?))
             }
-            Self::Ports { .. } => None,
+            Self::Ports { .. } | Self::Sni { .. } => None,
             Self::Map(map) => Some(map.get(&id)?.bind),
         }
     }
@@ -109,6 +119,7 @@ impl Brokers {
                 let told = &map.get(&id)?.advertise;
                 Some(HostPort { host: told.host.clone(), port: if told.port == 0 { bound } else { told.port } })
             }
+            Self::Sni { host, port } => (id >= 0).then(|| HostPort { host: host.of(id), port: *port }),
         }
     }
 }
@@ -145,5 +156,14 @@ mod tests {
         assert_eq!(brokers.told("unused", 7, 1).unwrap().to_string(), "k:2");
         assert_eq!(brokers.ids(), [5, 7]);
         assert!(!brokers.contains(6));
+    }
+
+    #[test]
+    fn by_name_every_id_is_told_and_nothing_is_bound() {
+        let brokers = Brokers::Sni { host: BrokerHost::parse("b{id}.kafka").unwrap(), port: 443 };
+        let bind = "127.0.0.1:9094".parse().unwrap();
+        assert!(brokers.binds(bind).is_empty() && brokers.contains(100_000) && !brokers.contains(-1));
+        assert_eq!(brokers.told("unused", 100_000, 0).unwrap().to_string(), "b100000.kafka:443");
+        assert_eq!((brokers.told("unused", -1, 0), brokers.bind(bind, 1)), (None, None));
     }
 }

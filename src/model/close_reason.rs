@@ -56,7 +56,8 @@ reasons! {
     SuperUserListener = "super_user_listener", "a super user or operator on a listener that does not admit them";
     Drain = "drain", "the proxy is stopping";
     TooManyConnections = "too_many_connections", "`limits.connections` or `limits.connections_per_address` is reached";
-    BrokerUnmapped = "broker_unmapped", "a connection to a port whose broker does not exist";
+    BrokerUnmapped = "broker_unmapped", "a connection to a port, or by a name, whose broker does not exist";
+    UnknownServerName = "unknown_server_name", "a TLS client asked for a host name that is neither a broker's nor `advertise`";
     SessionExpired = "session_expired", "the login expired and was not renewed";
     LoginRevoked = "login_revoked", "the user who logged in was removed, disabled or expired, or has another password";
     CertificateRevoked = "certificate_revoked", "the client's certificate has ended, or would no longer be taken by the authorities and revocation lists";
@@ -88,7 +89,7 @@ mod tests {
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_malformed response_too_large login_timeout login_failed handshake_timeout frame_timeout \
-             not_connected_role super_user_listener drain too_many_connections broker_unmapped session_expired login_revoked \
+             not_connected_role super_user_listener drain too_many_connections broker_unmapped unknown_server_name session_expired login_revoked \
              certificate_revoked internal"
         );
     }

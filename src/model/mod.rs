@@ -1,5 +1,6 @@
 //! Words of the domain: names, principals, operations, resources, hosts, time. No I/O, no clock.
 
+mod broker_host;
 mod category;
 mod certificate_names;
 mod close_reason;
@@ -15,6 +16,7 @@ mod shown;
 mod subject;
 mod time;
 
+pub use broker_host::BrokerHost;
 pub use category::Category;
 pub use certificate_names::{GroupsFrom, NameFrom};
 pub use close_reason::CloseReason;

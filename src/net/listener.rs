@@ -1,25 +1,25 @@
 //! Listeners: every port is bound before the process is ready, so that a client that bootstrapped before a restart of
 //! the proxy finds its brokers again.
 
+use super::arrival::{Arrived, Names, NotArrived, arrive};
 use super::connection::{self, Ended};
-use super::login::{LoggedIn, LoginLimits, NotLoggedIn, TOO_MANY, by_certificate, log_in};
+use super::login::{LoggedIn, LoginLimits, NotLoggedIn, by_certificate, log_in};
+use super::seats::Seat;
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::cluster::dial::Dialler;
-use crate::config::{HostPort, Identity, Limits as ConfigLimits, Listener};
+use crate::config::{Brokers, HostPort, Identity, Limits as ConfigLimits, Listener};
 use crate::enforce::Routes;
 use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
-use crate::telemetry::LoginOutcome;
-use crate::tls::{AcceptError, Acceptor, Distrusted, Stream};
+use crate::tls::Acceptor;
 use bytes::BytesMut;
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -75,7 +75,11 @@ pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>, dialler: Dialler
         }
         ports.push((broker, port));
     }
-    Ok(Bound { config, tls, dialler, ports, routes: Arc::new(Routes::new(told)) })
+    let routes = match &config.brokers {
+        Brokers::Ports { .. } | Brokers::Map(_) => Routes::new(told),
+        Brokers::Sni { host, port } => Routes::by_name(host.clone(), *port),
+    };
+    Ok(Bound { config, tls, dialler, ports, routes: Arc::new(routes) })
 }
 
 impl Bound {
@@ -116,6 +120,7 @@ impl Bound {
             super_users: self.config.super_users,
             dialler: self.dialler,
             tls: self.tls,
+            names: Names::of(&self.config),
             handshake: limits.handshake_timeout,
             max_session: self.config.max_session,
             worlds,
@@ -167,21 +172,23 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     let host = Host::new(peer.ip());
     let ip = host.ip();
     door.metrics.opened.inc();
-    let facts = Arc::new(Connection {
-        session_id: format!("s-{session:x}").into(),
-        listener: Arc::clone(&door.name),
-        host,
-        port: peer.port(),
-        // With the mechanism behind it, once that is agreed.
-        mechanism: match door.identity {
-            Identity::Certificate => "SSL".into(),
-            Identity::Fixed(_) if door.tls.is_some() => "SSL".into(),
-            Identity::Fixed(_) => "PLAINTEXT".into(),
-            Identity::Sasl(_) if door.tls.is_some() => "SASL_SSL".into(),
-            Identity::Sasl(_) => "SASL_PLAINTEXT".into(),
-        },
-        broker,
-    });
+    let facts = |broker| {
+        Arc::new(Connection {
+            session_id: format!("s-{session:x}").into(),
+            listener: Arc::clone(&door.name),
+            host: host.clone(),
+            port: peer.port(),
+            // With the mechanism behind it, once that is agreed.
+            mechanism: match door.identity {
+                Identity::Certificate => "SSL".into(),
+                Identity::Fixed(_) if door.tls.is_some() => "SSL".into(),
+                Identity::Fixed(_) => "PLAINTEXT".into(),
+                Identity::Sasl(_) if door.tls.is_some() => "SASL_SSL".into(),
+                Identity::Sasl(_) => "SASL_PLAINTEXT".into(),
+            },
+            broker,
+        })
+    };
     let Some(_seat) = Seat::take(&shared, &door, ip) else {
         door.metrics.closed(CloseReason::TooManyConnections);
         tracing::warn!(listener = &*door.name, client = %peer, reason = %CloseReason::TooManyConnections, "connection closed");
@@ -190,18 +197,20 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
     let (told, mut durable) = mpsc::unbounded_channel();
-    let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
-    let (client, distrusted) = match secure(client, &shared, &door, ip).await {
-        Ok(client) => client,
-        Err(NotSecured { reason, detail, is_login }) => {
+    let Arrived { stream: client, distrusted, broker } = match arrive(client, broker, &shared, &door, ip).await {
+        Ok(arrived) => arrived,
+        Err(NotArrived { reason, detail, is_login }) => {
             door.metrics.closed(reason);
-            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "no TLS with a client");
+            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "connection closed before a login");
             if is_login {
+                let mut recorder = ConnectionRecorder::new(&shared.audit, &facts(broker), None);
                 recorder.refused(None, reason, Some(&detail), shared.now().wall);
             }
             return;
         }
     };
+    let facts = facts(broker);
+    let mut recorder = ConnectionRecorder::new(&shared.audit, &facts, Some(told));
     // Judged without the ACLs made over the protocol, or by such as may be long gone, it could be let in where it must not.
     if !shared.access.admits(door.dialler.connect_timeout).await {
         door.metrics.closed(CloseReason::StateUnavailable);
@@ -260,90 +269,4 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         }
     }
     recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);
-}
-
-/// Why a client is not served for want of TLS.
-struct NotSecured {
-    reason: CloseReason,
-    detail: String,
-    /// Whether its certificate is what it has no right to.
-    is_login: bool,
-}
-
-/// The handshake, where the listener has TLS: before anything is asked of identity, policy or brokers.
-async fn secure(
-    client: TcpStream,
-    shared: &Shared,
-    door: &Door,
-    ip: IpAddr,
-) -> Result<(Stream, Option<Distrusted>), NotSecured> {
-    let Some(tls) = &door.tls else { return Ok((Stream::Plain(client), None)) };
-    // Who shows wrong certificates is slowed down as who tries passwords is.
-    if tls.settings().trust().is_some() && shared.failures.too_many(ip, door.login.per_minute) {
-        let detail = TOO_MANY.to_owned();
-        return Err(NotSecured { reason: CloseReason::LoginFailed, detail, is_login: true });
-    }
-    let error = match tokio::time::timeout(door.handshake, tls.accept(client)).await {
-        Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(error)) => error,
-        Err(_) => {
-            let detail = "no handshake within `limits.handshake_timeout`".to_owned();
-            return Err(NotSecured { reason: CloseReason::HandshakeTimeout, detail, is_login: false });
-        }
-    };
-    let is_login = error.is_certificate();
-    if is_login {
-        door.metrics.login(LoginOutcome::Failed);
-        shared.failures.count(ip);
-    }
-    let reason = match error {
-        AcceptError::PeerSentPlaintext => CloseReason::PlaintextOnTls,
-        AcceptError::PeerLeft(_) => CloseReason::ClientEof,
-        AcceptError::Handshake(_) => CloseReason::HandshakeFailed,
-    };
-    Err(NotSecured { reason, detail: error.to_string(), is_login })
-}
-
-/// A place among the open connections; given back when it is dropped.
-struct Seat {
-    shared: Arc<Shared>,
-    door: Arc<Door>,
-    ip: IpAddr,
-}
-
-impl Seat {
-    fn take(shared: &Arc<Shared>, door: &Arc<Door>, ip: IpAddr) -> Option<Self> {
-        if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.most {
-            shared.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        let mut by_address = shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(ip).or_insert(0);
-        if shared.most_per_address.is_some_and(|most| *count >= most) {
-            shared.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        *count += 1;
-        door.metrics.connections.inc();
-        drop(by_address);
-        Some(Self { shared: Arc::clone(shared), door: Arc::clone(door), ip })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
-        self.door.metrics.connections.dec();
-        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        release(&mut by_address, self.ip);
-    }
-}
-
-fn release(by_address: &mut HashMap<IpAddr, u32>, ip: IpAddr) {
-    if let Some(count) = by_address.get_mut(&ip) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            by_address.remove(&ip);
-        }
-    }
 }

@@ -1,11 +1,13 @@
 //! Where clients connect: listeners, connections, and how they end.
 
+mod arrival;
 mod connection;
 mod dial;
 mod failures;
 mod listener;
 mod login;
 mod memory;
+mod seats;
 mod shared;
 mod socket;
 

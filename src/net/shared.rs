@@ -1,5 +1,6 @@
 //! What connections share.
 
+use super::arrival::Names;
 use super::failures::Failures;
 use super::login::LoginLimits;
 use super::memory::RequestMemory;
@@ -99,6 +100,8 @@ pub(super) struct Door {
     pub(super) dialler: Dialler,
     /// TLS with its clients.
     pub(super) tls: Option<Arc<Acceptor>>,
+    /// The names of its brokers, where they have names and no ports.
+    pub(super) names: Option<Names>,
     /// How long a handshake may take.
     pub(super) handshake: Duration,
     /// How long a login holds at the most; `None` = for ever.

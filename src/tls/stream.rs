@@ -25,6 +25,17 @@ impl Stream {
         }
     }
 
+    /// The host name that a client has asked for in the handshake, in lower case; none if it named none.
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => match &**tls {
+                TlsStream::Client(_) => None,
+                TlsStream::Server(tls) => tls.get_ref().1.server_name(),
+            },
+        }
+    }
+
     /// The socket, and what encrypts, if anything does.
     pub fn into_parts(self) -> (TcpStream, Option<Box<rustls::Connection>>) {
         match self {

@@ -41,6 +41,7 @@ mod reload;
 mod renewals;
 mod revocation;
 mod share;
+mod sni;
 mod state;
 mod streams_groups;
 mod threats;

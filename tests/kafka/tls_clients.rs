@@ -5,13 +5,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned, SupportedProtocolVersion};
 use serde_json::json;
 
 use crate::support::audit::Event;
-use crate::support::certificates::{Authority, Signed};
+use crate::support::certificates::{Authority, BOTH, Signed};
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
@@ -105,20 +104,8 @@ fn client(
     pair: Option<&Signed>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
-    let builder = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
-    Arc::new(match pair {
-        None => builder.with_no_client_auth(),
-        Some(pair) => {
-            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes()).map(Result::unwrap).collect();
-            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(chain, key).unwrap()
-        }
-    })
+    authority.trusting(pair, versions)
 }
-
-const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// Asks for ApiVersions, which needs no login; tells whether the session was resumed.
 fn knock(at: &str, config: &Arc<ClientConfig>) -> Result<HandshakeKind, String> {

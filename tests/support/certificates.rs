@@ -1,6 +1,7 @@
 //! Authorities, certificates and revocation lists, as PEM files for brokers, clients and the proxy.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
@@ -8,6 +9,9 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
     SerialNumber, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// Who signs.
 pub struct Authority {
@@ -15,6 +19,9 @@ pub struct Authority {
     pem: String,
     dir: PathBuf,
 }
+
+/// Both versions of TLS that are served.
+pub const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A key, its certificate and where both stand.
 #[derive(Clone, Debug)]
@@ -99,6 +106,22 @@ impl Authority {
     /// A certificate for a client.
     pub fn client(&self, common_name: &str) -> Signed {
         self.sign(&Wish { subject: &[(DnType::CommonName, common_name)], ..Wish::default() })
+    }
+
+    /// A client that trusts whom this authority has signed, and shows a certificate if it is given one.
+    pub fn trusting(&self, pair: Option<&Signed>, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("a certificate")).expect("an authority");
+        let builder = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots);
+        Arc::new(match pair {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes());
+                let chain = chain.collect::<Result<_, _>>().expect("a chain");
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
+                builder.with_client_auth_cert(chain, key).expect("a pair")
+            }
+        })
     }
 
     /// A certificate.

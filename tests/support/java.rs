@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::cluster::logging;
 use super::fetch::{Jars, once, run};
-use super::{log_file, process, target};
+use super::{log_file, process, scratch, target};
 
 const SOURCES: &[(&str, &str)] = &[
     ("Driver.java", include_str!("java/Driver.java")),
@@ -65,6 +65,14 @@ impl fmt::Display for Failure {
 
 type Waiting = Arc<Mutex<HashMap<u64, Sender<Value>>>>;
 
+/// The only names that the clients know, as a file of hosts: those of brokers behind one port as well.
+fn hosts() -> PathBuf {
+    let brokers: String = (0..=4).map(|id| format!("127.0.0.1 broker-{id}.kordon.test\n")).collect();
+    let file = scratch("java-hosts").join("hosts");
+    super::write_once(&file, &format!("127.0.0.1 localhost\n127.0.0.1 kafka.kordon.test\n{brokers}"));
+    file
+}
+
 /// A JVM with client libraries.
 pub struct Java {
     commands: Mutex<(u64, ChildStdin)>,
@@ -111,6 +119,7 @@ impl Java {
         let log = log_file(&format!("java-driver-{}.log", jars.version()));
         let mut java = process::command("java");
         java.args(["-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+            .arg(format!("-Djdk.net.hosts.file={}", hosts().display()))
             .args(logging(jars))
             .args(["-cp", &format!("{}:{classpath}", classes.display()), "Driver"])
             .stdin(Stdio::piped())

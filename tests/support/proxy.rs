@@ -44,10 +44,20 @@ pub enum Upstream {
     Direct,
 }
 
+/// A listener to be.
+struct Place {
+    name: String,
+    keys: String,
+    /// Where it binds.
+    ip: &'static str,
+    /// `brokers`, if not a port for each.
+    brokers: Option<String>,
+}
+
 /// What to start.
 pub struct Setup<'c> {
     cluster: &'c Cluster,
-    listeners: Vec<(String, String)>,
+    listeners: Vec<Place>,
     policy: String,
     upstream: Upstream,
     audit: String,
@@ -76,7 +86,19 @@ impl<'c> Setup<'c> {
 
     /// A listener `name` with further keys, as they stand in the file (lines after the first indented by four spaces).
     pub fn listener(mut self, name: &str, keys: &str) -> Self {
-        self.listeners.push((name.to_owned(), keys.to_owned()));
+        self.listeners.push(Place { name: name.to_owned(), keys: keys.to_owned(), ip: "127.0.0.1", brokers: None });
+        self
+    }
+
+    /// How the last listener's brokers are reached, in flow style; `{port}` is the port it binds.
+    pub fn brokers(mut self, keys: &str) -> Self {
+        self.listeners.last_mut().expect("a listener").brokers = Some(keys.to_owned());
+        self
+    }
+
+    /// Binds the last listener at this address, as a configuration writes it.
+    pub fn ip(mut self, ip: &'static str) -> Self {
+        self.listeners.last_mut().expect("a listener").ip = ip;
         self
     }
 
@@ -177,14 +199,15 @@ impl<'c> Setup<'c> {
         let metrics = first + count * per;
         let mut bootstrap = BTreeMap::new();
         let mut listeners = String::new();
-        for (i, (listener, keys)) in (0..count).zip(&self.listeners) {
+        for (i, Place { name, keys, ip, brokers }) in (0..count).zip(&self.listeners) {
             let port = first + i * per;
-            bootstrap.insert(listener.clone(), format!("127.0.0.1:{port}"));
+            bootstrap.insert(name.clone(), format!("{ip}:{port}"));
+            let brokers = match brokers {
+                Some(brokers) => brokers.replace("{port}", &port.to_string()),
+                None => format!("{{ ports: {{ ids: {}-{} }} }}", IDS.start(), IDS.end()),
+            };
             listeners.push_str(&format!(
-                "  - name: {listener}\n    bind: \"127.0.0.1:{port}\"\n    \
-                 brokers: {{ ports: {{ ids: {}-{} }} }}\n    {keys}\n",
-                IDS.start(),
-                IDS.end()
+                "  - name: {name}\n    bind: \"{ip}:{port}\"\n    brokers: {brokers}\n    {keys}\n"
             ));
         }
         let (at, login) = match self.upstream {
@@ -334,8 +357,9 @@ impl<'c> Kordon<'c> {
     /// The address at which a listener stands for a broker.
     #[track_caller]
     pub fn broker(&self, listener: &str, id: i32) -> String {
-        let first: u16 = self.at(listener).rsplit(':').next().and_then(|p| p.parse().ok()).expect("a port");
-        format!("127.0.0.1:{}", first + 1 + id as u16 - IDS.start())
+        let (ip, first) = self.at(listener).rsplit_once(':').expect("an address and a port");
+        let first: u16 = first.parse().expect("a port");
+        format!("{ip}:{}", first + 1 + id as u16 - IDS.start())
     }
 
     /// Process id.

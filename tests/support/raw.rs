@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use kordon::model::TopicId;
 use kordon::wire::message::{decode_response, request_frame};
 use kordon::wire::schema::{Kind, StructDef, fetch, metadata, produce};
 use kordon::wire::{ApiKey, ErrorCode, Node, Value};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +26,49 @@ pub enum End {
     Open,
 }
 
+/// What carries the bytes.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => &tls.sock,
+        }
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(into),
+            Self::Tls(tls) => tls.read(into),
+        }
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write(bytes),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
 /// A connection.
 pub struct Raw {
-    stream: TcpStream,
+    stream: Stream,
     next: i32,
     client_id: String,
     asked: VecDeque<(ApiKey, i16, i32)>,
@@ -37,9 +80,25 @@ impl Raw {
     pub fn connect(address: &str) -> Raw {
         let first = address.split(',').next().unwrap_or(address);
         let stream = TcpStream::connect(first).unwrap_or_else(|e| panic!("cannot connect to `{first}`: {e}"));
+        Raw::on(stream)
+    }
+
+    /// Goes on with a connection on which something may have been said already.
+    #[track_caller]
+    pub fn on(stream: TcpStream) -> Raw {
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
-        Raw { stream, next: 1, client_id: "raw".to_owned(), asked: VecDeque::new() }
+        Raw { stream: Stream::Plain(stream), next: 1, client_id: "raw".to_owned(), asked: VecDeque::new() }
+    }
+
+    /// Goes on over TLS; the handshake is part of the first write. Asks for this host, for none if it is an address.
+    #[track_caller]
+    pub fn secure(mut self, config: &Arc<ClientConfig>, host: &str) -> Raw {
+        let name = ServerName::try_from(host.to_owned()).expect("a host name or an address");
+        let tls = ClientConnection::new(Arc::clone(config), name).expect("a TLS client");
+        let Stream::Plain(tcp) = self.stream else { panic!("TLS already") };
+        self.stream = Stream::Tls(Box::new(StreamOwned::new(tls, tcp)));
+        self
     }
 
     /// Sets the client id of the requests to come.
@@ -50,7 +109,7 @@ impl Raw {
 
     /// How long to wait for bytes; ten seconds if not set.
     pub fn patience(&self, within: Duration) -> &Self {
-        self.stream.set_read_timeout(Some(within)).expect("timeout");
+        self.stream.tcp().set_read_timeout(Some(within)).expect("timeout");
         self
     }
 
@@ -80,13 +139,13 @@ impl Raw {
 
     /// Sends bytes as they are. What is refused in the middle is no failure: the peer may have closed already.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
     }
 
     /// The sending side, for a thread of its own: who sends much without reading would block for ever.
     #[track_caller]
     pub fn writer(&self) -> TcpStream {
-        self.stream.try_clone().expect("a second handle of the socket")
+        self.stream.tcp().try_clone().expect("a second handle of the socket")
     }
 
     /// Notes that a request sent with [`Raw::send_bytes`] will be answered.
@@ -155,13 +214,19 @@ impl Raw {
 
     /// Says that no more requests will come (FIN), and goes on reading.
     pub fn finish(&self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.tcp().shutdown(Shutdown::Write);
     }
 
     /// Metadata of these topics, none meaning all.
     #[track_caller]
     pub fn metadata(&mut self, topics: Option<&[&str]>) -> Node {
         self.ask(ApiKey::METADATA, 12, &metadata_request(topics))
+    }
+
+    /// Whether a Metadata request gets no answer.
+    pub fn metadata_fails(&mut self) -> bool {
+        self.send(ApiKey::METADATA, 12, &metadata_request(None));
+        !matches!(self.read_frame(), Ok(Some(_)))
     }
 
     /// Name and id of a topic, and the node that leads `partition`.

@@ -1,6 +1,7 @@
 //! From the text of `kordon.yaml` to [`Config`]: one pass that reports every fault with its place.
 
 mod audit;
+mod brokers;
 mod cluster;
 mod limits;
 mod listener;

@@ -367,6 +367,11 @@ fn parse_host(text: &str) -> Option<String> {
     (name.len() <= 253 && !numeric && name.split('.').all(label)).then(|| text.to_owned())
 }
 
+/// Whether this is a host name, and no address.
+pub(super) fn is_host_name(text: &str) -> bool {
+    text.parse::<IpAddr>().is_err() && !text.starts_with('[') && parse_host(text).is_some()
+}
+
 /// `host:port`; IPv6 in brackets.
 pub(in crate::config) fn parse_host_port(text: &str) -> Option<HostPort> {
     let (host, port) = text.rsplit_once(':')?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod sessions;
+mod sni;
 mod state;
 mod tls;
 
@@ -271,7 +272,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("#root", "audit: { sign: null }", "`audit.sign`"),
         ("#root", "audit: { spool_dir: null }", "`audit.spool_dir`"),
         ("#root", "audit: { spool_size: 1GiB }", "`audit.spool_size`"),
-        ("{ ports: { ids: 0-3 } }", "{ sni: { host: x } }", "`listeners[0].brokers.sni`"),
     ] {
         let text = fault(&[(marker, key)]);
         assert!(text.ends_with(&format!(": {expected} is not served by this version: remove it")), "{text}");
@@ -479,7 +479,10 @@ fn every_message_says_what_to_do() {
             &[("brokers: { ports: { ids: 0-3 } },", "")],
             "6:5: `listeners[0].brokers` is missing: write how each broker is reached, as in `{ ports: { ids: 0-15 } }`",
         ),
-        (&[("{ ports: { ids: 0-3 } }", "{}")], "7:16: `listeners[0].brokers` needs exactly one of `ports` and `map`"),
+        (
+            &[("{ ports: { ids: 0-3 } }", "{}")],
+            "7:16: `listeners[0].brokers` needs exactly one of `ports`, `map` and `sni`",
+        ),
         (
             &[("{ ports: { ids: 0-3 } }", "{ ports: {} }")],
             "7:25: `listeners[0].brokers.ports.ids` is missing: write the ids of all brokers, also of those to come, as in `0-15`",
