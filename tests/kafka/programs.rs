@@ -101,7 +101,8 @@ fn run(java: &'static Java, program: &str, user: &'static str) -> [Vec<String>; 
     let sides: Vec<_> = pair.java(user).into_iter().zip(pair.backs()).collect();
     let begun = sides.into_iter().map(|(client, back)| {
         let back = json!({ "bootstrap.servers": back });
-        let scope = format!("{program}-{user}");
+        // No scope is the end of another: a listing of the one would hold topics of the other, if both run at once.
+        let scope = format!("java-{program}-{user}");
         java.begin(
             "program.run",
             json!({ "program": program, "user": user, "scope": scope, "client": client, "back": back }),
