@@ -1,6 +1,6 @@
 //! TLS of a listener.
 
-use super::files::{TlsError, authorities, certificates, key, leaf, read, refused, revocations};
+use super::files::{TlsError, authorities, pair, refused, revocations};
 use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
@@ -173,10 +173,7 @@ fn server_config(
     settings: &ListenerTls,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, TlsError> {
-    let pair = &settings.identity;
-    let chain = certificates(&pair.certificate, &read(&pair.certificate)?)?;
-    leaf(&pair.certificate, &chain)?;
-    let key = key(&pair.key, &read(&pair.key)?)?;
+    let (chain, key) = pair(&settings.identity)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(settings.min_version))
         .map_err(TlsError::Refused)?;
@@ -184,15 +181,15 @@ fn server_config(
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
-    builder.with_single_cert(chain, key).map_err(|error| refused(pair, error))
+    builder.with_single_cert(chain, key).map_err(|error| refused(&settings.identity, error))
 }
 
 /// Checks chains up to an authority, against every list there is: a list that has ended is no list.
 fn verifier(trust: &ClientTrust, required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let roots = authorities(&trust.ca, &read(&trust.ca)?)?;
+    let roots = authorities(&trust.ca)?;
     let mut lists = Vec::new();
     for file in &trust.crl {
-        lists.extend(revocations(file, &read(file)?)?);
+        lists.extend(revocations(file)?);
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let builder = builder.with_crls(lists).enforce_revocation_expiration();
@@ -258,7 +255,7 @@ mod tests {
                 acceptor: Acceptor::load(settings).unwrap(),
                 port: TcpListener::bind("127.0.0.1:0").await.unwrap(),
                 alice: (alice.der().clone(), key.serialize_der()),
-                roots: authorities(&file("ca.pem"), &read(&file("ca.pem")).unwrap()).unwrap(),
+                roots: authorities(&file("ca.pem")).unwrap(),
                 strict: verifier(&trust("other.pem"), true).unwrap(),
                 _dir: dir,
             }

@@ -1,6 +1,6 @@
 //! When what stands in files of TLS ends.
 
-use super::files::{TlsError, certificates, read, revocations};
+use super::files::{TlsError, certificates, revocations};
 use crate::config::{Authorities, KeyPair, ListenerTls, UpstreamTls};
 use crate::identity::certificate::{Certificate, next_update};
 use crate::model::Timestamp;
@@ -42,7 +42,7 @@ impl TlsFile {
                 Ok(next.or(ends.iter().max()).copied())
             }
             Self::Revocations(path) => {
-                let lists = revocations(path, &read(path)?)?;
+                let lists = revocations(path)?;
                 Ok(lists.iter().filter_map(|list| next_update(list).ok().flatten()).min())
             }
         }
@@ -50,8 +50,7 @@ impl TlsFile {
 }
 
 fn certificate_ends(path: &Path) -> Result<Vec<Timestamp>, TlsError> {
-    let all = certificates(path, &read(path)?)?;
-    Ok(all.iter().filter_map(|one| Certificate::read(one).ok()).map(|one| one.not_after).collect())
+    Ok(certificates(path)?.iter().filter_map(|one| Certificate::read(one).ok()).map(|one| one.not_after).collect())
 }
 
 fn of_pair(pair: &KeyPair) -> [TlsFile; 2] {

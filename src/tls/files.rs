@@ -3,7 +3,7 @@
 use crate::config::KeyPair;
 use crate::identity::certificate::{Certificate, NameError};
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,35 +74,46 @@ pub enum TlsError {
     Refused(rustls::Error),
 }
 
-pub(super) fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
+fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(file).map_err(|cause| TlsError::Unreadable { file: file.to_owned(), cause })
 }
 
-/// The certificates of a file; at least one, each one that can be read.
-pub(super) fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+/// The sections of one kind in a file; at least one.
+fn sections<T: PemObject>(file: &Path, none: fn(PathBuf) -> TlsError) -> Result<Vec<T>, TlsError> {
+    let all: Result<Vec<_>, _> = T::pem_slice_iter(&read(file)?).collect();
     let all = all.map_err(|_| TlsError::Damaged(file.to_owned()))?;
-    if all.is_empty() {
-        return Err(TlsError::NoCertificate(file.to_owned()));
-    }
-    Ok(all)
+    if all.is_empty() { Err(none(file.to_owned())) } else { Ok(all) }
 }
 
-/// What the first certificate of a file says.
-pub(super) fn leaf(file: &Path, chain: &[CertificateDer<'static>]) -> Result<Certificate, TlsError> {
+/// The certificates of a file; at least one.
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    sections(file, TlsError::NoCertificate)
+}
+
+/// The certificates of a file, and what the first of them says.
+pub(super) fn chain(file: &Path) -> Result<(Vec<CertificateDer<'static>>, Certificate), TlsError> {
+    let chain = certificates(file)?;
     let first = chain.first().ok_or_else(|| TlsError::NoCertificate(file.to_owned()))?;
-    Certificate::read(first).map_err(|cause| TlsError::Certificate { file: file.to_owned(), number: 1, cause })
+    let own =
+        Certificate::read(first).map_err(|cause| TlsError::Certificate { file: file.to_owned(), number: 1, cause })?;
+    Ok((chain, own))
+}
+
+/// A chain and its key; whether they belong together is for rustls to say.
+pub(super) fn pair(pair: &KeyPair) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let (chain, _) = chain(&pair.certificate)?;
+    Ok((chain, key(&pair.key)?))
 }
 
 /// The private key of a file.
-pub(super) fn key(file: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
-    use rustls::pki_types::pem::Error;
-    match PrivateKeyDer::from_pem_slice(pem) {
+fn key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = read(file)?;
+    match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(key) => Ok(key),
         Err(_) if pem.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) => {
             Err(TlsError::EncryptedKey(file.to_owned()))
         }
-        Err(Error::NoItemsFound) => Err(TlsError::NoKey(file.to_owned())),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey(file.to_owned())),
         Err(_) => Err(TlsError::Damaged(file.to_owned())),
     }
 }
@@ -111,22 +122,17 @@ pub(super) fn key(file: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Tls
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 /// The authorities of a file.
-pub(super) fn authorities(file: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
+pub(super) fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for (i, certificate) in certificates(file, pem)?.into_iter().enumerate() {
+    for (i, certificate) in certificates(file)?.into_iter().enumerate() {
         store.add(certificate).map_err(|_| TlsError::Authority { file: file.to_owned(), number: i + 1 })?;
     }
     Ok(store)
 }
 
 /// The revocation lists of a file; at least one.
-pub(super) fn revocations(file: &Path, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|_| TlsError::Damaged(file.to_owned()))?;
-    if all.is_empty() {
-        return Err(TlsError::NoRevocations(file.to_owned()));
-    }
-    Ok(all)
+pub(super) fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    sections(file, TlsError::NoRevocations)
 }
 
 /// What rustls says of a chain and its key.

@@ -1,6 +1,6 @@
 //! TLS towards brokers.
 
-use super::files::{TlsError, authorities, certificates, key, leaf, read, refused};
+use super::files::{TlsError, authorities, chain, pair, refused};
 use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{Authorities, TlsVersion, UpstreamTls};
@@ -41,8 +41,13 @@ impl Upstream {
     /// # Errors
     /// A file that cannot be read or used, a key that does not belong to its certificate.
     pub fn load(&self) -> Result<(), TlsError> {
-        self.current.store(Some(Arc::new(client_config(&self.settings)?)));
-        Ok(())
+        self.read().map(drop)
+    }
+
+    fn read(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let config = Arc::new(client_config(&self.settings)?);
+        self.current.store(Some(Arc::clone(&config)));
+        Ok(config)
     }
 
     /// What the proxy's certificate for brokers says, as the file has it now; `None` without one.
@@ -50,9 +55,7 @@ impl Upstream {
     /// # Errors
     /// It cannot be read.
     pub fn certificate(settings: &UpstreamTls) -> Result<Option<Certificate>, TlsError> {
-        let Some(pair) = &settings.identity else { return Ok(None) };
-        let chain = certificates(&pair.certificate, &read(&pair.certificate)?)?;
-        leaf(&pair.certificate, &chain).map(Some)
+        settings.identity.as_ref().map(|own| Ok(chain(&own.certificate)?.1)).transpose()
     }
 
     /// Does the handshake with a broker of this host name or address.
@@ -62,10 +65,7 @@ impl Upstream {
     pub async fn connect(&self, host: &str, tcp: TcpStream) -> Result<Stream, ConnectError> {
         let config = match self.current.load_full() {
             Some(config) => config,
-            None => {
-                self.load()?;
-                self.current.load_full().ok_or(ConnectError::Name)?
-            }
+            None => self.read()?,
         };
         let name = self.settings.server_name.as_deref().unwrap_or(host);
         // A dot at the end is for the resolver; certificates have none.
@@ -92,7 +92,7 @@ pub enum ConnectError {
 fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, TlsError> {
     let roots = match &settings.ca {
         Authorities::System => system()?,
-        Authorities::File(file) => authorities(file, &read(file)?)?,
+        Authorities::File(file) => authorities(file)?,
     };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(settings.min_version))
@@ -100,11 +100,9 @@ fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, TlsError> {
         .with_root_certificates(roots);
     match &settings.identity {
         None => Ok(builder.with_no_client_auth()),
-        Some(pair) => {
-            let chain = certificates(&pair.certificate, &read(&pair.certificate)?)?;
-            leaf(&pair.certificate, &chain)?;
-            let key = key(&pair.key, &read(&pair.key)?)?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| refused(pair, error))
+        Some(own) => {
+            let (chain, key) = pair(own)?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| refused(own, error))
         }
     }
 }
