@@ -9,6 +9,7 @@ use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
 use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream, not_covered as not_in};
 use crate::yaml::Problem;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -104,21 +105,23 @@ pub fn acceptors(config: &Config) -> Result<Vec<Option<Arc<Acceptor>>>, Vec<Prob
     if problems.is_empty() { Ok(acceptors) } else { Err(problems) }
 }
 
-/// What of TLS has ended, or ends within 30 days, in words.
-pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
+/// Every file of TLS, once.
+pub fn of_tls(config: &Config) -> BTreeSet<TlsFile> {
     let of_listeners = config.listeners.iter().filter_map(|l| l.upstream_tls(&config.cluster));
     let cluster = [config.cluster.tls.as_ref(), config.cluster.own_tls()].into_iter().flatten();
     let cluster = cluster.chain(of_listeners).flat_map(files_of_upstream);
     let listeners = config.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(files_of_listener);
-    let mut files: Vec<TlsFile> = cluster.chain(listeners).collect();
-    files.sort();
-    files.dedup();
+    cluster.chain(listeners).collect()
+}
+
+/// What of TLS has ended, or ends within 30 days, in words.
+pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
     let soon = now.plus_millis(30 * 86_400_000);
     let words = |file: &TlsFile| {
         let end = file.end(now).ok().flatten().filter(|end| *end <= soon)?;
         Some(format!("{}: ends at {end}: renew it", file.path().display()))
     };
-    files.iter().filter_map(words).collect()
+    of_tls(config).iter().filter_map(words).collect()
 }
 
 /// Names that clients of listeners with TLS are told and for which the listener has no certificate, in words. Of brokers

@@ -97,7 +97,12 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         let policy = PolicyKeeper::open(&config, Arc::clone(&metrics), now()).map_err(AppError::Policy)?;
         let policy = Arc::new(policy);
-        policy.worlds().log_in_by(Arc::new(files::load_users(&config).map_err(AppError::Policy)?));
+        let users = config.users.as_deref().map(|file| files::read(file).map(|bytes| (file, bytes)));
+        let users = users.transpose().map_err(AppError::Policy)?;
+        if let Some((file, bytes)) = &users {
+            policy.worlds().log_in_by(Arc::new(files::users_of(bytes, file).map_err(AppError::Policy)?));
+        }
+        let known = tls::known(&config);
         let diallers = files::diallers(&config).map_err(AppError::Policy)?;
         let names = Arc::new(files::names(&config).map_err(AppError::Policy)?);
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
@@ -162,10 +167,11 @@ impl App {
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));
-        tls::follow(secured, &metrics, &mut followers)?;
-        if let Some(file) = config.users.clone() {
-            let watch = FileWatch::start(&file, files::read(&file).map_err(AppError::Policy)?)?;
-            followers.spawn(reload::follow_users(watch, file, Arc::clone(policy.worlds()), Arc::clone(&metrics)));
+        tls::follow(secured, known, &metrics, &mut followers)?;
+        if let Some((file, bytes)) = users {
+            let watch = FileWatch::start(file, bytes)?;
+            let (file, worlds) = (file.to_owned(), Arc::clone(policy.worlds()));
+            followers.spawn(reload::follow_users(watch, file, worlds, Arc::clone(&metrics)));
         }
         Ok(Self {
             addresses,

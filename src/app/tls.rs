@@ -1,8 +1,9 @@
 //! Follows the files of TLS: what they hold anew is taken over for the next handshake, and their end is told before it
 //! comes.
 
-use super::files::now;
+use super::files::{self, now};
 use super::watch::{FileWatch, WatchError};
+use crate::config::Config;
 use crate::model::Timestamp;
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
 use crate::tls::{Acceptor, TlsError, TlsFile, Upstream, files_of_listener, files_of_upstream};
@@ -21,7 +22,6 @@ const DAY: i64 = 86_400_000;
 const WARNINGS: [i64; 4] = [30 * DAY, 7 * DAY, DAY, 0];
 
 /// What is secured by files.
-#[derive(Clone)]
 pub(super) enum Secured {
     /// A listener, by its name.
     Listener(String, Arc<Acceptor>),
@@ -52,26 +52,34 @@ impl Secured {
     }
 }
 
-/// Begins to follow every file that one of these goes by.
+/// What a file of TLS held when it was seen first.
+pub(super) type Known = (Vec<u8>, TlsFile);
+
+/// What every file of TLS holds. To be asked for before they are loaded: what changes in between is then noticed.
+pub(super) fn known(config: &Config) -> Vec<Known> {
+    // What cannot be read is told where it is loaded, or else by the first look.
+    let bytes = |file: &TlsFile| std::fs::read(file.path()).unwrap_or_default();
+    files::of_tls(config).into_iter().map(|file| (bytes(&file), file)).collect()
+}
+
+/// Begins to follow the files that these go by.
 ///
 /// # Errors
 /// A file that cannot be watched.
 pub(super) fn follow(
     secured: Vec<Secured>,
+    known: Vec<Known>,
     metrics: &Arc<Metrics>,
     followers: &mut JoinSet<()>,
 ) -> Result<(), WatchError> {
-    let mut files: Vec<TlsFile> = secured.iter().flat_map(Secured::files).collect();
-    files.sort();
-    files.dedup();
-    if files.is_empty() {
+    if known.is_empty() {
         return Ok(());
     }
-    let (tell, told) = mpsc::channel(files.len());
-    for (i, file) in files.iter().enumerate() {
-        // What cannot be read now is told by the first look.
-        let known = std::fs::read(file.path()).unwrap_or_default();
-        let mut watch = FileWatch::start(file.path(), known)?;
+    let (tell, told) = mpsc::channel(known.len());
+    let mut files = Vec::new();
+    for (i, (bytes, file)) in known.into_iter().enumerate() {
+        let mut watch = FileWatch::start(file.path(), bytes)?;
+        files.push(file);
         let tell = tell.clone();
         followers.spawn(async move {
             while watch.changed().await.is_some() {
