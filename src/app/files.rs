@@ -114,9 +114,14 @@ pub fn of_tls(config: &Config) -> BTreeSet<TlsFile> {
     cluster.chain(listeners).collect()
 }
 
-/// What of TLS has ended, or ends within 30 days, in words.
+/// How long before its end a file of TLS is warned of, in milliseconds.
+pub(super) const SOON: i64 = 30 * DAY;
+/// A day in milliseconds.
+pub(super) const DAY: i64 = 86_400_000;
+
+/// What of TLS has ended, or ends so [soon](SOON), in words.
 pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
-    let soon = now.plus_millis(30 * 86_400_000);
+    let soon = now.plus_millis(SOON);
     let words = |file: &TlsFile| {
         let end = file.end(now).ok().flatten().filter(|end| *end <= soon)?;
         Some(format!("{}: ends at {end}: renew it", file.path().display()))

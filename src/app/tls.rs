@@ -1,7 +1,7 @@
 //! Follows the files of TLS: what they hold anew is taken over for the next handshake, and their end is told before it
 //! comes.
 
-use super::files::{self, now};
+use super::files::{self, DAY, SOON, now};
 use super::watch::{FileWatch, WatchError};
 use crate::config::Config;
 use crate::model::Timestamp;
@@ -17,9 +17,8 @@ use tokio::task::JoinSet;
 const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// How often the ends of certificates are compared with the clock.
 const CLOCK: Duration = Duration::from_secs(600);
-const DAY: i64 = 86_400_000;
 /// How long before an end a warning is due, the longest first; at last when it has come.
-const WARNINGS: [i64; 4] = [30 * DAY, 7 * DAY, DAY, 0];
+const WARNINGS: [i64; 4] = [SOON, 7 * DAY, DAY, 0];
 
 /// What is secured by files.
 pub(super) enum Secured {
