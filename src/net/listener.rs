@@ -219,30 +219,24 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     }
     let shown = client.peer_certificate();
     let mut client = Socket::new(client);
-    let who = match &door.identity {
+    let logged_in = match &door.identity {
         Identity::Fixed(principal) => {
             let subject = identity::fixed::login(principal).subject(door.super_users);
             recorder.opened(subject.get(), shared.now().wall);
             let mechanism = Arc::clone(&facts.mechanism);
-            LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() }
+            Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
         }
-        Identity::Certificate => match by_certificate(shown.as_deref(), &facts, &shared, &door, &mut recorder) {
-            Ok(who) => who,
-            Err(NotLoggedIn { reason, detail }) => {
-                door.metrics.closed(reason);
-                tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
-                return;
-            }
-        },
+        Identity::Certificate => by_certificate(shown.as_deref(), &facts, &shared, &door, &mut recorder),
         Identity::Sasl(sasl) => {
-            match log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await {
-                Ok(who) => who,
-                Err(NotLoggedIn { reason, detail }) => {
-                    door.metrics.closed(reason);
-                    tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
-                    return;
-                }
-            }
+            log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await
+        }
+    };
+    let who = match logged_in {
+        Ok(who) => who,
+        Err(NotLoggedIn { reason, detail }) => {
+            door.metrics.closed(reason);
+            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
+            return;
         }
     };
     let facts = Arc::new(Connection { mechanism: Arc::clone(&who.mechanism), ..Connection::clone(&facts) });
