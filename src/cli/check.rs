@@ -32,17 +32,10 @@ impl Check {
         let policy = files::load_policy(&config, files::now());
         let users = files::load_users(&config);
         let tls = [files::diallers(&config).err(), files::acceptors(&config).err(), files::names(&config).err()];
-        let tls: Vec<Problem> = tls.into_iter().flatten().flatten().collect();
-        let faults: Vec<Problem> = [(!tls.is_empty()).then_some(&tls), policy.as_ref().err(), users.as_ref().err()]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .cloned()
-            .collect();
-        if !tls.is_empty() {
-            return Err(faults.into());
-        }
-        let (Ok(policy), Ok(users)) = (policy, users) else { return Err(faults.into()) };
+        let others = [policy.as_ref().err(), users.as_ref().err()];
+        let faults = tls.iter().map(Option::as_ref).chain(others).flatten().flatten();
+        let faults: Vec<Problem> = faults.cloned().collect();
+        let (true, Ok(policy), Ok(users)) = (faults.is_empty(), policy, users) else { return Err(faults.into()) };
         for warning in &policy.warnings {
             writeln!(err, "warning: {warning}")?;
         }
