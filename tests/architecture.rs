@@ -29,22 +29,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cluster",
         &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "http"],
     ),
-    ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "cluster"]),
+    ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster"]),
     (
         "access",
-        &[
-            "model",
-            "wire",
-            "policy",
-            "identity",
-            "enforce",
-            "session",
-            "config",
-            "telemetry",
-            "tls",
-            "cluster",
-            "audit",
-        ],
+        &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster", "audit"],
     ),
     // What clients and operators talk to.
     (
@@ -64,10 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "access",
         ],
     ),
-    (
-        "admin",
-        &["model", "wire", "policy", "identity", "enforce", "config", "telemetry", "tls", "cluster", "audit", "access"],
-    ),
+    ("admin", &["model", "wire", "policy", "identity", "enforce", "config", "telemetry", "cluster", "audit", "access"]),
     (
         "app",
         &[
@@ -103,7 +88,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "config",
             "telemetry",
-            "tls",
             "http",
             "cluster",
             "audit",
