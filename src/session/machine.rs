@@ -255,13 +255,9 @@ impl Machine {
         recorder: &mut dyn Recorder,
         out: &mut Outputs,
     ) -> Result<(), SessionError> {
-        let input = match input {
-            Input::World(world) => {
-                self.take_world(world);
-                Input::Tick
-            }
-            other => other,
-        };
+        if let Input::World(world) = &input {
+            self.take_world(world);
+        }
         // Before anything is done with it: what was judged for who may no longer be connected is not written.
         if self.check_client(now, out) {
             return Ok(());
@@ -280,11 +276,13 @@ impl Machine {
             }
             Input::Durable(token) => self.durable(token, now, out),
             Input::Changed(outcome) => self.changed(outcome),
-            Input::Checked(checked) => self.checked(checked, now, out),
-        }
-        // Who logged in again may be another, by its groups.
-        if self.check_client(now, out) {
-            return Ok(());
+            Input::Checked(checked) => {
+                self.checked(checked, now, out);
+                // Who logged in again may be another, by its groups.
+                if self.check_client(now, out) {
+                    return Ok(());
+                }
+            }
         }
         self.take_answers(now, recorder, out)?;
         self.take_requests(now, recorder, out)?;
@@ -359,7 +357,7 @@ impl Machine {
         self.closing.get_or_insert(reason);
     }
 
-    fn take_world(&mut self, world: World) {
+    fn take_world(&mut self, world: &World) {
         if !Arc::ptr_eq(&world.users, &self.world.users) {
             self.users_changed();
         }
@@ -367,7 +365,7 @@ impl Machine {
             self.generation += 1;
             self.edge_known = false;
         }
-        self.world = world;
+        self.world.clone_from(world);
     }
 
     /// Looks at what the client may be connected by. Whether it may no longer be: then what has not left is dropped, in

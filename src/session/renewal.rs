@@ -92,14 +92,13 @@ impl Standing {
         most: Option<Duration>,
         now: Now,
     ) -> (Self, i64) {
-        let (credential, ends) = (login.credential.clone(), None);
         let mut standing = Self {
             mechanism,
             offered,
             most,
-            credential,
-            expires: login.expires,
-            ends,
+            credential: None,
+            expires: None,
+            ends: None,
             begun: None,
             looked_up: false,
             again: None,
