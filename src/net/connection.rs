@@ -113,7 +113,7 @@ impl Link<'_> {
         let mut lookup: Option<Lookup<'_>> = None;
         let mut asking: Option<Asking> = None;
         let mut changing: Option<Changing<'_>> = None;
-        let (asks, mut exchange) = ((shared, self.door, self.facts.host.ip()), None);
+        let mut exchange = None;
         let mut checking: Option<Checking<'_>> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
@@ -152,7 +152,7 @@ impl Link<'_> {
             if let Some(change) = self.begin_change() {
                 changing = Some(change);
             }
-            if let Some(check) = self.begin_check(&mut exchange, asks) {
+            if let Some(check) = self.begin_check(&mut exchange) {
                 checking = Some(check);
             }
             if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {

@@ -46,7 +46,7 @@ pub(super) async fn log_in(
     let address = facts.host.ip();
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
         door.metrics.login(LoginOutcome::Failed);
-        Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() })
+        Err(too_many())
     } else {
         let talk =
             Talk { mechanisms: mechanisms.clone(), client, facts, shared, door, recorder, inbound: BytesMut::new() };
@@ -58,16 +58,20 @@ pub(super) async fn log_in(
             }
         }
     };
-    match &outcome {
+    note(&outcome, shared, door, recorder);
+    outcome
+}
+
+/// Tells how a login ended; one that failed is counted where it fails.
+fn note(outcome: &Result<LoggedIn, NotLoggedIn>, shared: &Shared, door: &Door, recorder: &mut ConnectionRecorder) {
+    let now = shared.now().wall;
+    match outcome {
         Ok(logged_in) => {
             door.metrics.login(LoginOutcome::Succeeded);
-            recorder.opened(logged_in.subject.get(), shared.now().wall);
+            recorder.opened(logged_in.subject.get(), now);
         }
-        Err(failed) => {
-            recorder.refused(None, failed.reason, Some(&failed.detail), shared.now().wall);
-        }
+        Err(NotLoggedIn { reason, detail }) => recorder.refused(None, *reason, Some(detail), now),
     }
-    outcome
 }
 
 /// Whether who is proved may be connected here.
@@ -76,18 +80,16 @@ fn admit(
     facts: &Connection,
     shared: &Shared,
     door: &Door,
-) -> Result<Verified<Subject>, (CloseReason, String)> {
+) -> Result<Verified<Subject>, NotLoggedIn> {
     let now = shared.now().wall;
     let (principal, snapshot) = (&subject.get().principal, door.worlds.borrow().snapshot.clone());
     if !door.super_users && snapshot.names_super(principal) {
-        let words = format!("principal {principal} is a super user or operator, which this listener does not admit");
-        return Err((CloseReason::SuperUserListener, words));
+        let detail = format!("principal {principal} is a super user or operator, which this listener does not admit");
+        return Err(NotLoggedIn { reason: CloseReason::SuperUserListener, detail });
     }
     if !snapshot.gate(subject.get(), &facts.host, now).is_allowed() {
-        return Err((
-            CloseReason::NotConnectedRole,
-            format!("principal {principal} holds no role with clusters.connect"),
-        ));
+        let detail = format!("principal {principal} holds no role with clusters.connect");
+        return Err(NotLoggedIn { reason: CloseReason::NotConnectedRole, detail });
     }
     Ok(subject)
 }
@@ -100,29 +102,27 @@ pub(super) fn by_certificate(
     door: &Door,
     recorder: &mut ConnectionRecorder,
 ) -> Result<LoggedIn, NotLoggedIn> {
-    let failed = |detail: String| (CloseReason::LoginFailed, detail);
+    let failed = |detail: String| NotLoggedIn { reason: CloseReason::LoginFailed, detail };
     let proved = || {
         let shown = shown.ok_or_else(|| failed("the client showed no certificate".to_owned()))?;
         let certificate = Certificate::read(shown)
             .map_err(|error| failed(format!("the client's certificate cannot be read: {error}")))?;
         let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
-        admit(login.subject(door.super_users), facts, shared, door)
+        let subject = admit(login.subject(door.super_users), facts, shared, door)?;
+        let mechanism = Arc::clone(&facts.mechanism);
+        Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
     };
-    let now = shared.now().wall;
-    match proved() {
-        Ok(subject) => {
-            door.metrics.login(LoginOutcome::Succeeded);
-            recorder.opened(subject.get(), now);
-            let mechanism = Arc::clone(&facts.mechanism);
-            Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
-        }
-        Err((reason, detail)) => {
-            door.metrics.login(LoginOutcome::Failed);
-            shared.failures.count(facts.host.ip());
-            recorder.refused(None, reason, Some(&detail), now);
-            Err(NotLoggedIn { reason, detail })
-        }
+    let outcome = proved();
+    if outcome.is_err() {
+        count_failure(facts, shared, door);
     }
+    note(&outcome, shared, door, recorder);
+    outcome
+}
+
+fn count_failure(facts: &Connection, shared: &Shared, door: &Door) {
+    door.metrics.login(LoginOutcome::Failed);
+    shared.failures.count(facts.host.ip());
 }
 
 /// Characters of a server's nonce; each holds almost 6 bits.
@@ -134,6 +134,10 @@ fn named(facts: &Connection, mechanism: PasswordMechanism) -> Arc<str> {
 }
 
 pub(super) const TOO_MANY: &str = "more failed logins from this address than `limits.failed_logins.per_minute`";
+
+fn too_many() -> NotLoggedIn {
+    NotLoggedIn { reason: CloseReason::LoginFailed, detail: TOO_MANY.to_owned() }
+}
 
 /// Does a check when its turn has come, unless it is no longer worth it by then. It keeps its place until it has ended, also
 /// when nobody waits for it any more: who gives up early must not make room for more checks than there are cores.
@@ -167,8 +171,9 @@ pub(super) struct Asks<'a> {
 }
 
 /// Checks a message where it holds no other connection up; `again`: of a client that is logged in. Gives the exchange back
-/// unless it is over; nothing at all of a first login from an address where too many failed meanwhile. How often others failed from there is nothing to who is logged in: a client fails once in each of
-/// its connections, and many may share an address.
+/// unless it is over; nothing at all of a first login from an address where too many failed meanwhile. How often others
+/// failed from there is nothing to who is logged in: a client fails once in each of its connections, and many may share an
+/// address.
 pub(super) async fn verify(
     Asks { shared, door, address }: Asks<'_>,
     mut exchange: Exchange,
@@ -230,7 +235,7 @@ impl Talk<'_> {
                     if reason == CloseReason::LoginFailed {
                         self.count_failure();
                     }
-                    return self.part(answer, reason, detail).await;
+                    return self.part(answer, NotLoggedIn { reason, detail }).await;
                 }
                 LoginStep::Verify(message) => {
                     // There is no message before a mechanism.
@@ -241,14 +246,16 @@ impl Talk<'_> {
                         // Without an answer, as where it came later: clients take an error for the end, and a closed
                         // connection for one to try again. The failure may be another's with whom it shares the address.
                         self.door.metrics.login(LoginOutcome::Failed);
-                        return self.part(None, CloseReason::LoginFailed, TOO_MANY.to_owned()).await;
+                        return Err(too_many());
                     };
                     exchange = under_way;
                     let (verdict, proved, failed) = match checked {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
-                        Checked::Failed { told, detail } => {
-                            (LoginVerdict::Failed(told), None, Some((CloseReason::LoginFailed, detail)))
-                        }
+                        Checked::Failed { told, detail } => (
+                            LoginVerdict::Failed(told),
+                            None,
+                            Some(NotLoggedIn { reason: CloseReason::LoginFailed, detail }),
+                        ),
                         Checked::Proved(login, last) => match self.admit(login.subject(self.door.super_users)) {
                             Ok(subject) => {
                                 let (most, offered) = (self.door.max_session, self.mechanisms.clone());
@@ -256,7 +263,7 @@ impl Talk<'_> {
                                     Standing::new(&login, mechanism, offered, most, self.shared.now());
                                 (LoginVerdict::Proved { last, lifetime }, Some((subject, standing)), None)
                             }
-                            Err((reason, words)) => (LoginVerdict::Failed(words.clone()), None, Some((reason, words))),
+                            Err(refused) => (LoginVerdict::Failed(refused.detail.clone()), None, Some(refused)),
                         },
                     };
                     match login.verified(verdict) {
@@ -266,8 +273,7 @@ impl Talk<'_> {
                             self.count_failure();
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
-                            let (reason, detail) = failed.unwrap_or((reason, detail));
-                            return self.part(answer, reason, detail).await;
+                            return self.part(answer, failed.unwrap_or(NotLoggedIn { reason, detail })).await;
                         }
                         LoginStep::Verify(_) => {}
                     }
@@ -281,7 +287,7 @@ impl Talk<'_> {
         }
     }
 
-    fn admit(&self, subject: Verified<Subject>) -> Result<Verified<Subject>, (CloseReason, String)> {
+    fn admit(&self, subject: Verified<Subject>) -> Result<Verified<Subject>, NotLoggedIn> {
         admit(subject, self.facts, self.shared, self.door)
     }
 
@@ -315,16 +321,15 @@ impl Talk<'_> {
     }
 
     fn count_failure(&self) {
-        self.door.metrics.login(LoginOutcome::Failed);
-        self.shared.failures.count(self.facts.host.ip());
+        count_failure(self.facts, self.shared, self.door);
     }
 
-    async fn part(&mut self, last: Option<Rope>, reason: CloseReason, detail: String) -> Result<LoggedIn, NotLoggedIn> {
+    async fn part(&mut self, last: Option<Rope>, failed: NotLoggedIn) -> Result<LoggedIn, NotLoggedIn> {
         if let Some(rope) = last {
             // Who has left by now has not been let in for all that.
             let _ = self.send(rope).await;
         }
-        Err(NotLoggedIn { reason, detail })
+        Err(failed)
     }
 }
 

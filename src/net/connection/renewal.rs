@@ -4,47 +4,44 @@ use super::Link;
 use crate::identity::sasl::Exchange;
 use crate::model::CloseReason;
 use crate::net::login::{Asks, TOO_MANY, verify};
-use crate::net::shared::{Door, Shared};
 use crate::session::Checked;
 use crate::telemetry::LoginOutcome;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 
 /// A check under way; gives the exchange back unless it is over.
 pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = (Option<Exchange>, Checked)> + Send + 'a>>;
 
-impl Link<'_> {
+impl<'a> Link<'a> {
     /// Begins the check that the machine asks for, of an exchange that may have begun. What fails is counted here, before
     /// its delay: who leaves without waiting for the answer has failed too. So has who proves to be somebody else: that
     /// answer must not come sooner than one to a wrong password, or go uncounted.
-    pub(super) fn begin_check<'a>(
-        &mut self,
-        under_way: &mut Option<Exchange>,
-        (shared, door, address): (&'a Shared, &'a Door, IpAddr),
-    ) -> Option<Checking<'a>> {
+    pub(super) fn begin_check(&mut self, under_way: &mut Option<Exchange>) -> Option<Checking<'a>> {
         let (mechanism, message) = self.outputs.check.take()?;
         let exchange = under_way.take().unwrap_or_else(|| Exchange::new(mechanism));
         let before = self.machine.subject().principal.clone();
+        let asks = self.asks();
         Some(Box::pin(async move {
-            let verified = verify(Asks { shared, door, address }, exchange, message, true).await;
+            let verified = verify(asks, exchange, message, true).await;
             let (exchange, checked) = verified
                 .unwrap_or_else(|| (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }));
             let checked = checked.of_same(&before);
             if matches!(checked, Checked::Failed { .. }) {
-                door.metrics.login(LoginOutcome::RenewalFailed);
-                shared.failures.count(address);
-                tokio::time::sleep(door.login.delay).await;
+                count_failure(asks);
+                tokio::time::sleep(asks.door.login.delay).await;
             }
             (exchange, checked)
         }))
     }
 
+    fn asks(&self) -> Asks<'a> {
+        Asks { shared: self.shared, door: self.door, address: self.facts.host.ip() }
+    }
+
     /// Counts a login again that failed without a check: nothing else ends a connection for that reason here.
     pub(super) fn note_failed_renewal(&self, reason: CloseReason) {
         if reason == CloseReason::LoginFailed && !self.check_failed {
-            self.door.metrics.login(LoginOutcome::RenewalFailed);
-            self.shared.failures.count(self.facts.host.ip());
+            count_failure(self.asks());
         }
     }
 
@@ -55,4 +52,9 @@ impl Link<'_> {
             self.recorder.renewed(self.machine.subject(), self.shared.now().wall);
         }
     }
+}
+
+fn count_failure(Asks { shared, door, address }: Asks<'_>) {
+    door.metrics.login(LoginOutcome::RenewalFailed);
+    shared.failures.count(address);
 }
