@@ -4,7 +4,7 @@ use super::rules::{self, Rule, RuleError};
 use super::{Alternative, Certificate};
 use crate::identity::Login;
 use crate::identity::users::check_name;
-use crate::model::{GroupsFrom, NameFrom, Principal, Verified};
+use crate::model::{self, GroupsFrom, NameFrom, Principal, Verified};
 use std::sync::Arc;
 
 /// How certificates name clients.
@@ -41,21 +41,23 @@ pub enum NamelessError {
 /// How long the name of a user or group may be, in bytes: it stands in every event, and whoever wants a certificate chooses it.
 const LONGEST: usize = 255;
 
+/// What Java's patterns take for the end of a line and is no control character.
+const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
+
 /// Whether a text from a certificate can be the name of a user or group: what a users file must not hold is none here either.
 fn check(name: &str, prefix: &str) -> Result<(), String> {
     if name.len() > LONGEST {
         return Err(format!("has {} bytes, which is more than {LONGEST}: `{}…`", name.len(), shown(name)));
     }
-    // What Java's patterns take for the end of a line is a control character but for these.
-    if name.contains(['\u{2028}', '\u{2029}']) {
+    if name.contains(LINE_ENDS) {
         return Err(format!("is {name:?}, which is not a name"));
     }
     check_name(name, prefix)
 }
 
-/// As much of a name as is told.
+/// As much of a name as is told: it need not be one.
 fn shown(name: &str) -> String {
-    name.chars().take(LONGEST).collect()
+    model::shown(name).chars().take(LONGEST).collect()
 }
 
 impl Mapping {
@@ -77,8 +79,7 @@ impl Mapping {
     /// It names nobody.
     pub fn login(&self, certificate: &Certificate) -> Result<Login, NamelessError> {
         let name = self.name(certificate)?;
-        // What Java's patterns take for the end of a line is among them.
-        if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        if name.contains(char::is_control) || name.contains(LINE_ENDS) {
             return Err(NamelessError::Control);
         }
         let mapped = self.rules.iter().find_map(|rule| rule.apply(&name));
@@ -211,7 +212,8 @@ mod tests {
             assert!(matches!(login(bad, None, alone), Err(NamelessError::NoUser(_))), "{bad:?}");
         }
         assert!(matches!(login("a", None, "RULE:^.*$/*/"), Err(NamelessError::NoUser(_))), "a rule makes it");
-        for bad in ["", "*", "Group:owners", "a\nb", "a\u{2028}b", "a\0b", &long] {
+        let lines = "a\n".repeat(LONGEST);
+        for bad in ["", "*", "Group:owners", "a\nb", "a\u{2028}b", "a\0b", &long, &lines] {
             // The subject must do without: a name with such characters is refused for itself.
             let dns = SanType::DnsName("a".try_into().unwrap());
             let evil = certificate(&[(DnType::OrganizationalUnitName, bad)], vec![dns]);

@@ -200,7 +200,7 @@ fn look(text: &str) -> Result<bool, RuleError> {
                 }
                 rest
             }
-            '[' if after.starts_with("[:") || after.contains("[:") => return Err(unlike("[:")),
+            '[' if after.contains("[:") => return Err(unlike("[:")),
             '[' if after.contains("--") || after.contains("~~") => return Err(unlike("-- or ~~")),
             '[' => {
                 (classes, fresh) = (classes + 1, true);
@@ -252,16 +252,17 @@ fn behind_count(text: &str) -> Option<&str> {
 /// A replacement as `Matcher.appendReplacement` reads it, after Kafka has taken references to groups that there are not for
 /// text (`escapeLiteralBackReferences`), which it does where there is any group.
 fn pieces(text: &str, groups: usize) -> Option<Vec<Piece>> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut push = |c: char| match pieces.last_mut() {
-        Some(Piece::Text(text)) => text.push(c),
-        Some(Piece::Group(_)) | None => pieces.push(Piece::Text(c.into())),
-    };
+    fn push(pieces: &mut Vec<Piece>, c: char) {
+        match pieces.last_mut() {
+            Some(Piece::Text(text)) => text.push(c),
+            Some(Piece::Group(_)) | None => pieces.push(Piece::Text(c.into())),
+        }
+    }
+    let mut pieces = Vec::new();
     let mut chars = text.chars().peekable();
-    let mut found = Vec::new();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => push(chars.next()?),
+            '\\' => push(&mut pieces, chars.next()?),
             '$' => {
                 let first = chars.next_if(char::is_ascii_digit)?;
                 let mut group = usize::try_from(first.to_digit(10)?).ok()?;
@@ -270,10 +271,10 @@ fn pieces(text: &str, groups: usize) -> Option<Vec<Piece>> {
                         return None;
                     }
                     // No such group: text, with all its digits.
-                    push('$');
-                    push(first);
+                    push(&mut pieces, '$');
+                    push(&mut pieces, first);
                     while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                        push(digit);
+                        push(&mut pieces, digit);
                     }
                     continue;
                 }
@@ -286,27 +287,12 @@ fn pieces(text: &str, groups: usize) -> Option<Vec<Piece>> {
                     group = longer;
                     chars.next();
                 }
-                found.push(group);
-                push('\u{0}');
+                pieces.push(Piece::Group(group));
             }
-            c => push(c),
+            c => push(&mut pieces, c),
         }
     }
-    // Groups were marked with a character that no name holds.
-    let mut groups = found.into_iter();
-    let mut all = Vec::new();
-    for piece in pieces {
-        let Piece::Text(text) = piece else { continue };
-        for (i, part) in text.split('\u{0}').enumerate() {
-            if i > 0 {
-                all.push(Piece::Group(groups.next()?));
-            }
-            if !part.is_empty() {
-                all.push(Piece::Text(part.to_owned()));
-            }
-        }
-    }
-    Some(all)
+    Some(pieces)
 }
 
 #[cfg(test)]
