@@ -4,10 +4,9 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use kordon::wire::schema::sasl_authenticate;
-use kordon::wire::{ApiKey, ErrorCode, Node};
+use kordon::wire::{ApiKey, ErrorCode};
 
-use crate::logins::{PEOPLE, shake};
+use crate::logins::{PEOPLE, count, shake};
 use crate::renewals::{PLAIN, handshake, log_in, tell};
 use crate::support::cluster::Cluster;
 use crate::support::people;
@@ -58,9 +57,9 @@ fn large_requests_wait_for_their_share_of_the_memory() {
     sender.join().unwrap().unwrap();
 }
 
-fn guarded(cluster: &'static Cluster, limits: &str) -> Kordon<'static> {
-    Kordon::before(cluster)
-        .listener("people", "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }")
+fn guarded(identity: &str, limits: &str) -> Kordon<'static> {
+    Kordon::before(Cluster::single())
+        .listener("people", identity)
         .users(&PEOPLE)
         .config(&format!("limits: {{ {limits} }}"))
         .start()
@@ -73,7 +72,7 @@ fn closed(kordon: &Kordon<'_>, reason: &str) -> f64 {
 #[test]
 fn clients_that_nobody_knows_yet_hold_up_nobody_reach_no_broker_and_end() {
     needs!(Java);
-    let kordon = guarded(Cluster::single(), "login_timeout: 8s, frame_before_login: 4KiB");
+    let kordon = guarded(people::PLAIN, "login_timeout: 8s, frame_before_login: 4KiB");
     let at = kordon.at("people").to_owned();
     log_in(&at, "alice");
     let files = || std::fs::read_dir(format!("/proc/{}/fd", kordon.pid())).expect("a process").count();
@@ -112,17 +111,15 @@ fn clients_that_nobody_knows_yet_hold_up_nobody_reach_no_broker_and_end() {
 #[test]
 fn an_address_whose_logins_fail_too_often_is_turned_away_also_if_it_does_not_wait_for_the_answer() {
     needs!(Java);
-    let kordon = guarded(Cluster::single(), "failed_logins: { delay: 1s, per_minute: 5 }");
+    let kordon = guarded(people::PLAIN, "failed_logins: { delay: 1s, per_minute: 5 }");
     let at = kordon.at("people");
-    let failed = || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "failed")]);
-    let wrong = bytes::Bytes::from_static(b"\0alice\0wrong");
-    let wrong = Node::request(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::request::AUTH_BYTES, wrong);
+    let wrong = people::plain("alice", "wrong");
     log_in(at, "alice");
     for n in 1..=5 {
         let mut raw = Raw::connect(at);
         shake(&mut raw, PLAIN);
         raw.send(ApiKey::SASL_AUTHENTICATE, 2, &wrong);
-        soon("it is counted before it is answered", || failed() == f64::from(n));
+        soon("it is counted before it is answered", || count(&kordon, "failed") == f64::from(n));
     }
     let mut raw = Raw::connect(at);
     assert!(raw.ended_silently(), "also with the right password");
@@ -136,15 +133,12 @@ fn an_address_whose_logins_fail_too_often_is_turned_away_also_if_it_does_not_wai
 fn who_is_logged_in_and_guesses_is_counted_and_others_at_its_address_still_log_in_again() {
     needs!(Java);
     const DELAY: Duration = Duration::from_secs(2);
-    let sasl = "identity: sasl\n    sasl: { mechanisms: [PLAIN], without_tls: true }\n    max_session: 1h";
-    let kordon = Kordon::before(Cluster::single())
-        .listener("people", sasl)
-        .users(&PEOPLE)
-        .config("limits: { login_timeout: 6s, failed_logins: { delay: 2s, per_minute: 5 } }")
-        .start();
+    let kordon = guarded(
+        &format!("{}\n    max_session: 1h", people::PLAIN),
+        "login_timeout: 6s, failed_logins: { delay: 2s, per_minute: 5 }",
+    );
     let at = kordon.at("people");
-    let failed =
-        || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "renewal_failed")]);
+    let failed = || count(&kordon, "renewal_failed");
     let (mut alice, mut slow) = (log_in(at, "alice"), log_in(at, "alice"));
     let guessers: Vec<Raw> = (0..4).map(|_| log_in(at, "alice")).collect();
     let guess = |raw: &mut Raw, n: i32, password: &str| {

@@ -57,6 +57,16 @@ pub fn cluster() -> &'static Cluster {
     })
 }
 
+/// Where clients log in at its broker.
+pub fn cluster_itself() -> String {
+    format!("127.0.0.1:{}", cluster().node(1).sasl)
+}
+
+/// How many logins at the listener `people` ended so.
+pub fn count(kordon: &Kordon<'_>, outcome: &str) -> f64 {
+    kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)])
+}
+
 fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node {
     use alter_scram::request::{UPSERTIONS, scram_credential_upsertion as upsertion};
     let (number, salted) = match mechanism {
@@ -145,14 +155,20 @@ pub fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
     assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{answer:?}");
 }
 
-/// What is answered to a message: bytes, or what went wrong.
-pub fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
-    use sasl_authenticate::response::{AUTH_BYTES, ERROR_CODE, ERROR_MESSAGE};
-    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, 2, &authenticate(message));
+/// What a message is answered, or what went wrong.
+pub fn authenticated(raw: &mut Raw, version: i16, message: &Node) -> Result<Node, (ErrorCode, String)> {
+    use sasl_authenticate::response::{ERROR_CODE, ERROR_MESSAGE};
+    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, version, message);
     match ErrorCode(answer.i16(ERROR_CODE)) {
-        ErrorCode::NONE => Ok(answer.bytes(AUTH_BYTES).expect("bytes").to_vec()),
+        ErrorCode::NONE => Ok(answer),
         code => Err((code, answer.str(ERROR_MESSAGE).to_owned())),
     }
+}
+
+/// The bytes that are answered to a message, or what went wrong.
+fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
+    let answer = authenticated(raw, 2, &authenticate(message))?;
+    Ok(answer.bytes(sasl_authenticate::response::AUTH_BYTES).expect("bytes").to_vec())
 }
 
 /// What becomes of a login whose messages are changed on the way.
@@ -184,7 +200,7 @@ fn outcome(
 fn failed_logins_with_scram_are_answered_as_a_broker_answers_them() {
     needs!(Java);
     let kordon = setup(Upstream::Gated).start();
-    let (us, broker) = (kordon.at("people"), format!("127.0.0.1:{}", cluster().node(1).sasl));
+    let (us, broker) = (kordon.at("people"), cluster_itself());
     let same = |text: String| text;
     for mechanism in MECHANISMS {
         let both = |who: (&str, &str), first: &dyn Fn(String) -> String, last: &dyn Fn(String) -> String| {
@@ -260,11 +276,7 @@ fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_tol
     assert_eq!(refused.text("/connectionInfo/action"), "refused");
     let opened = audit.wait("a login", |e| e.principal() == "User:alice");
     assert_eq!(opened.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
-    soon("the metrics", || {
-        let metrics = kordon.metrics();
-        let of = |outcome| metrics.sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)]);
-        (of("succeeded"), of("failed")) == (1.0, 2.0)
-    });
+    soon("the metrics", || (count(&kordon, "succeeded"), count(&kordon, "failed")) == (1.0, 2.0));
     let told = audit.read().iter().map(|e| e.json.to_string()).collect::<String>();
     kordon.terminate();
     for text in [kordon.log(), told] {
@@ -288,7 +300,7 @@ fn handshakes_of_version_0_are_for_plain_alone() {
 fn tokens_behind_a_handshake_of_version_0_may_be_shorter_than_any_request() {
     needs!(Java);
     let kordon = Kordon::before(cluster()).listener("people", people::PLAIN).users(&[SHORT]).start();
-    for at in [kordon.at("people").to_owned(), format!("127.0.0.1:{}", cluster().node(1).sasl)] {
+    for at in [kordon.at("people").to_owned(), cluster_itself()] {
         for (token, is_good) in [(&b"\0al\0pw"[..], true), (b"\0al\0px", false), (b"", false)] {
             let mut raw = Raw::connect(&at);
             let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 0, &handshake("PLAIN"));
@@ -302,6 +314,5 @@ fn tokens_behind_a_handshake_of_version_0_may_be_shorter_than_any_request() {
             }
         }
     }
-    let failed = || kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", "failed")]);
-    assert_eq!(failed(), 2.0, "they are logins that failed, not frames that are malformed");
+    assert_eq!(count(&kordon, "failed"), 2.0, "they are logins that failed, not frames that are malformed");
 }

@@ -4,13 +4,12 @@ use kordon::model::PasswordMechanism;
 use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::json;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::logins::{PEOPLE, cluster, shake};
+use crate::logins::{PEOPLE, authenticated, cluster, cluster_itself, count, shake};
 use crate::support::java::Java;
-use crate::support::people::{self, java_login, librdkafka_login};
-use crate::support::proxy::{Kordon, cli_with};
+use crate::support::people::{self, java_login, librdkafka_login, user, user_with};
+use crate::support::proxy::Kordon;
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, FetchSpec, Raw, produce_request, produced};
 use crate::support::{needs, soon, throughout, unique};
@@ -24,12 +23,8 @@ fn start(lifetime: &str) -> Kordon<'static> {
 
 /// Sends a name and a password; the lifetime that is told, or what went wrong.
 pub fn tell(raw: &mut Raw, version: i16, name: &str, password: &str) -> Result<i64, (ErrorCode, String)> {
-    use sasl_authenticate::response::{ERROR_CODE, ERROR_MESSAGE, SESSION_LIFETIME_MS};
-    let answer = raw.ask(ApiKey::SASL_AUTHENTICATE, version, &people::plain(name, password));
-    match ErrorCode(answer.i16(ERROR_CODE)) {
-        ErrorCode::NONE => Ok(answer.int(SESSION_LIFETIME_MS)),
-        code => Err((code, answer.str(ERROR_MESSAGE).to_owned())),
-    }
+    let answer = authenticated(raw, version, &people::plain(name, password))?;
+    Ok(answer.int(sasl_authenticate::response::SESSION_LIFETIME_MS))
 }
 
 pub fn log_in(address: &str, name: &str) -> Raw {
@@ -54,7 +49,7 @@ fn is_served(raw: &mut Raw) -> bool {
 fn sessions_last_and_logins_again_are_answered_as_a_broker_answers_them() {
     needs!(Java);
     let kordon = start("3s");
-    for at in [kordon.at("people").to_owned(), format!("127.0.0.1:{}", cluster().node(1).sasl)] {
+    for at in [kordon.at("people").to_owned(), cluster_itself()] {
         let begun = Instant::now();
         let mut lives: Vec<Raw> = [(0, 0), (1, 3000), (2, 3000)]
             .map(|(version, lifetime)| {
@@ -96,7 +91,7 @@ fn sessions_last_and_logins_again_are_answered_as_a_broker_answers_them() {
     }
     kordon.audit().wait("the end", |e| e.text("/connectionInfo/reason") == "session_expired");
     kordon.audit().wait("a login again", |e| e.text("/connectionInfo/action") == "renewed");
-    let of = |outcome| kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)]);
+    let of = |outcome| count(&kordon, outcome);
     assert_eq!((of("renewed"), of("renewal_failed"), of("failed")), (1.0, 4.0, 0.0));
 }
 
@@ -106,7 +101,7 @@ fn clients_that_can_log_in_again_go_on_beyond_the_lifetime() {
     let kordon = start("2s");
     let (at, topic) = (kordon.at("people"), unique("renewed"));
     cluster().create_topic(&topic, 1, &[]);
-    let of = |outcome| kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)]);
+    let of = |outcome| count(&kordon, outcome);
     for java in [Java::newest(), Java::same()] {
         let config = java_login("SCRAM-SHA-512", "alice", "alice-secret");
         let settings: Vec<(&str, &str)> = config.iter().map(|(k, v)| (*k, v.as_str())).collect();
@@ -128,11 +123,6 @@ fn clients_that_can_log_in_again_go_on_beyond_the_lifetime() {
     assert_eq!((closed("session_expired"), closed("login_revoked")), (0.0, 0.0));
 }
 
-fn user(command: &str, file: &Path, more: &[&str], input: &str) {
-    let path = file.display().to_string();
-    cli_with(&[&["user", command, "alice", "--users", &path], more].concat(), input).ok();
-}
-
 #[test]
 fn threat_24_who_could_not_log_in_any_more_is_closed_within_a_second_of_the_reload() {
     needs!(Java);
@@ -143,8 +133,8 @@ fn threat_24_who_could_not_log_in_any_more_is_closed_within_a_second_of_the_relo
     let (id, _) = Raw::connect(&cluster().direct()).topic(&topic, 0);
     let mut bob = log_in(&at, "bob");
     let change = |what: &str| match what {
-        "another password" => user("passwd", &file, &["--password-stdin"], "alice-secret\n"),
-        "was removed" => user("remove", &file, &[], ""),
+        "another password" => user("passwd", "alice", &file, "alice-secret"),
+        "was removed" => user_with("remove", "alice", &file, &[], ""),
         "was disabled" => {
             let text = std::fs::read_to_string(&file).expect("the users file");
             let at = text.find("  - name: \"alice\"\n").expect("alice") + "  - name: \"alice\"\n".len();
@@ -157,7 +147,7 @@ fn threat_24_who_could_not_log_in_any_more_is_closed_within_a_second_of_the_relo
     for what in ["another password", "was removed", "was disabled"] {
         if what == "was disabled" {
             let before = opened(&kordon);
-            user("add", &file, &["--password-stdin"], "alice-secret\n");
+            user("add", "alice", &file, "alice-secret");
             soon("alice is back", || opened(&kordon) > before);
         }
         let before = opened(&kordon);
@@ -179,11 +169,11 @@ fn threat_24_who_could_not_log_in_any_more_is_closed_within_a_second_of_the_relo
     assert_eq!(produced(&answer)[0].1, ErrorCode::NONE, "bob is still bob");
 
     // The clock alone ends it too.
-    user("remove", &file, &[], "");
+    user_with("remove", "alice", &file, &[], "");
     let end = chrono::Utc::now() + Duration::from_secs(4);
     let expires = end.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let before = opened(&kordon);
-    user("add", &file, &["--expires", &expires, "--password-stdin"], "alice-secret\n");
+    user_with("add", "alice", &file, &["--expires", &expires, "--password-stdin"], "alice-secret\n");
     soon("alice is back", || opened(&kordon) > before);
     let mut raw = log_in(&at, "alice");
     assert!(raw.ended_silently(), "with nothing asked");

@@ -17,8 +17,14 @@ pub const PLAIN: &str = "identity: sasl\n    sasl: { mechanisms: [PLAIN], withou
 /// Runs `kordon user add` or `passwd`.
 #[track_caller]
 pub fn user(command: &str, name: &str, file: &Path, password: &str) {
+    user_with(command, name, file, &["--password-stdin"], &format!("{password}\n"));
+}
+
+/// Runs a command of `kordon user`.
+#[track_caller]
+pub fn user_with(command: &str, name: &str, file: &Path, more: &[&str], input: &str) {
     let path = file.display().to_string();
-    cli_with(&["user", command, name, "--users", &path, "--password-stdin"], &format!("{password}\n")).ok();
+    cli_with(&[&["user", command, name, "--users", &path], more].concat(), input).ok();
 }
 
 /// The text of a users file with these names and passwords.
