@@ -43,7 +43,9 @@ def describe(error):
         error = error.args[0]
     if hasattr(error, "code"):
         fatal = ", fatal" if error.fatal() else ""
-        return f"{error.name()}({error.code()}{fatal}): {error.str()}"
+        # Whether the client has heard of a refusal when it is given a record, or hears of it later, is a matter of time.
+        text = error.str().removeprefix("Unable to produce message: ")
+        return f"{error.name()}({error.code()}{fatal}): {text}"
     return f"{type(error).__name__}: {error}"
 
 
