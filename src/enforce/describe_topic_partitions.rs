@@ -2,7 +2,7 @@
 //!
 //! Source: Kafka 4.1 `DescribeTopicPartitionsRequestHandler.handleDescribeTopicPartitionsRequest`,
 //! `DescribeTopicPartitionsRequest.getErrorResponse`. Each topic needs DESCRIBE. Topics are walked in sorted order from
-//! the cursor on; a named one that is denied gets 29 on the page that reaches it. The bit field is always filled.
+//! the cursor on; each named one that is denied gets 29 on every page up to its own. The bit field is always filled.
 //!
 //! No name means all topics, of which the denied ones are left out. The broker would walk all topics of its own, and its
 //! cursor would name hidden ones (threat 36): so it is asked for the permitted topics by name.
@@ -56,7 +56,7 @@ impl Rule for DescribeTopicPartitions {
         }
         let Some(permit) = permit else {
             let mut answer = Node::response(ApiKey::DESCRIBE_TOPIC_PARTITIONS);
-            page.append_denied(&mut answer, None);
+            page.append_denied(&mut answer);
             return Ok(Verdict::Answer(answer));
         };
         if !all && page.denied.is_empty() && page.allowed.len() == view.items(req::TOPICS).len() {
@@ -119,15 +119,13 @@ impl Page {
         self.allowed.binary_search_by(|own| java_order(own, name)).is_ok()
     }
 
-    /// Adds the denied topics that come before the first that was not reached.
-    fn append_denied(&self, answer: &mut Node, next: Option<&str>) {
+    /// Adds the denied topics, also those behind the page: Kafka asks its authorizer about all before it sorts them.
+    fn append_denied(&self, answer: &mut Node) {
         if self.all {
             return;
         }
         for name in &self.denied {
-            if next.is_none_or(|next| java_order(name, next).is_lt()) {
-                answer.push(res::TOPICS, row(ErrorCode::TOPIC_AUTHORIZATION_FAILED, name));
-            }
+            answer.push(res::TOPICS, row(ErrorCode::TOPIC_AUTHORIZATION_FAILED, name));
         }
     }
 }
@@ -150,20 +148,11 @@ impl Complete for Page {
             topic.set(res_topic::TOPIC_AUTHORIZED_OPERATIONS, operations);
             true
         });
-        let told = answer.strct(res::NEXT_CURSOR);
-        let next = told.map(|c| (c.str(res_cursor::TOPIC_NAME).to_owned(), c.i32(res_cursor::PARTITION_INDEX)));
-        let next = next.filter(|(name, _)| self.has(name));
-        if next.is_none() {
+        let next = answer.strct(res::NEXT_CURSOR).map(|cursor| cursor.str(res_cursor::TOPIC_NAME));
+        if next.is_none_or(|name| !self.has(name)) {
             answer.set(res::NEXT_CURSOR, Value::Null);
         }
-        // A page that ends within a topic was written after a look at the next one that is allowed.
-        let reached = match &next {
-            Some((name, partition)) if *partition > 0 => {
-                self.allowed.iter().find(|own| java_order(own, name).is_gt()).map(String::as_str)
-            }
-            other => other.as_ref().map(|(name, _)| name.as_str()),
-        };
-        self.append_denied(&mut answer, reached);
+        self.append_denied(&mut answer);
         Completed::Answer(answer)
     }
 }
