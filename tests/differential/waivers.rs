@@ -47,15 +47,18 @@ pub static WAIVERS: &[Waiver] = &[
         is: |look| {
             let begins_anew =
                 |d: &Delta| d.path == "ErrorCode" && d.reference == "0" && d.proxied == "FETCH_SESSION_ID_NOT_FOUND";
+            // A topic may have gone after the right on it.
+            let ended = ["TOPIC_AUTHORIZATION_FAILED", "UNKNOWN_TOPIC_ID"];
             let lost = |d: &Delta| {
-                d.path == "Responses(count)" && d.proxied == "[]" && d.reference.contains("TOPIC_AUTHORIZATION_FAILED")
+                d.path == "Responses(count)" && d.proxied == "[]" && ended.iter().any(|e| d.reference.contains(e))
             };
             names::slot(look.body.int(fetch::request::SESSION_ID)).is_some()
                 && look.all.iter().any(begins_anew)
                 && look.all.iter().any(lost)
         },
         why: "When a right on a topic of a session ends, the client is told that there is no such session, and asks in \
-              full; Kafka goes on with the session and answers 29 for those partitions in it (threat 1).",
+              full; Kafka goes on with the session and answers 29 for those partitions in it, or that their \
+              topic is gone (threat 1).",
     },
     Waiver {
         name: "ids of topics that are gone",

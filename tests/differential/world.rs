@@ -275,20 +275,22 @@ fn reset(side: &mut Side, names: &Names) {
             RESULTS, credential_info as c, describe_user_scram_credentials_result as r,
         };
         let everybody = Node::request(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS).with(USERS, Value::Null);
-        let answer = side.back(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS, 0, &everybody, names);
-        let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
-        for found in answer.nodes(RESULTS) {
-            for credential in found.nodes(r::CREDENTIAL_INFOS) {
-                let one = request
-                    .child(DELETIONS)
-                    .with(d::NAME, found.str(r::USER))
-                    .with(d::MECHANISM, credential.int(c::MECHANISM));
-                request.push(DELETIONS, one);
+        eventually("credentials are deleted", LONG, || {
+            let answer = side.back(ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS, 0, &everybody, names);
+            for found in answer.nodes(RESULTS) {
+                for credential in found.nodes(r::CREDENTIAL_INFOS) {
+                    // A request that names a user twice changes nothing of it.
+                    let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
+                    let one = request
+                        .child(DELETIONS)
+                        .with(d::NAME, found.str(r::USER))
+                        .with(d::MECHANISM, credential.int(c::MECHANISM));
+                    request.push(DELETIONS, one);
+                    side.back(ApiKey::ALTER_USER_SCRAM_CREDENTIALS, 0, &request, names);
+                }
             }
-        }
-        if !request.nodes(DELETIONS).is_empty() {
-            side.back(ApiKey::ALTER_USER_SCRAM_CREDENTIALS, 0, &request, names);
-        }
+            if answer.nodes(RESULTS).is_empty() { Ok(()) } else { Err(format!("{}: {answer:?}", side.name)) }
+        });
     }
     {
         use kordon::wire::schema::incremental_alter_configs::request::{
