@@ -1,6 +1,6 @@
 //! Whether a certificate is for the names that clients are told.
 
-use super::files::{TlsError, certificates, leaf, read};
+use super::files::{TlsError, chain};
 use rustls::client::verify_server_name;
 use rustls::pki_types::ServerName;
 use rustls::server::ParsedCertificate;
@@ -10,10 +10,9 @@ use std::path::Path;
 ///
 /// # Errors
 /// The chain cannot be read.
-pub fn not_covered(chain: &Path, hosts: impl IntoIterator<Item = String>) -> Result<Vec<String>, TlsError> {
-    let all = certificates(chain, &read(chain)?)?;
-    leaf(chain, &all)?;
-    let Some(own) = all.first() else { return Err(TlsError::NoCertificate(chain.to_owned())) };
+pub fn not_covered(file: &Path, hosts: impl IntoIterator<Item = String>) -> Result<Vec<String>, TlsError> {
+    let (all, _) = chain(file)?;
+    let Some(own) = all.first() else { return Err(TlsError::NoCertificate(file.to_owned())) };
     let own = ParsedCertificate::try_from(own).map_err(TlsError::Refused)?;
     let covered = |host: &str| {
         ServerName::try_from(host.trim_end_matches('.')).is_ok_and(|name| verify_server_name(&own, &name).is_ok())
