@@ -229,8 +229,9 @@ pub(super) fn read_group(
     Ok((permit, Member { group: group.into(), id: id.into() }))
 }
 
-/// The session with what the request adds, then without what it forgets, as a broker does it. Copied only where something
-/// changes: a poll names nothing, or what is acknowledged of what is in it.
+/// The session with what the request adds, then without what it forgets, as a broker does it; one that opens a session
+/// forgets nothing (`SharePartitionManager.newContext`, Kafka 4.3). Copied only where something changes: a poll names
+/// nothing, or what is acknowledged of what is in it.
 fn updated(view: View<'_, '_>, session: &Arc<ShareSession>) -> Arc<ShareSession> {
     let mut next = Arc::clone(session);
     for topic in view.items(req::TOPICS) {
@@ -239,6 +240,9 @@ fn updated(view: View<'_, '_>, session: &Arc<ShareSession>) -> Arc<ShareSession>
         if !next.holds(id, partitions()) {
             Arc::make_mut(&mut next).add(id, partitions());
         }
+    }
+    if view.i32(req::SHARE_SESSION_EPOCH) == INITIAL_EPOCH {
+        return next;
     }
     for topic in view.items(req::FORGOTTEN_TOPICS_DATA) {
         let id = topic.uuid(forgotten_topic::TOPIC_ID);

@@ -193,6 +193,18 @@ fn threat_01_denied_topics_and_ids_without_a_name_never_enter_the_brokers_sessio
 }
 
 #[test]
+fn threat_01_what_the_request_that_opens_a_session_forgets_is_in_it() {
+    let mut bench = reader();
+    let opening = request(0, &[(1, &[0], false), (3, &[0], false)], &[(1, &[0]), (3, &[0])]);
+    let (_, plan) = sent(&mut bench, 2, &opening);
+    assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 29, 0)]);
+    let mut bench = bench.now_with(&[READ_G]);
+    let (changed, plan) = sent(&mut bench, 2, &request(1, &[], &[]));
+    assert_eq!(changed, Some(request(1, &[], &[(1, &[0])])), "the broker has it");
+    assert_eq!(takes(&mut bench, plan, 0), [(1, 0, 29, 0), (3, 0, 29, 0)]);
+}
+
+#[test]
 fn nothing_that_is_allowed_still_opens_a_session() {
     let mut bench = Bench::acls(&[READ_G]).topics(&TOPICS);
     let (changed, plan) = sent(&mut bench, 2, &request(0, &[(1, &[0], false)], &[]));
