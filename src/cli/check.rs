@@ -141,6 +141,10 @@ fn who(listener: &Listener) -> String {
             let names: Vec<&str> = sasl.mechanisms.iter().map(|m| m.name()).collect();
             format!("login by {}{tls}{supers}{upstream}", names.join(", "))
         }
+        Identity::PassThrough(sasl) => {
+            let names: Vec<&str> = sasl.mechanisms.iter().map(|m| m.name()).collect();
+            format!("login at the brokers by {}{tls}{supers}", names.join(", "))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::learn::{self, API_VERSIONS};
 use super::login::{LoginError, Salted, Scram, plain};
+use super::passage::Passage;
 use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl, UpstreamTls};
 use crate::enforce::topology::Features;
 use crate::tls::{self, ConnectError, Stream, TlsError};
@@ -222,17 +223,30 @@ impl Dialler {
         };
         tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(self.timed_out(to)))
     }
+
+    /// Dials a broker without a login: the client has its own.
+    ///
+    /// # Errors
+    /// A [`DialError`], which names the address.
+    pub async fn passage(&self, to: &HostPort) -> Result<Passage, DialError> {
+        let connect = async {
+            let mut talk = Talk::open(to, self.tls.as_deref()).await?;
+            let (versions, _) = talk.versions().await?;
+            Ok(Passage::new(talk, &versions))
+        };
+        tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(self.timed_out(to)))
+    }
 }
 
 /// One request after the other, each answered before the next.
-struct Talk<'a> {
-    stream: Stream,
-    address: &'a HostPort,
+pub(super) struct Talk {
+    pub(super) stream: Stream,
+    pub(super) address: HostPort,
     correlation: i32,
 }
 
-impl<'a> Talk<'a> {
-    async fn open(to: &'a HostPort, tls: Option<&tls::Upstream>) -> Result<Self, DialError> {
+impl Talk {
+    async fn open(to: &HostPort, tls: Option<&tls::Upstream>) -> Result<Self, DialError> {
         let stream = TcpStream::connect((to.host.as_str(), to.port))
             .await
             .map_err(|cause| DialError::Connect { address: to.to_string(), cause })?;
@@ -242,7 +256,7 @@ impl<'a> Talk<'a> {
             None => Stream::Plain(stream),
             Some(tls) => tls.connect(&to.host, stream).await.map_err(|error| not_secured(to, error))?,
         };
-        Ok(Self { stream, address: to, correlation: 0 })
+        Ok(Self { stream, address: to.clone(), correlation: 0 })
     }
 
     /// Asks what the broker serves: in our newest version first, then in one that it knows (KIP-511).
@@ -326,7 +340,7 @@ impl<'a> Talk<'a> {
         DialError::Login { address: self.address.to_string(), username: sasl.username.clone(), words }
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         key: ApiKey,
         version: i16,
@@ -337,7 +351,7 @@ impl<'a> Talk<'a> {
         let frame = request_frame(key, version, self.correlation, Some(CLIENT_ID), request);
         // A broker that does not take the proxy's certificate says so only after the handshake (TLS 1.3).
         let lost = |cause: io::Error| match tls::of_tls(&cause) {
-            Some(fault) => not_agreed(self.address, fault),
+            Some(fault) => not_agreed(&self.address, fault),
             None => DialError::Lost { address: self.address.to_string(), during, cause },
         };
         for chunk in frame.chunks() {

@@ -8,6 +8,7 @@ mod learn;
 pub mod link;
 pub mod login;
 mod metadata;
+pub mod passage;
 pub mod producer;
 pub mod records;
 pub mod topic;
@@ -251,7 +252,9 @@ const ANONYMOUS: &str = "ANONYMOUS";
 /// certificate, as Kafka names it without mapping rules, and where brokers do not ask for that, as `ANONYMOUS`.
 pub fn own_users(config: &config::Cluster, listeners: &[config::Listener]) -> Vec<String> {
     let mut users: Vec<String> = Vec::new();
-    let of_listeners = listeners.iter().map(|l| (l.upstream_sasl(config), l.upstream_tls(config)));
+    // Where clients log in by themselves, brokers see them.
+    let ours = listeners.iter().filter(|l| !matches!(l.identity, config::Identity::PassThrough(_)));
+    let of_listeners = ours.map(|l| (l.upstream_sasl(config), l.upstream_tls(config)));
     let clients = std::iter::once((config.sasl.as_ref(), config.tls.as_ref()));
     for (login, tls) in clients.chain([(config.own_sasl(), config.own_tls())]).chain(of_listeners) {
         match login {

@@ -60,7 +60,14 @@ impl Config {
     /// What is allowed and yet worth a word at start.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let shared = |listener: &Listener| listener.upstream.is_none();
+        let passes = |l: &Listener| matches!(l.identity, Identity::PassThrough(_));
+        for listener in self.listeners.iter().filter(|l| passes(l)) {
+            warnings.push(format!(
+                "listener `{}` passes logins on to the brokers, which take them from whoever reaches them: the policy and the audit hold only for what comes through the proxy; let nothing else reach the brokers",
+                listener.name
+            ));
+        }
+        let shared = |listener: &Listener| listener.upstream.is_none() && !passes(listener);
         if self.cluster.sasl.is_some() && self.cluster.own.is_none() && self.listeners.iter().any(shared) {
             warnings.push(
                 "`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"
@@ -223,6 +230,8 @@ pub enum Identity {
     Sasl(ListenerSasl),
     /// The certificate that the client shows.
     Certificate,
+    /// A SASL login that goes on to the broker, on the connection that is then the client's.
+    PassThrough(ListenerSasl),
 }
 
 /// How certificates name clients (`certificates`).
@@ -247,6 +256,8 @@ impl Default for CertificateNames {
 pub struct ListenerSasl {
     /// The mechanisms told to clients, in the order of the file; at least one.
     pub mechanisms: Vec<PasswordMechanism>,
+    /// Whether passwords may go over a network without TLS.
+    pub without_tls: bool,
 }
 
 /// The policy (`policy`).

@@ -14,7 +14,7 @@ use super::socket::{Socket, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
-use crate::session::{Checked, Input, Machine, Outputs, World};
+use crate::session::{Input, Machine, Outputs, World};
 use crate::tls::Stream;
 use change::Changing;
 use clock::{Edges, moved};
@@ -49,7 +49,13 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut worlds = door.worlds.clone();
     let world = worlds.borrow_and_update().clone();
-    let dial = dial(&shared.cluster, &door.dialler, facts.broker);
+    let (upstream, broker) = (who.upstream, facts.broker);
+    let dial = async {
+        match upstream {
+            Some(stream) => Ok(stream),
+            None => dial(&shared.cluster, &door.dialler, broker).await,
+        }
+    };
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over)
@@ -225,7 +231,7 @@ impl Link<'_> {
                 }
                 (under_way, checked) = poll(&mut checking), if checking.is_some() => {
                     (checking, exchange) = (None, under_way);
-                    self.check_failed |= matches!(checked, Checked::Failed { .. });
+                    self.check_failed |= checked.is_failure();
                     Input::Checked(checked)
                 }
                 Some(token) = durable.recv() => Input::Durable(token),

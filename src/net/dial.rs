@@ -1,7 +1,8 @@
 //! The connection to a broker that stands behind one client connection.
 
 use crate::cluster::Cluster;
-use crate::cluster::dial::Dialler;
+use crate::cluster::dial::{DialError, Dialler};
+use crate::cluster::passage::Passage;
 use crate::enforce::Broker;
 use crate::model::CloseReason;
 use crate::tls::Stream;
@@ -17,6 +18,30 @@ pub(super) struct NotDialled {
 
 /// Dials a broker by id; for a bootstrap port (`None`) any broker, in random order.
 pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Stream, NotDialled> {
+    let mut last = nobody();
+    for broker in brokers(cluster, dialler, broker).await? {
+        match dialler.dial(&(&broker).into()).await {
+            Ok(upstream) => return Ok(upstream.stream),
+            Err(error) => last = not_dialled(&broker, &error),
+        }
+    }
+    Err(last)
+}
+
+/// As [`dial`], for a client that logs in at the broker by itself.
+pub(super) async fn passage(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Passage, NotDialled> {
+    let mut last = nobody();
+    for broker in brokers(cluster, dialler, broker).await? {
+        match dialler.passage(&(&broker).into()).await {
+            Ok(passage) => return Ok(passage),
+            Err(error) => last = not_dialled(&broker, &error),
+        }
+    }
+    Err(last)
+}
+
+/// Whom to dial, one after the other.
+async fn brokers(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Vec<Broker>, NotDialled> {
     if !cluster.reached(dialler.connect_timeout).await {
         // The trouble itself may name addresses; it stands in the log.
         let detail = "no broker of the cluster can be reached".to_owned();
@@ -32,28 +57,20 @@ pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i3
             let detail = format!("no broker has id {id}");
             return Err(NotDialled { reason: CloseReason::BrokerUnmapped, detail });
         };
-        return connect(dialler, found).await;
+        return Ok(vec![found.clone()]);
     }
-    let mut brokers: Vec<&Broker> = topology.brokers.values().collect();
+    let mut brokers: Vec<Broker> = topology.brokers.values().cloned().collect();
     brokers.shuffle(&mut rand::rng());
-    let mut last = NotDialled { reason: CloseReason::UpstreamUnreachable, detail: "no broker is known".to_owned() };
-    for broker in brokers {
-        match connect(dialler, broker).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    Ok(brokers)
 }
 
-async fn connect(dialler: &Dialler, broker: &Broker) -> Result<Stream, NotDialled> {
-    match dialler.dial(&broker.into()).await {
-        Ok(upstream) => Ok(upstream.stream),
-        Err(error) => {
-            // Where brokers are is for the log of the proxy: its details go to the audit, which others read.
-            tracing::info!(broker = broker.id, %error, "broker cannot be dialled");
-            let detail = format!("broker {} cannot be reached", broker.id);
-            Err(NotDialled { reason: CloseReason::UpstreamUnreachable, detail })
-        }
-    }
+fn nobody() -> NotDialled {
+    NotDialled { reason: CloseReason::UpstreamUnreachable, detail: "no broker is known".to_owned() }
+}
+
+fn not_dialled(broker: &Broker, error: &DialError) -> NotDialled {
+    // Where brokers are is for the log of the proxy: its details go to the audit, which others read.
+    tracing::info!(broker = broker.id, %error, "broker cannot be dialled");
+    let detail = format!("broker {} cannot be reached", broker.id);
+    NotDialled { reason: CloseReason::UpstreamUnreachable, detail }
 }

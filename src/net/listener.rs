@@ -15,7 +15,6 @@ use crate::identity;
 use crate::model::{CloseReason, Connection, Host};
 use crate::session::{Limits, World};
 use crate::tls::Acceptor;
-use bytes::BytesMut;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -183,8 +182,8 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
                 Identity::Certificate => "SSL".into(),
                 Identity::Fixed(_) if door.tls.is_some() => "SSL".into(),
                 Identity::Fixed(_) => "PLAINTEXT".into(),
-                Identity::Sasl(_) if door.tls.is_some() => "SASL_SSL".into(),
-                Identity::Sasl(_) => "SASL_PLAINTEXT".into(),
+                Identity::Sasl(_) | Identity::PassThrough(_) if door.tls.is_some() => "SASL_SSL".into(),
+                Identity::Sasl(_) | Identity::PassThrough(_) => "SASL_PLAINTEXT".into(),
             },
             broker,
         })
@@ -223,11 +222,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         Identity::Fixed(principal) => {
             let subject = identity::fixed::login(principal).subject(door.super_users);
             recorder.opened(subject.get(), shared.now().wall);
-            let mechanism = Arc::clone(&facts.mechanism);
-            Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
+            Ok(LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)))
         }
         Identity::Certificate => by_certificate(shown.as_deref(), &facts, &shared, &door, &mut recorder),
-        Identity::Sasl(sasl) => {
+        Identity::Sasl(sasl) | Identity::PassThrough(sasl) => {
             log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await
         }
     };

@@ -1,5 +1,7 @@
 //! The login of one connection: reads frames, has passwords checked where that holds nobody up, sends the answers.
 
+use super::dial::NotDialled;
+use super::relay::Relay;
 use super::shared::{Door, Shared};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
@@ -8,6 +10,7 @@ use crate::identity::sasl::{Exchange, Turn};
 use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified};
 use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
 use crate::telemetry::LoginOutcome;
+use crate::tls::Stream;
 use crate::wire::Rope;
 use crate::wire::frame::SIZE_LEN;
 use bytes::{Bytes, BytesMut};
@@ -26,12 +29,27 @@ pub(super) struct LoggedIn {
     pub(super) mechanism: Arc<str>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
     pub(super) left_over: BytesMut,
+    /// The connection to the broker where the client is logged in, if it logged in there by itself.
+    pub(super) upstream: Option<Stream>,
+}
+
+impl LoggedIn {
+    /// Without a word of the client.
+    pub(super) fn at_once(subject: Verified<Subject>, mechanism: Arc<str>) -> Self {
+        Self { subject, standing: None, mechanism, software: None, left_over: BytesMut::new(), upstream: None }
+    }
 }
 
 /// A login that did not.
 pub(super) struct NotLoggedIn {
     pub(super) reason: CloseReason,
     pub(super) detail: String,
+}
+
+impl From<NotDialled> for NotLoggedIn {
+    fn from(NotDialled { reason, detail }: NotDialled) -> Self {
+        Self { reason, detail }
+    }
 }
 
 /// Leads one login to its end, within `limits.login_timeout`.
@@ -44,13 +62,14 @@ pub(super) async fn log_in(
     recorder: &mut ConnectionRecorder,
 ) -> Result<LoggedIn, NotLoggedIn> {
     let address = facts.host.ip();
+    let login = Login::new(mechanisms.clone(), facts.broker);
+    let login = if door.relays() { login.relayed() } else { login };
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
         door.metrics.login(LoginOutcome::Failed);
         Err(too_many())
     } else {
-        let talk =
-            Talk { mechanisms: mechanisms.clone(), client, facts, shared, door, recorder, inbound: BytesMut::new() };
-        match tokio::time::timeout(door.login.timeout, talk.lead(Login::new(mechanisms, facts.broker))).await {
+        let talk = Talk { mechanisms, client, facts, shared, door, recorder, inbound: BytesMut::new() };
+        match tokio::time::timeout(door.login.timeout, talk.lead(login)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let detail = "no principal known within `limits.login_timeout`".to_owned();
@@ -109,8 +128,7 @@ pub(super) fn by_certificate(
             .map_err(|error| failed(format!("the client's certificate cannot be read: {error}")))?;
         let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
         let subject = admit(login.subject(door.super_users), facts, shared, door)?;
-        let mechanism = Arc::clone(&facts.mechanism);
-        Ok(LoggedIn { subject, standing: None, mechanism, software: None, left_over: BytesMut::new() })
+        Ok(LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)))
     };
     let outcome = proved();
     if outcome.is_err() {
@@ -199,11 +217,21 @@ pub(super) async fn verify(
     Some(match checked? {
         Err(error) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
         Ok((exchange, Ok(Turn::Challenge(bytes)))) => (Some(exchange), Checked::Challenge(bytes)),
-        Ok((_, Ok(Turn::Proved { login, last }))) => (None, Checked::Proved(login, last)),
+        Ok((_, Ok(Turn::Proved { login, last }))) => (None, Checked::Proved { login, last, lifetime: None }),
         Ok((_, Err(error))) => {
             (None, Checked::Failed { told: error.told(mechanism, again), detail: error.to_string() })
         }
     })
+}
+
+/// Who checks the messages of a login.
+enum Check {
+    /// Nothing was agreed yet, or it is over.
+    Nothing,
+    /// The proxy.
+    Here(Exchange),
+    /// A broker.
+    Broker(Box<Relay>),
 }
 
 struct Talk<'a> {
@@ -220,15 +248,24 @@ impl Talk<'_> {
     async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
         // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
         self.shared.cluster.reached(self.door.dialler.connect_timeout).await;
-        let mut exchange = None;
+        let mut check = Check::Nothing;
         loop {
             let frame = self.frame(&login).await?;
-            match login.take(&frame, &self.shared.cluster.topology()) {
+            let step = match login.take(&frame, &self.shared.cluster.topology()) {
+                LoginStep::Shake(mechanism) => {
+                    self.recorder.authenticates_by(named(self.facts, mechanism));
+                    let (relay, shook) = Relay::open(self.shared, self.door, self.facts.broker, mechanism).await?;
+                    check = Check::Broker(Box::new(relay));
+                    login.shaken(&shook)
+                }
+                step => step,
+            };
+            match step {
                 LoginStep::Answer(rope) => {
                     self.send(rope).await?;
-                    if let (None, Some(mechanism)) = (&exchange, login.mechanism()) {
+                    if let (Check::Nothing, Some(mechanism)) = (&check, login.mechanism()) {
                         self.recorder.authenticates_by(named(self.facts, mechanism));
-                        exchange = Some(Exchange::new(mechanism));
+                        check = Check::Here(Exchange::new(mechanism));
                     }
                 }
                 LoginStep::Close { answer, reason, detail } => {
@@ -239,16 +276,13 @@ impl Talk<'_> {
                 }
                 LoginStep::Verify(message) => {
                     // There is no message before a mechanism.
-                    let Some(under_way) = exchange.take() else { continue };
-                    let mechanism = under_way.mechanism();
-                    let asks = Asks { shared: self.shared, door: self.door, address: self.facts.host.ip() };
-                    let Some((under_way, checked)) = verify(asks, under_way, message, false).await else {
+                    let Some(mechanism) = login.mechanism() else { continue };
+                    let Some(checked) = self.check(&mut check, message).await? else {
                         // Without an answer, as where it came later: clients take an error for the end, and a closed
                         // connection for one to try again. The failure may be another's with whom it shares the address.
                         self.door.metrics.login(LoginOutcome::Failed);
                         return Err(too_many());
                     };
-                    exchange = under_way;
                     let (verdict, proved, failed) = match checked {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
                         Checked::Failed { told, detail } => (
@@ -256,15 +290,20 @@ impl Talk<'_> {
                             None,
                             Some(NotLoggedIn { reason: CloseReason::LoginFailed, detail }),
                         ),
-                        Checked::Proved(login, last) => match self.admit(login.subject(self.door.super_users)) {
-                            Ok(subject) => {
-                                let (most, offered) = (self.door.max_session, self.mechanisms.clone());
-                                let (standing, lifetime) =
-                                    Standing::new(&login, mechanism, offered, most, self.shared.now());
-                                (LoginVerdict::Proved { last, lifetime }, Some((subject, standing)), None)
+                        Checked::Refused(answered) => (LoginVerdict::Refused(answered), None, None),
+                        Checked::Proved { login, last, lifetime: of_broker } => {
+                            match self.admit(login.subject(self.door.super_users)) {
+                                Ok(subject) => {
+                                    let (most, offered) = ([self.door.max_session, of_broker], self.mechanisms.clone());
+                                    let (standing, lifetime) =
+                                        Standing::new(&login, mechanism, offered, most, self.shared.now());
+                                    // Where a broker checks them, clients cannot log in again yet.
+                                    let lifetime = if self.door.relays() { 0 } else { lifetime };
+                                    (LoginVerdict::Proved { last, lifetime }, Some((subject, standing)), None)
+                                }
+                                Err(refused) => (LoginVerdict::Failed(refused.detail.clone()), None, Some(refused)),
                             }
-                            Err(refused) => (LoginVerdict::Failed(refused.detail.clone()), None, Some(refused)),
-                        },
+                        }
                     };
                     match login.verified(verdict) {
                         LoginStep::Answer(rope) => self.send(rope).await?,
@@ -275,14 +314,45 @@ impl Talk<'_> {
                             tokio::time::sleep(self.door.login.delay).await;
                             return self.part(answer, failed.unwrap_or(NotLoggedIn { reason, detail })).await;
                         }
-                        LoginStep::Verify(_) => {}
+                        LoginStep::Verify(_) | LoginStep::Shake(_) => {}
                     }
                     if let Some((subject, standing)) = proved {
                         let (mechanism, software) = (named(self.facts, mechanism), login.software);
-                        let standing = Some(standing);
-                        return Ok(LoggedIn { subject, standing, mechanism, software, left_over: self.inbound });
+                        let (upstream, standing) = match check {
+                            Check::Broker(relay) => (Some(relay.into_stream()), standing.relayed()),
+                            Check::Here(_) | Check::Nothing => (None, standing),
+                        };
+                        let (standing, left_over) = (Some(standing), self.inbound);
+                        return Ok(LoggedIn { subject, standing, mechanism, software, left_over, upstream });
                     }
                 }
+                // The broker was asked.
+                LoginStep::Shake(_) => {}
+            }
+        }
+    }
+
+    /// Checks a message; nothing if too many failed from the address meanwhile.
+    async fn check(&self, check: &mut Check, message: Bytes) -> Result<Option<Checked>, NotLoggedIn> {
+        let address = self.facts.host.ip();
+        match std::mem::replace(check, Check::Nothing) {
+            Check::Here(under_way) => {
+                let asks = Asks { shared: self.shared, door: self.door, address };
+                let Some((under_way, checked)) = verify(asks, under_way, message, false).await else { return Ok(None) };
+                *check = under_way.map_or(Check::Nothing, Check::Here);
+                Ok(Some(checked))
+            }
+            Check::Broker(mut relay) => {
+                if self.shared.failures.too_many(address, self.door.login.per_minute) {
+                    return Ok(None);
+                }
+                let checked = relay.check(message, false).await?;
+                *check = Check::Broker(relay);
+                Ok(Some(checked))
+            }
+            Check::Nothing => {
+                let detail = "a message after the login was over".to_owned();
+                Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail })
             }
         }
     }

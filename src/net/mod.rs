@@ -7,6 +7,7 @@ mod failures;
 mod listener;
 mod login;
 mod memory;
+mod relay;
 mod seats;
 mod shared;
 mod socket;

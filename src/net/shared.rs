@@ -121,6 +121,11 @@ pub(super) struct Door {
 }
 
 impl Door {
+    /// Whether clients log in at the brokers by themselves.
+    pub(super) fn relays(&self) -> bool {
+        matches!(self.identity, Identity::PassThrough(_))
+    }
+
     /// A broker was left out of an answer because the listener has no address for it: said once for each.
     pub(super) fn left_out(&self, node: i32) {
         self.metrics.unmapped.inc();

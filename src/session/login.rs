@@ -10,15 +10,22 @@ use crate::wire::frame::{FrameError, request_size, token_size};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::schema::api_versions::request as api_versions;
 use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
-use crate::wire::schema::sasl_handshake::{request as handshake, response as shaken};
-use crate::wire::{ApiKey, ErrorCode, Node, Rope, Scan, Value, View, WireError, message};
+use crate::wire::schema::sasl_handshake::request as handshake;
+use crate::wire::{ApiKey, ErrorCode, Node, Rope, Scan, View, WireError, message};
 use bytes::Bytes;
+use relay::told;
 use std::sync::Arc;
+
+mod relay;
+
+pub use relay::{Answered, Shook};
 
 /// What the shell does next.
 pub enum LoginStep {
     /// Send this and read on.
     Answer(Rope),
+    /// Ask the broker for this mechanism, then say [`Login::shaken`].
+    Shake(PasswordMechanism),
     /// Check this message of the mechanism, then say [`Login::verified`].
     Verify(Bytes),
     /// Send this, if there is anything, then close.
@@ -46,12 +53,16 @@ pub enum LoginVerdict {
     },
     /// The login failed; what the client is told.
     Failed(String),
+    /// A broker refused the login.
+    Refused(Answered),
 }
 
 /// Where a login stands.
 enum Stage {
     /// Nothing was agreed.
     Start,
+    /// The broker is asked for the mechanism; its answer has this correlation id and version.
+    Asking(i32, i16),
     /// A mechanism was agreed; `raw`: its messages come without headers.
     Shaken { raw: bool },
     /// A message is being checked; its answer has this correlation id and version, or no header at all.
@@ -70,6 +81,8 @@ pub struct Login {
     agreed: Option<PasswordMechanism>,
     /// For a login again: the mechanism before.
     before: Option<PasswordMechanism>,
+    /// Whether a broker checks it.
+    relays: bool,
     stage: Stage,
     scan: Scan,
     broker: Option<i32>,
@@ -80,7 +93,15 @@ pub struct Login {
 impl Login {
     /// A login on a connection for a broker, with the mechanisms that are offered.
     pub fn new(mechanisms: Mechanisms, broker: Option<i32>) -> Self {
-        Self { mechanisms, agreed: None, before: None, stage: Stage::Start, scan: Scan::new(), broker, software: None }
+        let (stage, scan) = (Stage::Start, Scan::new());
+        Self { mechanisms, agreed: None, before: None, relays: false, stage, scan, broker, software: None }
+    }
+
+    /// A broker checks this login (`identity: pass_through`), with handshakes of version 1: behind one of version 0 a broker
+    /// could not say why it refuses, nor for how long it agrees.
+    #[must_use]
+    pub fn relayed(self) -> Self {
+        Self { relays: true, ..self }
     }
 
     /// A login of a client that is logged in already, by this mechanism.
@@ -101,9 +122,11 @@ impl Login {
     pub fn frame_size(&self, start: &[u8], cap: usize) -> Result<Option<usize>, FrameError> {
         match self.stage {
             Stage::Shaken { raw: true } => token_size(start, cap),
-            Stage::Start | Stage::Shaken { raw: false } | Stage::Checking(_) | Stage::Changed { .. } => {
-                request_size(start, cap)
-            }
+            Stage::Start
+            | Stage::Asking(..)
+            | Stage::Shaken { raw: false }
+            | Stage::Checking(_)
+            | Stage::Changed { .. } => request_size(start, cap),
         }
     }
 
@@ -123,7 +146,9 @@ impl Login {
                     before.name()
                 ),
             ),
-            Stage::Checking(_) => close(CloseReason::LoginFailed, "a request before the login was answered".to_owned()),
+            Stage::Asking(..) | Stage::Checking(_) => {
+                close(CloseReason::LoginFailed, "a request before the login was answered".to_owned())
+            }
         }
     }
 
@@ -155,6 +180,11 @@ impl Login {
                 node.set(authenticated::ERROR_CODE, ErrorCode::SASL_AUTHENTICATION_FAILED);
                 node.set(authenticated::ERROR_MESSAGE, text.as_str());
                 Some(text)
+            }
+            LoginVerdict::Refused(answered) => {
+                let detail = answered.words();
+                answered.write(&mut node);
+                Some(detail)
             }
         };
         // Without headers there is no place for an error: Kafka closes (`SaslServerAuthenticator.authenticate`).
@@ -194,7 +224,7 @@ impl Login {
                 })
             }
             (ApiKey::SASL_HANDSHAKE, Stage::Start) => {
-                let (mut step, agreed) = shake(&self.mechanisms, &header, view);
+                let (mut step, agreed) = shake(&self.mechanisms, self.relays, &header, view);
                 // A broker has no answer then: what it built is sent where a first login fails, and only there.
                 if let (LoginStep::Close { answer, .. }, Some(_)) = (&mut step, self.before) {
                     *answer = None;
@@ -202,7 +232,12 @@ impl Login {
                 if let Some(to) = agreed {
                     self.agreed = agreed;
                     self.stage = match self.before.filter(|before| *before != to) {
+                        // The broker would answer so too, and close at the next message.
                         Some(before) => Stage::Changed { before, to },
+                        None if self.relays => {
+                            step = LoginStep::Shake(to);
+                            Stage::Asking(header.correlation_id, header.version)
+                        }
                         None => Stage::Shaken { raw: header.version == 0 },
                     };
                 }
@@ -233,17 +268,16 @@ pub(super) fn software(view: View<'_, '_>) -> Option<(Arc<str>, Arc<str>)> {
 
 fn shake(
     mechanisms: &[PasswordMechanism],
+    relays: bool,
     header: &RequestHeader<'_>,
     view: View<'_, '_>,
 ) -> (LoginStep, Option<PasswordMechanism>) {
     let asked = view.str(handshake::MECHANISM);
     // Clients of that age know PLAIN and GSSAPI; a failed exchange without headers could not be told in words.
-    let served = |m: &PasswordMechanism| header.version > 0 || *m == PasswordMechanism::Plain;
+    let served = |m: &PasswordMechanism| header.version > 0 || (*m == PasswordMechanism::Plain && !relays);
     let agreed = mechanisms.iter().copied().filter(served).find(|m| m.name() == asked);
-    let offered: Vec<Value> = mechanisms.iter().filter(|m| served(m)).map(|m| Value::from(m.name())).collect();
     let error = if agreed.is_some() { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM };
-    let node = Node::response(ApiKey::SASL_HANDSHAKE).with(shaken::ERROR_CODE, error).with(shaken::MECHANISMS, offered);
-    let rope = message::response_frame(ApiKey::SASL_HANDSHAKE, header.version, header.correlation_id, &node);
+    let rope = told(header.correlation_id, header.version, error, mechanisms.iter().filter(|m| served(m)));
     if agreed.is_some() {
         return (LoginStep::Answer(rope), agreed);
     }

@@ -18,7 +18,7 @@ mod share_answer;
 mod spare;
 
 pub use inflight::Finished;
-pub use login::{Login, LoginStep, LoginVerdict, Mechanisms};
+pub use login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms, Shook};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
 pub use renewal::{Checked, Standing};

@@ -5,7 +5,7 @@
 //! `.serverAuthenticationSessionExpired`, `SocketServer.Processor.processCompletedReceives`, Kafka 4.3. A login again
 //! keeps principal and mechanism. What is asked before it is answered before it, as brokers answer one request at a time.
 
-use super::login::{Login, LoginStep, LoginVerdict, Mechanisms};
+use super::login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms};
 use super::machine::{Limits, Machine, Now, Outputs, Wait};
 use crate::identity;
 use crate::identity::users::Credential;
@@ -22,6 +22,8 @@ const LEAST_INTERVAL: u64 = 1_000_000;
 pub struct Standing {
     mechanism: PasswordMechanism,
     offered: Mechanisms,
+    /// Whether a broker checked it.
+    relayed: bool,
     /// The longest that a login holds; `None` = no bound.
     most: Option<Duration>,
     credential: Option<Credential>,
@@ -39,8 +41,15 @@ pub struct Standing {
 pub enum Checked {
     /// The client has to answer this.
     Challenge(Vec<u8>),
-    /// It is proved who the client is; the mechanism's last message.
-    Proved(identity::Login, Vec<u8>),
+    /// It is proved who the client is.
+    Proved {
+        /// Who.
+        login: identity::Login,
+        /// The mechanism's last message.
+        last: Vec<u8>,
+        /// For how long a broker agrees, where one was asked; `None` = for ever.
+        lifetime: Option<Duration>,
+    },
     /// The login failed.
     Failed {
         /// For the client.
@@ -48,14 +57,24 @@ pub enum Checked {
         /// For the operator.
         detail: String,
     },
+    /// A broker refused the login.
+    Refused(Answered),
 }
 
 impl Checked {
+    /// Whether the login is over without a proof.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Refused(_) => true,
+            Self::Challenge(_) | Self::Proved { .. } => false,
+        }
+    }
+
     /// For a login again: fails if it proves somebody else than who is connected.
     #[must_use]
     pub fn of_same(self, before: &Principal) -> Self {
         match self {
-            Self::Proved(login, _) if login.principal.get() != before => {
+            Self::Proved { login, .. } if login.principal.get() != before => {
                 let name = |p: &Principal| format!("{}.{}", p.kind(), p.name());
                 let (before, after) = (name(before), name(login.principal.get()));
                 let told = format!("Cannot change principals during re-authentication from {before}: {after}");
@@ -69,13 +88,11 @@ impl Checked {
 /// The longest lifetime that is told: clients count it in nanoseconds, in 64 bits.
 const LONGEST_TOLD: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long a login holds that lasts at most so long and is somebody's whose password ends then.
-fn lifetime(most: Option<Duration>, expires: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+/// How long a login holds that lasts at most so long, as the listener and a broker say, and is somebody's whose password
+/// ends then.
+fn lifetime(most: [Option<Duration>; 2], expires: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let left = expires.map(|end| Duration::from_millis(u64::try_from(end.millis_since(now)).unwrap_or(0)));
-    match (most, left) {
-        (Some(most), Some(left)) => Some(most.min(left)),
-        (most, left) => most.or(left),
-    }
+    most.into_iter().chain([left]).flatten().min()
 }
 
 /// A lifetime as SaslAuthenticate tells it: 0 is none, so one that is over already is the shortest there is.
@@ -85,16 +102,18 @@ fn told(lifetime: Option<Duration>) -> i64 {
 
 impl Standing {
     /// What this login, made now, holds by, and its lifetime for the client in milliseconds; 0 = it has none.
+    /// `of_broker`: for how long the broker agrees that checked it.
     pub fn new(
         login: &identity::Login,
         mechanism: PasswordMechanism,
         offered: Mechanisms,
-        most: Option<Duration>,
+        [most, of_broker]: [Option<Duration>; 2],
         now: Now,
     ) -> (Self, i64) {
         let mut standing = Self {
             mechanism,
             offered,
+            relayed: false,
             most,
             credential: None,
             expires: None,
@@ -103,12 +122,18 @@ impl Standing {
             looked_up: false,
             again: None,
         };
-        let told = standing.renew(login, now);
+        let told = standing.renew(login, of_broker, now);
         (standing, told)
     }
 
-    fn renew(&mut self, login: &identity::Login, now: Now) -> i64 {
-        let lifetime = lifetime(self.most, login.expires, now.wall);
+    /// A broker checked the login.
+    #[must_use]
+    pub fn relayed(self) -> Self {
+        Self { relayed: true, ..self }
+    }
+
+    fn renew(&mut self, login: &identity::Login, of_broker: Option<Duration>, now: Now) -> i64 {
+        let lifetime = lifetime([self.most, of_broker], login.expires, now.wall);
         self.credential.clone_from(&login.credential);
         self.expires = login.expires;
         self.ends = lifetime.map(|l| now.micros.saturating_add(u64::try_from(l.as_micros()).unwrap_or(u64::MAX)));
@@ -146,6 +171,7 @@ impl Machine {
     pub(super) fn begins_renewal(&self, now: Now) -> bool {
         let Some(standing) = &self.standing else { return false };
         standing.ends.is_some()
+            && !standing.relayed
             && self.shakes()
             && standing.begun.is_none_or(|begun| now.micros.saturating_sub(begun) >= LEAST_INTERVAL)
     }
@@ -194,8 +220,12 @@ impl Machine {
         let (verdict, detail) = match checked.of_same(&self.subject.get().principal) {
             Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None),
             Checked::Failed { told, detail } => (LoginVerdict::Failed(told), Some(detail)),
-            Checked::Proved(login, last) => {
-                let lifetime = standing.renew(&login, now);
+            Checked::Refused(answered) => {
+                let detail = answered.words();
+                (LoginVerdict::Refused(answered), Some(detail))
+            }
+            Checked::Proved { login, last, lifetime } => {
+                let lifetime = standing.renew(&login, lifetime, now);
                 self.subject = login.subject(self.subject.get().may_be_super);
                 self.generation += 1;
                 out.renewed = true;
@@ -216,6 +246,7 @@ impl Machine {
     fn renewal_step(&mut self, step: LoginStep, out: &mut Outputs) {
         let answer = match step {
             LoginStep::Answer(rope) => Some(rope),
+            LoginStep::Shake(_) => None,
             LoginStep::Verify(message) => {
                 let mechanism = self.standing.as_ref().map(|standing| standing.mechanism);
                 out.check = mechanism.map(|mechanism| (mechanism, message));

@@ -18,7 +18,7 @@ use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw};
 use crate::support::{needs, soon, unique};
 
-const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
+pub const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
 const POLICY: &str = "version: 1
 default: deny
 acls:
@@ -30,7 +30,8 @@ pub const PEOPLE: [(&str, &str); 2] = [("alice", "alice-secret"), ("bob", "bob-s
 const SHORT: (&str, &str) = ("al", "pw");
 const SCRAMS: &str = "identity: sasl\n    sasl: { mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256] }";
 
-/// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number.
+/// A broker that knows `alice` and the proxy by SCRAM. One: what it says of a login does not depend on their number. It
+/// authorizes whom it knows by another name than the proxy's, and makes delegation tokens.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
@@ -39,6 +40,9 @@ pub fn cluster() -> &'static Cluster {
             known(&[&[(SASL_USER, SASL_PASSWORD), SHORT], &PEOPLE[..]].concat()),
             // Not for SCRAM, by which the proxy logs in here.
             ("listener.name.sasl.plain.connections.max.reauth.ms", "3000".to_owned()),
+            ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned()),
+            ("super.users", format!("User:ANONYMOUS;User:{SASL_USER}")),
+            ("delegation.token.secret.key", "of-tests".to_owned()),
         ]);
         let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
         for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
@@ -166,13 +170,13 @@ pub fn authenticated(raw: &mut Raw, version: i16, message: &Node) -> Result<Node
 }
 
 /// The bytes that are answered to a message, or what went wrong.
-fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
+pub fn say(raw: &mut Raw, message: impl Into<Bytes>) -> Result<Vec<u8>, (ErrorCode, String)> {
     let answer = authenticated(raw, 2, &authenticate(message))?;
     Ok(answer.bytes(sasl_authenticate::response::AUTH_BYTES).expect("bytes").to_vec())
 }
 
 /// What becomes of a login whose messages are changed on the way.
-fn outcome(
+pub fn outcome(
     address: &str,
     mechanism: PasswordMechanism,
     (name, password): (&str, &str),

@@ -35,6 +35,7 @@ mod judged;
 mod limits;
 mod logins;
 mod memory;
+mod pass_through;
 mod programs;
 mod refusals;
 mod reload;

@@ -4,6 +4,7 @@ use kordon::wire::ApiKey;
 use kordon::wire::schema::sasl_authenticate;
 
 use crate::logins::cluster;
+use crate::pass_through::{WRITE, allow};
 use crate::support::gate::{Tap, Way};
 use crate::support::java::Java;
 use crate::support::proxy::{Kordon, Upstream, cli};
@@ -34,6 +35,7 @@ fn clients_of_a_listener_reach_brokers_by_a_login_of_its_own_whose_password_may_
     let tap = kordon.tap();
     let topic = unique("upstream");
     cluster().create_topic(&topic, 1, &[]);
+    allow("alice", &topic, &[WRITE]);
     let send = |listener: &str, timeout: &str| {
         let settings = [("max.block.ms", timeout)];
         Java::newest().producer(kordon.at(listener), &settings).send(&topic, &["one"]).error().map(str::to_owned)

@@ -6,8 +6,9 @@ use crate::cli::Failure;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::door::{self, State as Door};
-use crate::config::{self, Config, HostPort, Listener, ProtocolAcls};
+use crate::config::{self, Config, HostPort, Identity, Listener, PasswordMechanism, ProtocolAcls};
 use crate::enforce::Topology;
+use crate::wire::ErrorCode;
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
@@ -50,6 +51,16 @@ pub(super) async fn logins(config: &Config, topology: &Topology, out: &mut dyn W
     let mut faults = Vec::new();
     let mut shared = None;
     for (i, listener) in config.listeners.iter().enumerate() {
+        if let Identity::PassThrough(sasl) = &listener.identity {
+            let dialler = clients.for_listener(listener);
+            for mechanism in &sasl.mechanisms {
+                faults.extend(offers(&dialler, topology, *mechanism).await.err().map(|why| {
+                    let name = &listener.name;
+                    format!("listener `{name}`: {} does not get as far as the brokers: {why}", mechanism.name())
+                }));
+            }
+            continue;
+        }
         let own = listener.upstream.is_some();
         if !own && shared.replace(()).is_some() {
             continue;
@@ -131,6 +142,18 @@ pub(super) async fn state(
         Err(cause) => writeln!(err, "warning: state topic {topic}: the brokers do not say who may write it: {cause}")?,
     }
     Ok(faults.into_iter().map(|fault| format!("state topic `{topic}`: {fault}")).collect())
+}
+
+/// Whether every broker offers a mechanism; else why not.
+async fn offers(dialler: &Dialler, topology: &Topology, mechanism: PasswordMechanism) -> Result<(), String> {
+    for (id, broker) in &topology.brokers {
+        let mut passage = dialler.passage(&broker.into()).await.map_err(|error| error.to_string())?;
+        let shook = passage.shake(mechanism).await.map_err(|error| error.to_string())?;
+        if shook.code != ErrorCode::NONE {
+            return Err(format!("broker {id}: {}", shook.words(mechanism)));
+        }
+    }
+    Ok(())
 }
 
 enum State {

@@ -1,7 +1,7 @@
 //! `listeners`: where clients connect, and who they are.
 
 use super::Reader;
-use crate::config::{Brokers, ClientAuth, Identity, Listener, ListenerSasl, PasswordMechanism};
+use crate::config::{Brokers, ClientAuth, Identity, Listener, ListenerSasl, PasswordMechanism, UpstreamLogin};
 use crate::model::Principal;
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::net::SocketAddr;
@@ -27,6 +27,8 @@ const LISTENER: Keys = Keys {
 const MAX_SESSION: Duration = Duration::from_secs(3600);
 /// Clients log in again after some nine tenths of it, and not within a second.
 const LEAST_SESSION: Duration = Duration::from_secs(2);
+/// The identities that go by a login.
+const LOGINS: &str = "sasl` or `pass_through";
 
 impl Reader<'_> {
     pub(super) fn listeners(&mut self, root: &Fields<'_>) -> Option<Vec<Listener>> {
@@ -76,7 +78,8 @@ impl Reader<'_> {
             Some(None) => false,
             None => true,
         };
-        let identity = self.identity(&fields, secured, proved);
+        let shows = matches!(&tls, Some(Some(tls)) if !matches!(tls.client_auth, ClientAuth::None));
+        let identity = self.identity(&fields, secured, [proved, shows]);
         let super_users = match fields.get("super_users") {
             Some(node) => self.bool(node, &fields.path("super_users")),
             None => Some(false),
@@ -90,6 +93,15 @@ impl Reader<'_> {
             Some(node) if node.value != Value::Null => self.upstream_login(node, &fields.path("upstream")).map(Some),
             Some(_) | None => Some(None),
         };
+        if let (Some(Identity::PassThrough(_)), Some(Some(UpstreamLogin { sasl: Some(_), .. })), Some(node)) =
+            (&identity, &upstream, fields.get("upstream"))
+        {
+            let text = format!(
+                "`{}` does not go with `identity: pass_through`: clients log in at the brokers by themselves",
+                fields.path("upstream.sasl")
+            );
+            self.fault(node, text);
+        }
         Some(Listener {
             name: name?,
             bind: bind?,
@@ -119,34 +131,31 @@ impl Reader<'_> {
         Some(ip.to_string())
     }
 
-    fn identity(&mut self, fields: &Fields<'_>, secured: bool, proved: bool) -> Option<Identity> {
+    fn identity(&mut self, fields: &Fields<'_>, secured: bool, [proved, shows]: [bool; 2]) -> Option<Identity> {
         #[derive(Copy, Clone)]
         enum Kind {
             Fixed,
             Sasl,
             Certificate,
+            PassThrough,
         }
         let path = fields.path("identity");
         let node = fields.required(
             "identity",
-            "write how clients are named: `fixed`, `sasl` or `certificate`",
+            "write how clients are named: `fixed`, `sasl`, `certificate` or `pass_through`",
             &mut self.report,
         )?;
-        if let Value::Text(text) = &node.value
-            && text == "pass_through"
-        {
-            self.fault(
-                node,
-                format!("`{path}: {text}` is not served by this version: write `fixed`, `sasl` or `certificate`"),
-            );
-            return None;
-        }
-        let words = [("fixed", Kind::Fixed), ("sasl", Kind::Sasl), ("certificate", Kind::Certificate)];
+        let words = [
+            ("fixed", Kind::Fixed),
+            ("sasl", Kind::Sasl),
+            ("certificate", Kind::Certificate),
+            ("pass_through", Kind::PassThrough),
+        ];
         let kind = self.word(node, &path, &words)?;
         match kind {
             Kind::Fixed => {
-                self.belongs_to(fields, "sasl", "sasl");
-                self.belongs_to(fields, "max_session", "sasl");
+                self.belongs_to(fields, "sasl", LOGINS);
+                self.belongs_to(fields, "max_session", LOGINS);
                 let at = fields.required(
                     "principal",
                     "write who clients of this listener are, as in `\"User:alice\"`",
@@ -156,8 +165,8 @@ impl Reader<'_> {
             }
             Kind::Certificate => {
                 self.belongs_to(fields, "principal", "fixed");
-                self.belongs_to(fields, "sasl", "sasl");
-                self.belongs_to(fields, "max_session", "sasl");
+                self.belongs_to(fields, "sasl", LOGINS);
+                self.belongs_to(fields, "max_session", LOGINS);
                 if !proved {
                     let text = format!(
                         "`{path}: certificate` needs `tls` with `client_auth: required`: who shows none has no name"
@@ -171,6 +180,18 @@ impl Reader<'_> {
                 let path = fields.path("sasl");
                 let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
                 Some(Identity::Sasl(self.listener_sasl(node?, &path, secured)?))
+            }
+            Kind::PassThrough => {
+                self.belongs_to(fields, "principal", "fixed");
+                if shows {
+                    let text = format!(
+                        "`{path}: pass_through` goes with `tls.client_auth: none` only: TLS ends at the proxy, so that no broker sees a client's certificate; use `identity: certificate` for those"
+                    );
+                    self.fault(node, text);
+                }
+                let path = fields.path("sasl");
+                let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
+                Some(Identity::PassThrough(self.listener_sasl(node?, &path, secured)?))
             }
         }
     }
@@ -233,6 +254,6 @@ impl Reader<'_> {
                 }
             }
         }
-        (!mechanisms.is_empty()).then_some(ListenerSasl { mechanisms })
+        (!mechanisms.is_empty()).then_some(ListenerSasl { mechanisms, without_tls })
     }
 }

@@ -6,6 +6,7 @@ use crate::model::{Operation, Principal, ResourceType};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod pass_through;
 mod sessions;
 mod sni;
 mod state;
@@ -159,7 +160,8 @@ audit:
     assert_eq!(
         external.identity,
         Identity::Sasl(ListenerSasl {
-            mechanisms: vec![PasswordMechanism::ScramSha512, PasswordMechanism::Plain, PasswordMechanism::ScramSha256]
+            mechanisms: vec![PasswordMechanism::ScramSha512, PasswordMechanism::Plain, PasswordMechanism::ScramSha256],
+            without_tls: true,
         })
     );
     assert!(external.super_users);
@@ -545,15 +547,11 @@ fn every_message_says_what_to_do() {
         ),
         (
             &[(FIXED, "}")],
-            "6:5: `listeners[0].identity` is missing: write how clients are named: `fixed`, `sasl` or `certificate`",
-        ),
-        (
-            &[("identity: fixed", "identity: pass_through")],
-            "8:17: `listeners[0].identity: pass_through` is not served by this version: write `fixed`, `sasl` or `certificate`",
+            "6:5: `listeners[0].identity` is missing: write how clients are named: `fixed`, `sasl`, `certificate` or `pass_through`",
         ),
         (
             &[("identity: fixed", "identity: kerberos")],
-            "8:17: `listeners[0].identity` cannot be `kerberos`: write one of `fixed`, `sasl`, `certificate`",
+            "8:17: `listeners[0].identity` cannot be `kerberos`: write one of `fixed`, `sasl`, `certificate`, `pass_through`",
         ),
         (
             &[(", principal: \"User:alice\"", "")],
@@ -573,7 +571,7 @@ fn every_message_says_what_to_do() {
         ),
         (
             &[("#listener", "sasl: { mechanisms: [PLAIN] },")],
-            "6:41: `listeners[0].sasl` goes with `identity: sasl` only: remove it, or change the identity",
+            "6:41: `listeners[0].sasl` goes with `identity: sasl` or `pass_through` only: remove it, or change the identity",
         ),
         (
             &[(FIXED, SASL), ("#listener", "principal: \"User:x\","), ("#root", "users: u")],

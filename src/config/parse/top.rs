@@ -2,7 +2,7 @@
 
 use super::scalars::is_label;
 use super::{Environment, Reader};
-use crate::config::{Config, Listener, Log, LogFormat, LogLevel};
+use crate::config::{Config, Identity, Listener, Log, LogFormat, LogLevel, PasswordMechanism};
 use crate::yaml::{self, Fields, Keys, Node, Problem, Report, Value};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -85,6 +85,12 @@ impl Reader<'_> {
             for (i, (listener, item)) in all.iter().zip(items).enumerate() {
                 let path = format!("listeners[{i}].upstream");
                 self.secured_alike(item, &path, listener.upstream.as_ref(), cluster.tls.is_some());
+                if cluster.tls.is_none() && tells_passwords(listener) {
+                    let text = format!(
+                        "`listeners[{i}].sasl.mechanisms` passes PLAIN on to brokers without TLS, where passwords can be read on the way: set `cluster.tls`, or `listeners[{i}].sasl.without_tls: true` if the network is trusted"
+                    );
+                    self.fault(item, text);
+                }
             }
         }
         let certificates = self.certificates(fields.get("certificates"));
@@ -194,7 +200,15 @@ impl Reader<'_> {
     }
 }
 
+/// Whether passwords go on to the brokers that must not be read on the way.
+fn tells_passwords(listener: &Listener) -> bool {
+    match &listener.identity {
+        Identity::PassThrough(sasl) => !sasl.without_tls && sasl.mechanisms.contains(&PasswordMechanism::Plain),
+        Identity::Fixed(_) | Identity::Sasl(_) | Identity::Certificate => false,
+    }
+}
+
 fn first_with_sasl(listeners: &[Listener]) -> Option<&str> {
-    let sasl = |l: &&Listener| matches!(l.identity, crate::config::Identity::Sasl(_));
+    let sasl = |l: &&Listener| matches!(l.identity, Identity::Sasl(_));
     listeners.iter().find(sasl).map(|l| l.name.as_str())
 }

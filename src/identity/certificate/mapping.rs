@@ -44,8 +44,8 @@ const LONGEST: usize = 255;
 /// What Java's patterns take for the end of a line and is no control character.
 const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
 
-/// Whether a text from a certificate can be the name of a user or group: what a users file must not hold is none here either.
-fn check(name: &str, prefix: &str) -> Result<(), String> {
+/// Whether a text that a client brings can be the name of a user or group: what a users file must not hold is none either.
+pub(in crate::identity) fn check(name: &str, prefix: &str) -> Result<(), String> {
     if name.len() > LONGEST {
         return Err(format!("has {} bytes, which is more than {LONGEST}: `{}…`", name.len(), shown(name)));
     }

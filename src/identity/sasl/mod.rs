@@ -1,7 +1,10 @@
 //! SASL mechanisms of the proxy's listeners, as functions from bytes to an identity.
 
 pub mod plain;
+mod relayed;
 mod scram;
+
+pub use relayed::Relayed;
 
 use super::Login;
 use super::users::{Hash, Users};
@@ -36,6 +39,12 @@ pub enum LoginError {
     /// A message behind the last.
     #[error("a message after the login was over")]
     PeerSentMore,
+    /// A broker's users may have names that no policy could tell from others.
+    #[error("the user's name is empty, `*`, longer than 255 bytes, begins with `User:` or holds control characters")]
+    PeerSentName,
+    /// A broker let in who it did not prove itself to, as SCRAM demands of it.
+    #[error("the broker ended the login without its proof")]
+    UpstreamSentNoProof,
 }
 
 impl LoginError {
@@ -48,7 +57,11 @@ impl LoginError {
             | Self::PeerSentNoPassword
             | Self::PeerSentWrongCredentials
             | Self::PeerSentOtherAuthorizationId => self.to_string(),
-            Self::PeerSentScram(_) | Self::PeerSentWrongProof | Self::PeerSentMore => {
+            Self::PeerSentScram(_)
+            | Self::PeerSentWrongProof
+            | Self::PeerSentMore
+            | Self::PeerSentName
+            | Self::UpstreamSentNoProof => {
                 let during = if again { "re-authentication" } else { "authentication" };
                 let name = mechanism.name();
                 format!("Authentication failed during {during} due to invalid credentials with SASL mechanism {name}")

@@ -19,6 +19,43 @@ const CLIENT_FINAL: LoginError = LoginError::PeerSentScram("the last message is 
 /// The longest nonce of a client, in bytes: it is kept and sent back. Clients send some thirty.
 const LONGEST_NONCE: usize = 4096;
 
+/// The first message of a client.
+pub(super) struct ClientFirst<'m> {
+    pub(super) name: String,
+    pub(super) authorization_id: Option<String>,
+    /// `n,,` or `n,a=name,`.
+    gs2_header: &'m str,
+    nonce: &'m str,
+    /// What follows the header.
+    bare: &'m str,
+}
+
+impl<'m> ClientFirst<'m> {
+    /// Reads the message.
+    pub(super) fn parse(message: &'m [u8]) -> Result<Self, LoginError> {
+        let text = std::str::from_utf8(message).map_err(|_| CLIENT_FIRST)?;
+        let mut parts = text.splitn(3, ',');
+        // `y` and `p=` are for channel binding.
+        if parts.next() != Some("n") {
+            return Err(CLIENT_FIRST);
+        }
+        let authorization_id = match parts.next().ok_or(CLIENT_FIRST)? {
+            "" => None,
+            field => Some(name(field, "a=")?),
+        };
+        let bare = parts.next().ok_or(CLIENT_FIRST)?;
+        // Not gathered: a message may be nothing but commas.
+        let mut fields = bare.split(',');
+        let (Some(user), Some(nonce), None) = (fields.next(), fields.next(), fields.next()) else {
+            return Err(CLIENT_FIRST);
+        };
+        let name = name(user, "n=")?;
+        let nonce = nonce.strip_prefix("r=").filter(|n| is_nonce(n)).ok_or(CLIENT_FIRST)?;
+        let gs2_header = text.get(..text.len() - bare.len()).unwrap_or_default();
+        Ok(Self { name, authorization_id, gs2_header, nonce, bare })
+    }
+}
+
 /// A challenge was sent, its answer is awaited.
 pub(super) struct Challenged {
     name: String,
@@ -42,32 +79,13 @@ impl fmt::Debug for Challenged {
 impl Challenged {
     /// Answers the first message with salt and iterations; `nonce` is random text without commas, of this exchange alone.
     pub(super) fn new(hash: Hash, message: &[u8], users: &Users, nonce: &str) -> Result<(Self, Vec<u8>), LoginError> {
-        let text = std::str::from_utf8(message).map_err(|_| CLIENT_FIRST)?;
-        let mut parts = text.splitn(3, ',');
-        // `y` and `p=` are for channel binding.
-        if parts.next() != Some("n") {
-            return Err(CLIENT_FIRST);
-        }
-        let authorization_id = match parts.next().ok_or(CLIENT_FIRST)? {
-            "" => None,
-            field => Some(name(field, "a=")?),
-        };
-        let first_bare = parts.next().ok_or(CLIENT_FIRST)?;
-        // Not gathered: a message may be nothing but commas.
-        let mut fields = first_bare.split(',');
-        let (Some(user), Some(of_client), None) = (fields.next(), fields.next(), fields.next()) else {
-            return Err(CLIENT_FIRST);
-        };
-        let user = name(user, "n=")?;
-        let of_client = of_client.strip_prefix("r=").filter(|n| is_nonce(n)).ok_or(CLIENT_FIRST)?;
+        let ClientFirst { name, authorization_id, gs2_header, nonce: of_client, bare } = ClientFirst::parse(message)?;
         let nonce = format!("{of_client}{nonce}");
-        let (keys, known) = users.scram_keys(&user, hash);
+        let (keys, known) = users.scram_keys(&name, hash);
         let server_first = format!("r={nonce},s={},i={}", BASE64_STANDARD.encode(&keys.salt), keys.iterations);
         let answer = server_first.clone().into_bytes();
-        let gs2_header = text.get(..text.len() - first_bare.len()).unwrap_or_default().to_owned();
-        let first_bare = first_bare.to_owned();
-        let challenged =
-            Self { name: user, authorization_id, keys, known, gs2_header, nonce, first_bare, server_first };
+        let (gs2_header, first_bare) = (gs2_header.to_owned(), bare.to_owned());
+        let challenged = Self { name, authorization_id, keys, known, gs2_header, nonce, first_bare, server_first };
         Ok((challenged, answer))
     }
 

@@ -26,7 +26,7 @@ impl<'a> Link<'a> {
             let (exchange, checked) = verified
                 .unwrap_or_else(|| (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }));
             let checked = checked.of_same(&before);
-            if matches!(checked, Checked::Failed { .. }) {
+            if checked.is_failure() {
                 count_failure(asks);
                 tokio::time::sleep(asks.door.login.delay).await;
             }

@@ -2,6 +2,7 @@ use super::*;
 use crate::enforce::Broker;
 use crate::wire::Versions;
 use crate::wire::schema::api_versions::response as versions;
+use crate::wire::schema::sasl_handshake::response as shaken;
 
 fn topology() -> Topology {
     let served = [ApiKey::API_VERSIONS, ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE, ApiKey::PRODUCE]
@@ -27,7 +28,7 @@ fn answered(step: LoginStep, key: ApiKey, version: i16) -> Node {
             assert_eq!(correlation_id, 7);
             node
         }
-        LoginStep::Verify(_) => panic!("a message to verify, not an answer"),
+        LoginStep::Verify(_) | LoginStep::Shake(_) => panic!("something to ask, not an answer"),
         LoginStep::Close { answer: None, reason, detail } => panic!("closed: {reason}: {detail}"),
     }
 }
@@ -151,4 +152,58 @@ fn threat_24_a_login_again_keeps_its_mechanism() {
     let mut login = Login::again(login.mechanisms, Some(1), PasswordMechanism::ScramSha512);
     let step = login.take(&handshake("GSSAPI", 1), &topology());
     assert!(matches!(step, LoginStep::Close { answer: None, .. }), "as a broker");
+}
+
+fn agreed() -> Shook {
+    Shook { code: ErrorCode::NONE, offered: vec!["GSSAPI".into(), "PLAIN".into()] }
+}
+
+#[test]
+fn a_login_that_is_relayed_asks_the_broker_for_the_mechanism_and_tells_what_both_offer() {
+    let (mut login, topology) = (login().relayed(), topology());
+    assert!(matches!(login.take(&handshake("PLAIN", 1), &topology), LoginStep::Shake(PasswordMechanism::Plain)));
+    assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Close { .. }), "a token before the answer");
+    let said = answered(login.shaken(&agreed()), ApiKey::SASL_HANDSHAKE, 1);
+    assert_eq!(said.i16(shaken::ERROR_CODE), 0);
+    assert_eq!(said.strs(shaken::MECHANISMS).collect::<Vec<_>>(), ["PLAIN"]);
+    assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Verify(message) if message == "m"));
+}
+
+#[test]
+fn threat_32_a_login_that_is_relayed_has_a_handshake_of_version_1_and_a_mechanism_that_is_offered() {
+    for (mechanism, version) in [("PLAIN", 0), ("SCRAM-SHA-512", 0), ("GSSAPI", 1), ("SCRAM-SHA-256", 1)] {
+        let step = login().relayed().take(&handshake(mechanism, version), &topology());
+        assert!(matches!(&step, LoginStep::Close { reason: CloseReason::LoginFailed, .. }), "{mechanism} {version}");
+        let said = answered(step, ApiKey::SASL_HANDSHAKE, version);
+        assert_eq!(said.i16(shaken::ERROR_CODE), 33);
+        let offered: Vec<_> = said.strs(shaken::MECHANISMS).collect();
+        assert_eq!(offered, if version == 0 { vec![] } else { vec!["PLAIN", "SCRAM-SHA-512"] });
+    }
+}
+
+#[test]
+fn what_a_broker_refuses_the_client_is_told_and_the_operator_why() {
+    for (code, detail) in [
+        (ErrorCode::UNSUPPORTED_SASL_MECHANISM, "the broker does not offer PLAIN but GSSAPI, X\\n: see"),
+        (ErrorCode::ILLEGAL_SASL_STATE, "the broker's listener has no login"),
+        (ErrorCode(-1), "the broker refused PLAIN: UNKNOWN_SERVER_ERROR"),
+    ] {
+        let (mut login, topology) = (login().relayed(), topology());
+        let _ = login.take(&handshake("PLAIN", 1), &topology);
+        let step = login.shaken(&Shook { code, offered: vec!["GSSAPI".into(), "X\n".into()] });
+        assert!(matches!(&step, LoginStep::Close { detail: told, .. } if told.starts_with(detail)), "{detail}");
+        assert_eq!(answered(step, ApiKey::SASL_HANDSHAKE, 1).i16(shaken::ERROR_CODE), code.0);
+    }
+    let (mut login, topology) = (login().relayed(), topology());
+    let _ = login.take(&handshake("PLAIN", 1), &topology);
+    let _ = login.shaken(&agreed());
+    let _ = login.take(&token(b"m"), &topology);
+    let (code, text) = (ErrorCode::SASL_AUTHENTICATION_FAILED, Some(format!("no\n{}", "x".repeat(1000))));
+    let step =
+        login.verified(LoginVerdict::Refused(Answered { code, text: text.clone(), bytes: Bytes::new(), lifetime: 0 }));
+    let LoginStep::Close { reason: CloseReason::LoginFailed, detail, .. } = &step else { panic!("not closed") };
+    assert!(detail.starts_with("the broker refused the login: no\\nxxx") && detail.len() < 300, "{detail}");
+    let said = answered(step, ApiKey::SASL_AUTHENTICATE, 2);
+    assert_eq!(said.i16(authenticated::ERROR_CODE), code.0);
+    assert_eq!(said.opt_str(authenticated::ERROR_MESSAGE), text.as_deref(), "in the broker's own words");
 }

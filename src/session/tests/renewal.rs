@@ -20,6 +20,10 @@ fn login(user: User) -> identity::Login {
     Users::new(vec![user]).verify_password(&name, "secret", Timestamp(0)).unwrap()
 }
 
+fn proved(login: identity::Login) -> Checked {
+    Checked::Proved { login, last: Vec::new(), lifetime: None }
+}
+
 fn handshake(mechanism: &str) -> Node {
     Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism)
 }
@@ -40,7 +44,7 @@ impl Stage {
         let now = Now { wall: Timestamp(0), micros: 0 };
         let most = Some(Duration::from_secs(5));
         let login = login(who.clone());
-        let (standing, told) = Standing::new(&login, PasswordMechanism::Plain, OFFERED.into(), most, now);
+        let (standing, told) = Standing::new(&login, PasswordMechanism::Plain, OFFERED.into(), [most, None], now);
         assert!(told == 5_000 || who.expires.is_some());
         stage.machine = stage.machine.logged_in(Some(standing));
         stage.users(rules, vec![who]);
@@ -100,7 +104,7 @@ fn a_login_again_prolongs_the_session_behind_what_was_asked_before() {
     stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
     assert!(stage.at_broker().len() == 1 && !stage.out.renewed);
     stage.micros = 10 * SECOND;
-    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.input(Input::Checked(proved(login(user(|_| {})))));
     assert!(stage.out.renewed);
     let told = stage.told();
     assert_eq!(told.i16(sasl_authenticate::response::ERROR_CODE), 0);
@@ -119,7 +123,7 @@ fn threat_24_a_login_again_keeps_the_principal_and_replaces_the_groups() {
     stage.begin().expect("a check");
     let devs = user(|user| user.set_groups(["devs"]));
     stage.users(rules, vec![devs.clone()]);
-    stage.input(Input::Checked(Checked::Proved(login(devs.clone()), Vec::new())));
+    stage.input(Input::Checked(proved(login(devs.clone()))));
     stage.told();
     stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
     assert_eq!(stage.at_broker().len(), 1);
@@ -127,7 +131,7 @@ fn threat_24_a_login_again_keeps_the_principal_and_replaces_the_groups() {
     let mut stage = Stage::logged_in(rules);
     stage.begin().expect("a check");
     let other = User { name: "a.b".into(), ..devs };
-    stage.input(Input::Checked(Checked::Proved(login(other), Vec::new())));
+    stage.input(Input::Checked(proved(login(other))));
     let told = stage.told();
     assert_eq!(told.i16(sasl_authenticate::response::ERROR_CODE), 58);
     let text = "Cannot change principals during re-authentication from User.alice: User.a.b";
@@ -165,7 +169,7 @@ fn who_logs_in_again_within_a_second_or_without_a_lifetime_is_told_that_nobody_c
     };
     let mut stage = Stage::logged_in(OPEN);
     stage.begin().expect("a check");
-    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.input(Input::Checked(proved(login(user(|_| {})))));
     stage.told();
     assert_eq!(told(&mut stage), 34);
     stage.micros += SECOND;
@@ -199,7 +203,7 @@ fn a_user_who_expires_is_closed_by_the_clock_and_told_so_before() {
     let mut stage = Stage::logged_in_as(OPEN, ends.clone());
     assert_eq!(stage.machine.next_edge(), Some(Timestamp(3_000)));
     stage.begin().expect("a check");
-    stage.input(Input::Checked(Checked::Proved(login(ends), Vec::new())));
+    stage.input(Input::Checked(proved(login(ends))));
     assert_eq!(stage.told().int(sasl_authenticate::response::SESSION_LIFETIME_MS), 3_000);
     stage.wall = 2_999;
     stage.input(Input::Tick);
@@ -242,7 +246,7 @@ fn messages_of_a_login_again_are_bounded_before_they_are_gathered() {
     let mut stage = Stage::logged_in(OPEN);
     assert!(stage.begin().is_some());
     stage.client(&head(BOUND + 1, &produce_key));
-    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.input(Input::Checked(proved(login(user(|_| {})))));
     assert_eq!(stage.told().i16(sasl_authenticate::response::ERROR_CODE), 0);
     assert!(stage.machine.closing().is_none() && stage.machine.wants_client());
 }
@@ -285,7 +289,7 @@ fn what_has_not_left_when_the_login_ends_is_dropped_both_ways() {
     assert_eq!(stage.machine.closing(), Some(CloseReason::LoginRevoked));
     assert!(stage.machine.to_client.is_empty() && stage.machine.to_broker.is_empty());
     // What the shell had still under way changes nothing.
-    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.input(Input::Checked(proved(login(user(|_| {})))));
     stage.broker(ApiKey::PRODUCE, 9, 2, &acknowledged("open"));
     assert!(stage.machine.to_client.is_empty() && stage.machine.to_broker.is_empty());
 }
@@ -295,7 +299,8 @@ fn a_lifetime_is_told_as_a_year_at_most() {
     let ends = user(|user| user.expires = Some(Timestamp(i64::MAX)));
     let now = Now { wall: Timestamp(0), micros: 0 };
     for most in [None, Some(Duration::MAX)] {
-        let (_, told) = Standing::new(&login(ends.clone()), PasswordMechanism::Plain, OFFERED.into(), most, now);
+        let (_, told) =
+            Standing::new(&login(ends.clone()), PasswordMechanism::Plain, OFFERED.into(), [most, None], now);
         assert_eq!(told, 365 * 24 * 3600 * 1000, "clients multiply it by a million, in 64 bits");
     }
 }
@@ -307,6 +312,6 @@ fn it_is_known_since_when_a_login_again_is_under_way() {
     stage.begin().expect("a check");
     let since = stage.machine.renews_since().expect("it began");
     assert!(since > 0 && since < stage.micros, "with the handshake");
-    stage.input(Input::Checked(Checked::Proved(login(user(|_| {})), Vec::new())));
+    stage.input(Input::Checked(proved(login(user(|_| {})))));
     assert_eq!(stage.machine.renews_since(), None);
 }

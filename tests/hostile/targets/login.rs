@@ -6,7 +6,7 @@ use crate::messages::{Style, Subject, message};
 use crate::stage;
 use bytes::Bytes;
 use kordon::cluster::login::{Proving, Salted, Scram, plain};
-use kordon::identity::sasl::{Exchange, Turn};
+use kordon::identity::sasl::{Exchange, Relayed, Turn};
 use kordon::identity::users::{User, Users};
 use kordon::model::{PasswordMechanism, Timestamp};
 use kordon::session::{Login, LoginStep, LoginVerdict};
@@ -82,6 +82,8 @@ pub(super) fn login(data: &[u8]) {
     LazyLock::force(&USERS);
     let mut login = Login::new(PasswordMechanism::EVERY.into(), Some(1));
     let mut exchange: Option<Exchange> = None;
+    // The same login, as if the exchange were a broker's that it goes on to.
+    let mut relayed: Option<Relayed> = None;
     while !input.is_empty() {
         let bytes = match input.below(4) {
             0 => {
@@ -118,19 +120,31 @@ pub(super) fn login(data: &[u8]) {
                 assert!(login.mechanism().is_none() || exchange.is_some() || shaken);
                 if let (None, Some(mechanism)) = (&exchange, login.mechanism()) {
                     exchange = Some(Exchange::new(mechanism));
+                    relayed = Some(Relayed::new(mechanism));
                 }
             }
+            LoginStep::Shake(_) => panic!("no broker takes part"),
             LoginStep::Verify(message) => {
                 let exchange = exchange.as_mut().expect("a password was looked at before a mechanism was agreed");
+                let relayed = relayed.as_mut().expect("as the exchange");
+                let sent = within(FLAT, PER_BYTE, message.len(), || relayed.sent(&message));
                 let take = || exchange.take(&message, &USERS, "nonce-of-the-proxy", Timestamp(0));
                 let verdict = match within(FLAT, PER_BYTE, message.len(), take) {
                     Ok(Turn::Challenge(bytes)) => {
+                        // Names that no user of the file can have are refused there.
+                        if sent.is_err() {
+                            return;
+                        }
+                        assert_eq!(relayed.answered(&bytes), Ok(None), "a challenge proves nobody");
                         client.challenge = Some(bytes.clone());
                         LoginVerdict::Challenge(bytes)
                     }
                     Ok(Turn::Proved { login: who, last }) => {
                         assert!(!client.lied, "let in without the password");
                         assert_eq!(who.principal.get().as_str(), "User:alice");
+                        let learned = sent.and_then(|()| relayed.answered(&last));
+                        let learned = learned.map(|login| login.map(|login| login.principal));
+                        assert_eq!(learned, Ok(Some(who.principal.clone())), "who goes by is who is proved");
                         if let Some(proving) = client.proving.take() {
                             assert_eq!(proving.finish(&last), Ok(()), "the proxy proves itself");
                         }

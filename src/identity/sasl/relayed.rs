@@ -1,0 +1,225 @@
+//! A login that a broker checks: whose name it proves, read from the messages as they go by.
+//!
+//! Source: `DefaultKafkaPrincipalBuilder.build`, Kafka 4.3: the principal is the server's authorization id, which
+//! `PlainSaslServer` and `ScramSaslServer` take from the client's name. But for one case: with the extension `tokenauth`
+//! the name is the id of a delegation token, and the principal its owner (`ScramSaslServer.evaluateResponse`). Such a
+//! message is refused before any broker sees it, as is every other that has a second reading (threat 32).
+
+use super::LoginError;
+use super::plain::Credentials;
+use super::scram::ClientFirst;
+use crate::identity::Login;
+use crate::identity::certificate::check_claim;
+use crate::model::{PasswordMechanism, Principal, Verified};
+use std::fmt;
+
+/// The messages of one login, on their way to a broker and back.
+pub struct Relayed {
+    mechanism: PasswordMechanism,
+    stage: Stage,
+}
+
+enum Stage {
+    Start,
+    /// SCRAM's first message went on.
+    Asked(Claim),
+    /// The broker answered it.
+    Challenged(Claim),
+    /// The last message went on.
+    Proving(Claim),
+    Over,
+}
+
+/// Who the client says it is.
+struct Claim {
+    name: String,
+    /// Whether it asks to be somebody else.
+    is_other: bool,
+}
+
+impl fmt::Debug for Relayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relayed").field("mechanism", &self.mechanism).finish_non_exhaustive()
+    }
+}
+
+impl Relayed {
+    /// A login by this mechanism.
+    pub fn new(mechanism: PasswordMechanism) -> Self {
+        Self { mechanism, stage: Stage::Start }
+    }
+
+    /// The mechanism.
+    pub fn mechanism(&self) -> PasswordMechanism {
+        self.mechanism
+    }
+
+    /// Looks at a message of the client, which then goes on to the broker.
+    ///
+    /// # Errors
+    /// It must not: nothing could be said of who is proved by it.
+    pub fn sent(&mut self, message: &[u8]) -> Result<(), LoginError> {
+        let is_plain = match self.mechanism {
+            PasswordMechanism::Plain => true,
+            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => false,
+        };
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Start if is_plain => {
+                let Credentials { authorization_id, username, .. } = Credentials::parse(message)?;
+                let other = Some(authorization_id).filter(|id| !id.is_empty());
+                Stage::Proving(Claim::new(username, other)?)
+            }
+            Stage::Start => {
+                let ClientFirst { name, authorization_id, .. } = ClientFirst::parse(message)?;
+                Stage::Asked(Claim::new(&name, authorization_id.as_deref())?)
+            }
+            // The broker holds it against the first.
+            Stage::Challenged(claim) => Stage::Proving(claim),
+            Stage::Asked(_) | Stage::Proving(_) | Stage::Over => return Err(LoginError::PeerSentMore),
+        };
+        Ok(())
+    }
+
+    /// Looks at what the broker answered, which was no error: who is proved by it, once that is over.
+    ///
+    /// # Errors
+    /// The broker let the client in, and yet it is not proved whose name it has.
+    pub fn answered(&mut self, answer: &[u8]) -> Result<Option<Login>, LoginError> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Asked(claim) => {
+                self.stage = Stage::Challenged(claim);
+                Ok(None)
+            }
+            Stage::Proving(claim) => {
+                let proves = match self.mechanism {
+                    PasswordMechanism::Plain => true,
+                    PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => answer.starts_with(b"v="),
+                };
+                if !proves {
+                    return Err(LoginError::UpstreamSentNoProof);
+                }
+                if claim.is_other {
+                    return Err(LoginError::PeerSentOtherAuthorizationId);
+                }
+                Ok(Some(claim.login()))
+            }
+            Stage::Start | Stage::Challenged(_) | Stage::Over => Err(LoginError::PeerSentMore),
+        }
+    }
+}
+
+impl Claim {
+    fn new(name: &str, authorization_id: Option<&str>) -> Result<Self, LoginError> {
+        check_claim(name, "User:").map_err(|_| LoginError::PeerSentName)?;
+        Ok(Self { name: name.to_owned(), is_other: authorization_id.is_some_and(|id| id != name) })
+    }
+
+    /// Groups are the policy's alone: brokers know none.
+    fn login(self) -> Login {
+        let principal = Verified::proved(Principal::user(&self.name));
+        Login { principal, groups: [].into(), may_merge: false, expires: None, credential: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROOF: &[u8] = b"v=proof";
+
+    /// What comes of a login to whose messages the broker says this.
+    fn outcome(mechanism: PasswordMechanism, talk: &[(&str, &[u8])]) -> Result<String, LoginError> {
+        let mut relayed = Relayed::new(mechanism);
+        let mut proved = None;
+        for (message, answer) in talk {
+            relayed.sent(message.as_bytes())?;
+            proved = relayed.answered(answer)?;
+        }
+        Ok(proved.map_or_else(|| "nobody yet".to_owned(), |login| login.principal.get().to_string()))
+    }
+
+    fn plain(message: &str) -> Result<String, LoginError> {
+        outcome(PasswordMechanism::Plain, &[(message, b"")])
+    }
+
+    fn scram(first: &str, last: &[u8]) -> Result<String, LoginError> {
+        outcome(PasswordMechanism::ScramSha512, &[(first, b"r=nonce+,s=,i=4096"), ("c=biws,r=nonce+,p=", last)])
+    }
+
+    #[test]
+    fn the_name_of_who_the_broker_lets_in_is_learned() {
+        for message in ["\0alice\0secret", "alice\0alice\0secret"] {
+            assert_eq!(plain(message), Ok("User:alice".into()));
+        }
+        for (first, name) in [
+            ("n,,n=alice,r=nonce", "alice"),
+            ("n,a=alice,n=alice,r=nonce", "alice"),
+            ("n,,n=a=2Cb=3Dc,r=nonce", "a,b=c"),
+        ] {
+            assert_eq!(scram(first, PROOF), Ok(format!("User:{name}")));
+        }
+        let first = [("n,,n=alice,r=nonce", PROOF)];
+        assert_eq!(
+            outcome(PasswordMechanism::ScramSha256, &first),
+            Ok("nobody yet".into()),
+            "a challenge proves nobody"
+        );
+    }
+
+    #[test]
+    fn threat_32_what_could_be_read_as_another_name_reaches_no_broker() {
+        let refused = LoginError::PeerSentScram("the first message is malformed, or has extensions");
+        for first in [
+            "n,,n=alice,r=nonce,tokenauth=true",
+            "n,,n=alice,r=nonce,x=y",
+            "n,,m=ext,n=alice,r=nonce",
+            "y,,n=alice,r=nonce",
+            "p=tls-unique,,n=alice,r=nonce",
+            "n,,n=al=ice,r=nonce",
+            "n,,n=,r=nonce",
+            "",
+        ] {
+            assert_eq!(Relayed::new(PasswordMechanism::ScramSha256).sent(first.as_bytes()), Err(refused), "{first}");
+        }
+        for message in ["alice", "\0alice\0secret\0", "\0\0secret", "\0alice\0"] {
+            assert!(Relayed::new(PasswordMechanism::Plain).sent(message.as_bytes()).is_err(), "{message:?}");
+        }
+        assert!(Relayed::new(PasswordMechanism::Plain).sent(b"\0ali\xffce\0secret").is_err(), "java reads U+FFFD");
+        for name in ["*", "User:alice", "a\u{1}b", "a\u{2028}b", &"a".repeat(256)] {
+            let message = format!("\0{name}\0secret");
+            let sent = Relayed::new(PasswordMechanism::Plain).sent(message.as_bytes());
+            assert_eq!(sent, Err(LoginError::PeerSentName), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn threat_32_who_asks_to_be_somebody_else_is_nobody_here_even_if_a_broker_takes_it() {
+        let other = Err(LoginError::PeerSentOtherAuthorizationId);
+        assert_eq!(plain("bob\0alice\0secret"), other);
+        assert_eq!(scram("n,a=bob,n=alice,r=nonce", PROOF), other);
+    }
+
+    #[test]
+    fn a_broker_that_does_not_prove_itself_names_nobody() {
+        for last in [&b""[..], b"e=invalid-proof", b"r=nonce"] {
+            assert_eq!(scram("n,,n=alice,r=nonce", last), Err(LoginError::UpstreamSentNoProof));
+        }
+    }
+
+    #[test]
+    fn a_message_out_of_turn_is_refused() {
+        let mut relayed = Relayed::new(PasswordMechanism::ScramSha512);
+        assert_eq!(relayed.answered(PROOF), Err(LoginError::PeerSentMore));
+        let mut relayed = Relayed::new(PasswordMechanism::Plain);
+        relayed.sent(b"\0alice\0secret").unwrap();
+        assert_eq!(relayed.sent(b"\0bob\0secret"), Err(LoginError::PeerSentMore));
+    }
+
+    #[test]
+    fn nothing_of_the_messages_is_shown() {
+        let mut relayed = Relayed::new(PasswordMechanism::Plain);
+        relayed.sent(b"\0alice\0hunter2").unwrap();
+        let text = format!("{relayed:?}");
+        assert!(!text.contains("hunter2") && !text.contains("alice"), "{text}");
+    }
+}

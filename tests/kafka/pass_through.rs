@@ -1,0 +1,294 @@
+//! Logins that go on to the brokers (`identity: pass_through`): the client's own principal there, and the broker's own words.
+
+use bytes::Bytes;
+use kordon::model::PasswordMechanism;
+use kordon::wire::schema::{create_acls, produce, sasl_handshake};
+use kordon::wire::{ApiKey, ErrorCode, Node};
+use serde_json::json;
+
+use crate::logins::{MECHANISMS, PEOPLE, cluster, outcome, say, shake, shaken};
+use crate::renewals::PLAIN;
+use crate::support::audit::Event;
+use crate::support::cluster::SASL_PASSWORD;
+use crate::support::java::Java;
+use crate::support::node::kafkajs;
+use crate::support::people::{self, authenticate, handshake, java_login, java_send, librdkafka_login};
+use crate::support::proxy::{Kordon, OPEN, Setup, Upstream, cli};
+use crate::support::python::librdkafka;
+use crate::support::raw::{End, Raw, batch, produce_request, produced, request_of};
+use crate::support::{needs, soon, unique};
+
+const PASSES: &str =
+    "identity: pass_through\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512], without_tls: true }";
+
+fn setup() -> Setup<'static> {
+    Kordon::before(cluster())
+        .upstream(Upstream::Scram("SCRAM-SHA-512"))
+        .listener("people", PASSES)
+        .expects("passes logins on to the brokers")
+}
+
+fn broker() -> String {
+    format!("127.0.0.1:{}", cluster().node(1).sasl)
+}
+
+/// Lets a user do things at the broker, by Kafka's codes of operations.
+pub fn allow(user: &str, topic: &str, operations: &[i8]) {
+    let acl = |operation: &i8| {
+        json!({
+            "ResourceType": 2, "ResourceName": topic, "ResourcePatternType": 3, "Principal": format!("User:{user}"),
+            "Host": "*", "Operation": operation, "PermissionType": 3,
+        })
+    };
+    let acls: Vec<_> = operations.iter().map(acl).collect();
+    let request = request_of(ApiKey::CREATE_ACLS, &json!({ "Creations": acls }));
+    let answer = Raw::connect(&cluster().direct()).ask(ApiKey::CREATE_ACLS, 3, &request);
+    for result in answer.nodes(create_acls::response::RESULTS) {
+        assert_eq!(result.i16(create_acls::response::acl_creation_result::ERROR_CODE), 0, "{answer:?}");
+    }
+}
+
+const READ: i8 = 3;
+pub const WRITE: i8 = 4;
+
+fn log_in(kordon: &Kordon<'_>, name: &str) -> Raw {
+    let mut raw = shaken(&kordon.broker("people", 1), PLAIN);
+    say(&mut raw, format!("\0{name}\0{name}-secret")).expect("a login");
+    raw
+}
+
+fn counted(kordon: &Kordon<'_>, outcome: &str) -> f64 {
+    kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)])
+}
+
+#[test]
+fn clients_log_in_at_the_brokers_and_what_either_side_denies_is_denied() {
+    needs!(Java, Python, Node);
+    let [both, theirs, ours] = ["both", "theirs", "ours"].map(unique);
+    cluster().create_topics(&[&both, &theirs, &ours], 1, &[]);
+    for topic in [&both, &ours] {
+        allow("alice", topic, &[READ, WRITE]);
+    }
+    let policy = format!(
+        "version: 1\ndefault: deny\nacls:\n  - {{ allow: [All], principals: [\"User:alice\"], resources: [\"*\"] }}\n  \
+         - {{ deny: [Write], principals: [\"User:alice\"], resources: [\"topic:{ours}\"] }}\nend: true\n"
+    );
+    let kordon = setup().policy(&policy).start();
+    let at = kordon.at("people");
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let send = |topic: &str, password: &str| {
+            java_send(Java::newest(), at, topic, &java_login(mechanism, "alice", password), "java")
+        };
+        assert_eq!(send(&both, "alice-secret"), None, "{mechanism}");
+        assert_eq!(send(&both, "bob-secret").as_deref(), Some("SaslAuthenticationException"), "{mechanism}");
+        for topic in [&theirs, &ours] {
+            assert_eq!(send(topic, "alice-secret").as_deref(), Some("TopicAuthorizationException"), "{mechanism}");
+        }
+    }
+    for (mechanism, topic, sent) in [("PLAIN", &both, 1), ("SCRAM-SHA-256", &both, 1), ("SCRAM-SHA-512", &theirs, 0)] {
+        let mut config = librdkafka_login(mechanism, "alice", "alice-secret");
+        config["message.timeout.ms"] = json!(10_000);
+        let outcome = librdkafka(&json!({
+            "op": "produce", "at": at, "topic": topic, "values": ["librdkafka"], "config": config,
+        }))
+        .expect("an outcome");
+        assert_eq!(outcome["ok"], sent, "{mechanism}: {outcome}");
+    }
+    let sasl = |password: &str| json!({ "mechanism": "scram-sha-512", "username": "alice", "password": password });
+    let send = |password: &str| {
+        let config = json!({ "sasl": sasl(password) });
+        kafkajs(&json!({ "op": "produce", "at": at, "topic": both, "values": ["kafkajs"], "config": config }))
+    };
+    send("alice-secret").expect("a batch");
+    assert!(send("wrong").expect_err("a refusal").to_string().contains("SASL"));
+    let login = java_login("SCRAM-SHA-512", "alice", "alice-secret");
+    let settings: Vec<(&str, &str)> = login.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let read = Java::newest().consumer(at, &settings);
+    let read = read.assign(&[(&both, 0)]).values(6);
+    assert_eq!(read, ["java", "java", "java", "librdkafka", "librdkafka", "kafkajs"]);
+
+    let request = produce_request(1, &[(&theirs, &batch(&[b"x"]))]);
+    let answer = log_in(&kordon, "alice").ask(ApiKey::PRODUCE, 9, &request);
+    assert_eq!(produced(&answer)[0].1, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    let sent = |topic: &str, granted: bool| {
+        let topic = topic.to_owned();
+        move |e: &Event| e.method() == "kafka.Produce" && e.on(&topic) && e.granted() == granted
+    };
+    let mut audit = kordon.audit();
+    let denied = audit.wait("what the proxy denied", sent(&ours, false));
+    assert_eq!(denied.principal(), "User:alice");
+    // What the broker makes of it is not the proxy's decision.
+    let allowed = audit.wait("what the broker denied", sent(&theirs, true));
+    assert_eq!(allowed.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/PLAIN");
+}
+
+#[test]
+fn brokers_throttle_the_client_and_not_the_proxy() {
+    needs!(Java);
+    let topic = unique("quota");
+    cluster().create_topic(&topic, 1, &[]);
+    allow("bob", &topic, &[WRITE]);
+    let kordon = setup().start();
+    let quota = json!({ "Entries": [{
+        "Entity": [{ "EntityType": "user", "EntityName": "bob" }],
+        "Ops": [{ "Key": "producer_byte_rate", "Value": 10.0, "Remove": false }],
+    }] });
+    let quota = request_of(ApiKey::ALTER_CLIENT_QUOTAS, &quota);
+    Raw::connect(&cluster().direct()).ask(ApiKey::ALTER_CLIENT_QUOTAS, 1, &quota);
+    soon("bob is throttled", || {
+        let answer = log_in(&kordon, "bob").ask(ApiKey::PRODUCE, 9, &produce_request(1, &[(&topic, &[b'x'; 500])]));
+        assert_eq!(produced(&answer)[0].1, ErrorCode::NONE);
+        answer.i32(produce::response::THROTTLE_TIME_MS) > 0
+    });
+}
+
+/// The answers to these messages, as they come over the wire, and how the connection ends.
+fn frames(address: &str, mechanism: PasswordMechanism, messages: &[&[u8]]) -> (Vec<Bytes>, Option<End>) {
+    let mut raw = shaken(address, mechanism);
+    let mut frames = Vec::new();
+    for message in messages {
+        raw.send(ApiKey::SASL_AUTHENTICATE, 2, &authenticate(message.to_vec()));
+        frames.extend(raw.read_frame().expect("an answer"));
+    }
+    (frames, Some(raw.end()))
+}
+
+#[test]
+fn failed_logins_are_answered_byte_by_byte_as_the_broker_answers_them() {
+    needs!(Java);
+    let kordon = setup().start();
+    let (us, broker) = (kordon.at("people").to_owned(), broker());
+    let plain: [&[u8]; 10] = [
+        b"\0alice\0wrong",
+        b"\0nobody\0alice-secret",
+        b"bob\0alice\0alice-secret",
+        b"bob\0alice\0wrong",
+        b"\0alice\0",
+        b"\0\0secret",
+        b"alice\0alice-secret",
+        b"\0alice\0alice-secret\0",
+        b"alice",
+        b"\0*\0secret",
+    ];
+    for message in plain {
+        let [ours, theirs] = [&us, &broker].map(|at| frames(at, PLAIN, &[message]));
+        let text = message.escape_ascii();
+        // That no user may be called so here is not told.
+        let hidden = message == b"\0*\0secret";
+        assert!(hidden || ours == theirs, "{text}: {ours:?}, and the broker {theirs:?}");
+        assert_eq!((ours.0.len(), ours.1), (1, Some(End::Closed)), "{text}");
+    }
+    let same = |text: String| text;
+    for mechanism in MECHANISMS {
+        let first: [&[u8]; 5] = [b"", b"y,,n=alice,r=n", b"n,,n=a=lice,r=n", b"n,,n=nobody,r=n", b"n,,n=alice,r="];
+        for message in first {
+            let [ours, theirs] = [&us, &broker].map(|at| frames(at, mechanism, &[message]));
+            assert_eq!(ours, theirs, "{}", message.escape_ascii());
+        }
+        let both = |who: (&str, &str), first: &dyn Fn(String) -> String, last: &dyn Fn(String) -> String| {
+            let [ours, theirs] = [&us, &broker].map(|at| outcome(at, mechanism, who, first, last));
+            assert_eq!(ours, theirs, "{who:?}");
+            ours
+        };
+        let alice = ("alice", "alice-secret");
+        assert_eq!(both(alice, &same, &same), Ok(()));
+        for (from, to) in [("r=nonce", "r=other"), ("c=biws", "c=!"), (",p=", "p="), (",p=", ",p=AA")] {
+            assert!(both(alice, &same, &|text| text.replacen(from, to, 1)).is_err(), "{to}");
+        }
+        assert!(both(("alice", "wrong"), &same, &same).is_err());
+        let other = both(alice, &|text| text.replacen("n,,", "n,a=bob,", 1), &same);
+        let told = "Authentication failed: Client requested an authorization id that is different from username";
+        assert_eq!(other, Err((ErrorCode::SASL_AUTHENTICATION_FAILED, told.to_owned())));
+        // threat_32: the name would be a token's id.
+        assert!(both(alice, &|text| text + ",tokenauth=true", &same).is_err());
+    }
+}
+
+#[test]
+fn threat_32_old_handshakes_and_mechanisms_that_are_not_offered_reach_no_broker() {
+    needs!(Java);
+    let kordon = setup().start();
+    let tap = kordon.tap();
+    let mut raw = Raw::connect(kordon.at("people"));
+    raw.ask(ApiKey::API_VERSIONS, 0, &Node::request(ApiKey::API_VERSIONS));
+    for (mechanism, version) in [("PLAIN", 0), ("SCRAM-SHA-512", 0), ("GSSAPI", 1), ("OAUTHBEARER", 1)] {
+        let mut raw = Raw::connect(kordon.at("people"));
+        let answer = raw.ask(ApiKey::SASL_HANDSHAKE, version, &handshake(mechanism));
+        let told = ErrorCode(answer.i16(sasl_handshake::response::ERROR_CODE));
+        assert_eq!(told, ErrorCode::UNSUPPORTED_SASL_MECHANISM, "{mechanism}");
+        let offered: Vec<_> = answer.strs(sasl_handshake::response::MECHANISMS).collect();
+        assert_eq!(offered.len(), if version == 0 { 0 } else { 3 }, "{offered:?}");
+        assert_eq!(raw.end(), End::Closed);
+    }
+    assert!(tap.requests(ApiKey::SASL_HANDSHAKE).is_empty(), "nobody was dialled");
+    shake(&mut raw, PLAIN);
+    assert_eq!(tap.requests(ApiKey::SASL_HANDSHAKE).len(), 1, "from here on a broker takes part");
+}
+
+#[test]
+fn mechanisms_that_brokers_do_not_offer_are_told_before_clients_meet_them() {
+    needs!(Java);
+    let check = |kordon: &Kordon<'_>| cli(&["check", "--connect", "--config", kordon.config_path().to_str().unwrap()]);
+    let told = check(&setup().start());
+    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
+    assert!(told.err.contains("warning: ") && told.err.contains("passes logins on to the brokers"), "{}", told.err);
+    // The brokers' plaintext listener.
+    let own = Kordon::before(cluster()).listener("people", PASSES).expects("passes logins on to the brokers").start();
+    let told = check(&own);
+    let words = "PLAIN does not get as far as the brokers: broker 1: the broker's listener has no login";
+    assert!(told.code == 2 && told.err.contains(words), "{}{}", told.out, told.err);
+    let answer = Raw::connect(own.at("people")).ask(ApiKey::SASL_HANDSHAKE, 1, &handshake("PLAIN"));
+    let told = ErrorCode(answer.i16(sasl_handshake::response::ERROR_CODE));
+    assert_eq!(told, ErrorCode::ILLEGAL_SASL_STATE, "as that broker answers it");
+    own.await_log("the broker's listener has no login");
+}
+
+#[test]
+fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
+    needs!(Java);
+    let policy = OPEN.replace("default:", "super_users: [\"User:bob\"]\ndefault:");
+    let mut kordon = setup()
+        .policy(&policy)
+        .config("limits: { failed_logins: { delay: 1s, per_minute: 4 } }")
+        .env("KORDON_LOG", "trace")
+        .start();
+    let at = kordon.at("people").to_owned();
+    let mut alice = log_in(&kordon, "alice");
+    alice.metadata(Some(&[]));
+    outcome(&at, MECHANISMS[1], PEOPLE[0], |text| text, |text| text).expect("a login");
+    let mut raw = shaken(&at, PLAIN);
+    let begun = std::time::Instant::now();
+    raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("alice", "hunter2"));
+    soon("it is counted before it is answered", || counted(&kordon, "failed") == 1.0);
+    assert!(matches!(raw.read_frame(), Ok(Some(_))), "an error");
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    // Who is proved, and must not be here.
+    let refused = say(&mut shaken(&at, PLAIN), "\0bob\0bob-secret").expect_err("a refusal");
+    assert!(refused.1.contains("super user or operator, which this listener does not admit"), "{refused:?}");
+    outcome(&at, MECHANISMS[0], ("alice", "hunter2"), |text| text, |text| text).expect_err("a refusal");
+    let late = shaken(&at, PLAIN);
+    say(&mut shaken(&at, PLAIN), "\0alice\0hunter2").expect_err("a refusal");
+    assert!(Raw::connect(&at).ended_silently(), "also with the right password");
+    let mut late = late;
+    late.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("alice", "alice-secret"));
+    assert!(late.ended_silently(), "clients try again");
+    assert_eq!((counted(&kordon, "succeeded"), counted(&kordon, "failed")), (2.0, 6.0));
+
+    let mut audit = kordon.audit();
+    let told = |reason: &'static str, detail: &'static str| {
+        move |e: &Event| e.text("/connectionInfo/reason") == reason && e.text("/connectionInfo/detail").contains(detail)
+    };
+    let wrong = audit.wait("a refused login", told("login_failed", "the broker refused the login: "));
+    assert_eq!(wrong.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/PLAIN");
+    audit.wait("a super user", told("super_user_listener", "User:bob"));
+    audit.wait("too many", told("login_failed", "`limits.failed_logins.per_minute`"));
+    let opened = audit.wait("a login", |e| e.principal() == "User:alice");
+    assert_eq!(opened.text("/connectionInfo/action"), "opened");
+    let told = audit.read().iter().map(|e| e.json.to_string()).collect::<String>();
+    kordon.terminate();
+    for text in [kordon.log(), told] {
+        for secret in ["hunter2", "alice-secret", "bob-secret", SASL_PASSWORD, "p=", "biws"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}
