@@ -47,6 +47,8 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::ADD_PARTITIONS_TO_TXN, "ResultsByTopicV3AndBelow", HASHED),
     (ApiKey::ADD_PARTITIONS_TO_TXN, "ResultsByTopicV3AndBelow.ResultsByPartition", HASHED),
     (ApiKey::LIST_GROUPS, "Groups", HASHED),
+    (ApiKey::JOIN_GROUP, "Members", HASHED),
+    (ApiKey::DESCRIBE_GROUPS, "Groups.Members", HASHED),
     (ApiKey::OFFSET_FETCH, "Topics", HASHED),
     (ApiKey::OFFSET_FETCH, "Groups.Topics", HASHED),
     (ApiKey::OFFSET_COMMIT, "Topics", HASHED),
