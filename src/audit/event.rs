@@ -64,10 +64,12 @@ impl Speaker {
         json::string(&mut head, &connection.mechanism);
         json::raw(&mut head, ",\"sessionId\":");
         json::string(&mut head, &connection.session_id);
-        json::raw(&mut head, "},\"requestMetadata\":{\"clientAddress\":\"");
-        let ip = connection.host.ip();
-        json::raw(&mut head, &std::net::SocketAddr::new(ip, connection.port).to_string());
-        json::raw(&mut head, "\",\"listener\":");
+        json::raw(&mut head, "},\"requestMetadata\":{\"clientAddress\":");
+        match connection.address() {
+            Some(address) => json::string(&mut head, &address.to_string()),
+            None => json::raw(&mut head, "null"),
+        }
+        json::raw(&mut head, ",\"listener\":");
         json::string(&mut head, &connection.listener);
         let mut tail = b",\"broker\":".to_vec();
         match connection.broker {

@@ -78,7 +78,7 @@ impl Room {
         Share {
             room: Arc::clone(self),
             principal: accounts.of((principal.cloned(), None)),
-            address: accounts.of((principal.cloned(), host.map(Host::ip))),
+            address: accounts.of((principal.cloned(), host.map(Host::source))),
         }
     }
 

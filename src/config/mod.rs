@@ -21,6 +21,7 @@ pub use tls::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVer
 pub use web::{WebAddress, WebAddressError};
 
 use crate::model::{Category, Operation, Principal, ResourceType};
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +80,13 @@ impl Config {
                 "`state.genesis` is null: whatever topic `{}` is found at start is believed; set the id that `kordon state init` prints",
                 self.state.topic
             ));
+        }
+        for (i, listener) in self.listeners.iter().enumerate() {
+            if listener.proxy_protocol.iter().any(|network| network.prefix_len() == 0) {
+                warnings.push(format!(
+                    "`listeners[{i}].proxy_protocol` holds every address: whoever can connect says by himself which address is his"
+                ));
+            }
         }
         warnings
     }
@@ -186,6 +194,8 @@ pub struct Listener {
     pub super_users: bool,
     /// How long a login holds at the most; `None` = for ever.
     pub max_session: Option<Duration>,
+    /// From where connections come, each with a PROXY header in front; empty = from anywhere, without.
+    pub proxy_protocol: Vec<IpNet>,
     /// How brokers are connected to for clients of this listener; `None` = as `cluster` says.
     pub upstream: Option<UpstreamLogin>,
 }

@@ -4,12 +4,13 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// A client's address. ACL hosts are compared with [`Host::text`], which is Java's
+/// Where a client comes from. ACL hosts are compared with [`Host::text`], which is Java's
 /// `InetAddress.getHostAddress()`: dotted quad, or IPv6 uncompressed without leading zeros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
-    ip: IpAddr,
-    text: Arc<str>,
+    source: IpAddr,
+    /// `None`: nobody knows.
+    text: Option<Arc<str>>,
 }
 
 impl Host {
@@ -27,23 +28,35 @@ impl Host {
                 }
             }
         }
-        Self { ip, text: text.into() }
+        Self { source: ip, text: Some(text.into()) }
     }
 
-    /// The address.
-    pub fn ip(&self) -> IpAddr {
-        self.ip
+    /// A client whose address nobody knows, which came through a balancer with this one: rules that allow from hosts do
+    /// not reach it, rules that deny from hosts do (threat 33).
+    pub fn unknown(balancer: IpAddr) -> Self {
+        Self { source: balancer.to_canonical(), text: None }
     }
 
-    /// The text that an ACL's host must equal.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The address, if it is known.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.text.is_some().then_some(self.source)
+    }
+
+    /// The address that counts where clients are counted: its own, or that of the balancer which does not tell it. Never
+    /// for a rule.
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// The text that an ACL's host must equal; `None` if the address is not known.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 }
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.text().unwrap_or("unknown"))
     }
 }
 
@@ -53,10 +66,17 @@ mod tests {
 
     #[test]
     fn text_is_javas() {
-        let text = |s: &str| Host::new(s.parse().unwrap()).text().to_owned();
+        let text = |s: &str| Host::new(s.parse().unwrap()).to_string();
         assert_eq!(text("::1"), "0:0:0:0:0:0:0:1");
         assert_eq!(text("2001:db8::1"), "2001:db8:0:0:0:0:0:1");
         assert_eq!(text("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(text("127.0.0.1"), "127.0.0.1");
+    }
+
+    #[test]
+    fn who_is_unknown_has_no_address_of_its_own() {
+        let host = Host::unknown("::ffff:10.0.0.1".parse().unwrap());
+        assert_eq!((host.ip(), host.text(), host.to_string().as_str()), (None, None, "unknown"));
+        assert_eq!(host.source(), IpAddr::from([10, 0, 0, 1]));
     }
 }

@@ -1,6 +1,7 @@
 //! Who asks, and over which connection.
 
 use super::{Host, Principal};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A value whose origin was proved: only an identity mechanism makes one.
@@ -49,4 +50,11 @@ pub struct Connection {
     pub mechanism: Arc<str>,
     /// The broker that this connection is for; `None` on a bootstrap port.
     pub broker: Option<i32>,
+}
+
+impl Connection {
+    /// The client's address and port, if they are known.
+    pub fn address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.host.ip()?, self.port))
+    }
 }

@@ -1,13 +1,18 @@
-//! From accept to where a login may begin: TLS, and which broker the client wants.
+//! From accept to where a login may begin: where the client comes from, TLS, and which broker it wants.
 
 use super::login::TOO_MANY;
 use super::shared::{Door, Shared};
 use crate::config::{Brokers, Listener};
-use crate::model::{BrokerHost, CloseReason};
+use crate::model::{BrokerHost, CloseReason, Host};
 use crate::telemetry::LoginOutcome;
 use crate::tls::{AcceptError, Distrusted, Stream};
-use std::net::IpAddr;
+use crate::wire::proxy_header::{ProxyHeader, proxy_header};
+use ipnet::IpNet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// A client that may log in.
 pub(super) struct Arrived {
@@ -73,15 +78,98 @@ impl Names {
     }
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// The other end of the connection.
+    pub(super) peer: SocketAddr,
+    /// The client.
+    pub(super) host: Host,
+    /// The client's port; of no use where its address is not known.
+    pub(super) port: u16,
+}
+
+impl Origin {
+    /// A client that has connected by itself.
+    pub(super) fn direct(peer: SocketAddr) -> Self {
+        Self { peer, host: Host::new(peer.ip()), port: peer.port() }
+    }
+
+    /// As a balancer tells it.
+    fn told(peer: SocketAddr, client: Option<SocketAddr>) -> Self {
+        match client {
+            Some(client) => Self { peer, host: Host::new(client.ip()), port: client.port() },
+            None => Self { peer, host: Host::unknown(peer.ip()), port: 0 },
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port());
+        match self.host.ip().map(|ip| SocketAddr::new(ip, self.port)) {
+            Some(client) if client == peer => client.fmt(f),
+            Some(client) => write!(f, "{client} through {peer}"),
+            None => write!(f, "unknown through {peer}"),
+        }
+    }
+}
+
+/// Finds out where a client comes from. Where balancers stand before a listener they must say it, and nobody comes past them:
+/// if it were up to the other side whether it does, a client could name an address of its choice (threat 33).
+pub(super) async fn introduce(
+    tcp: &mut TcpStream,
+    peer: SocketAddr,
+    balancers: &[IpNet],
+    deadline: Instant,
+) -> Result<Origin, NotArrived> {
+    if balancers.is_empty() {
+        return Ok(Origin::direct(peer));
+    }
+    let ip = peer.ip().to_canonical();
+    if !balancers.iter().any(|network| network.contains(&ip)) {
+        let detail = format!("{ip} is in no network of `proxy_protocol`");
+        return Err(NotArrived::of(CloseReason::NotFromBalancer, detail));
+    }
+    let header = async {
+        let mut bytes = Vec::new();
+        loop {
+            let needs = match proxy_header(&bytes) {
+                Ok(ProxyHeader::Complete { client, .. }) => return Ok(Origin::told(peer, client)),
+                Ok(ProxyHeader::Needs(needs)) => needs,
+                Err(error) => return Err(NotArrived::of(CloseReason::ProxyHeader, error.to_string())),
+            };
+            // Not one byte of what comes behind.
+            let left = needs.saturating_sub(bytes.len());
+            let mut limited = (&mut *tcp).take(u64::try_from(left).unwrap_or(0));
+            match limited.read_buf(&mut bytes).await {
+                Ok(0) => return Err(NotArrived::of(CloseReason::ClientEof, "the end came before a PROXY header")),
+                Ok(_) => {}
+                Err(error) => {
+                    let detail = format!("the connection broke before a PROXY header: {error}");
+                    return Err(NotArrived::of(CloseReason::ClientReset, detail));
+                }
+            }
+        }
+    };
+    match tokio::time::timeout_at(deadline, header).await {
+        Ok(origin) => origin,
+        Err(_) => {
+            let detail = "no PROXY header within `limits.handshake_timeout`";
+            Err(NotArrived::of(CloseReason::HandshakeTimeout, detail))
+        }
+    }
+}
+
 /// Does what stands before a login, before anything is asked of identity, policy or brokers. `broker`: that of the port.
 pub(super) async fn arrive(
     client: TcpStream,
     broker: Option<i32>,
     shared: &Shared,
     door: &Door,
-    ip: IpAddr,
+    (ip, deadline): (IpAddr, Instant),
 ) -> Result<Arrived, NotArrived> {
-    let (stream, distrusted) = secure(client, shared, door, ip).await?;
+    let (stream, distrusted) = secure(client, shared, door, (ip, deadline)).await?;
     let broker = match &door.names {
         Some(names) => names.broker(stream.server_name())?,
         None => broker,
@@ -94,7 +182,7 @@ async fn secure(
     client: TcpStream,
     shared: &Shared,
     door: &Door,
-    ip: IpAddr,
+    (ip, deadline): (IpAddr, Instant),
 ) -> Result<(Stream, Option<Distrusted>), NotArrived> {
     let Some(tls) = &door.tls else { return Ok((Stream::Plain(client), None)) };
     // Who shows wrong certificates is slowed down as who tries passwords is.
@@ -102,7 +190,7 @@ async fn secure(
         let detail = TOO_MANY.to_owned();
         return Err(NotArrived { reason: CloseReason::LoginFailed, detail, is_login: true });
     }
-    let error = match tokio::time::timeout(door.handshake, tls.accept(client)).await {
+    let error = match tokio::time::timeout_at(deadline, tls.accept(client)).await {
         Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(error)) => error,
         Err(_) => {
@@ -117,6 +205,7 @@ async fn secure(
     }
     let reason = match error {
         AcceptError::PeerSentPlaintext => CloseReason::PlaintextOnTls,
+        AcceptError::PeerSentProxyHeader => CloseReason::ProxyHeader,
         AcceptError::PeerLeft(_) => CloseReason::ClientEof,
         AcceptError::Handshake(_) => CloseReason::HandshakeFailed,
     };
@@ -143,5 +232,14 @@ mod tests {
             assert_eq!(reason, CloseReason::UnknownServerName);
             assert!(detail.contains(other) && detail.contains("broker-{id}.kafka.example.com"), "{detail}");
         }
+    }
+
+    #[test]
+    fn the_log_tells_the_client_and_the_balancer() {
+        let peer = "[::ffff:10.0.0.1]:40000".parse().unwrap();
+        let client = Some("203.0.113.7:51201".parse().unwrap());
+        assert_eq!(Origin::told(peer, client).to_string(), "203.0.113.7:51201 through 10.0.0.1:40000");
+        assert_eq!(Origin::told(peer, None).to_string(), "unknown through 10.0.0.1:40000");
+        assert_eq!(Origin::direct(peer).to_string(), "10.0.0.1:40000");
     }
 }

@@ -1,7 +1,7 @@
 //! Listeners: every port is bound before the process is ready, so that a client that bootstrapped before a restart of
 //! the proxy finds its brokers again.
 
-use super::arrival::{Arrived, Names, NotArrived, arrive};
+use super::arrival::{Arrived, Names, NotArrived, Origin, arrive, introduce};
 use super::connection::{self, Ended};
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, by_certificate, log_in};
 use super::seats::Seat;
@@ -12,7 +12,7 @@ use crate::cluster::dial::Dialler;
 use crate::config::{Brokers, HostPort, Identity, Limits as ConfigLimits, Listener};
 use crate::enforce::Routes;
 use crate::identity;
-use crate::model::{CloseReason, Connection, Host};
+use crate::model::{CloseReason, Connection};
 use crate::session::{Limits, World};
 use crate::tls::Acceptor;
 use std::io;
@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// A port could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +121,7 @@ impl Bound {
             dialler: self.dialler,
             tls: self.tls,
             names: Names::of(&self.config),
+            balancers: self.config.proxy_protocol.clone(),
             handshake: limits.handshake_timeout,
             max_session: self.config.max_session,
             worlds,
@@ -166,17 +168,40 @@ async fn accept(port: TcpListener, broker: Option<i32>, shared: Arc<Shared>, doo
 }
 
 /// One client, from accept to its end.
-async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
+async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
     let session = shared.sessions.fetch_add(1, Ordering::Relaxed);
-    let host = Host::new(peer.ip());
-    let ip = host.ip();
     door.metrics.opened.inc();
+    let refused = |origin: &Origin, reason: CloseReason, detail: &str| {
+        door.metrics.closed(reason);
+        match reason {
+            // Balancers and monitors look in that way every few seconds.
+            CloseReason::ClientEof | CloseReason::ClientReset => {
+                tracing::debug!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
+            }
+            _ => {
+                tracing::info!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
+            }
+        }
+    };
+    let full = |origin: &Origin| {
+        door.metrics.closed(CloseReason::TooManyConnections);
+        tracing::warn!(listener = &*door.name, client = %origin, reason = %CloseReason::TooManyConnections, "connection closed");
+    };
+    let Some(mut seat) = Seat::take(&shared, &door) else { return full(&Origin::direct(peer)) };
+    let deadline = Instant::now() + door.handshake;
+    let origin = match introduce(&mut client, peer, &door.balancers, deadline).await {
+        Ok(origin) => origin,
+        Err(NotArrived { reason, detail, .. }) => return refused(&Origin::direct(peer), reason, &detail),
+    };
+    if !seat.belongs_to(origin.host.source()) {
+        return full(&origin);
+    }
     let facts = |broker| {
         Arc::new(Connection {
             session_id: format!("s-{session:x}").into(),
             listener: Arc::clone(&door.name),
-            host: host.clone(),
-            port: peer.port(),
+            host: origin.host.clone(),
+            port: origin.port,
             // With the mechanism behind it, once that is agreed.
             mechanism: match door.identity {
                 Identity::Certificate => "SSL".into(),
@@ -188,24 +213,18 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
             broker,
         })
     };
-    let Some(_seat) = Seat::take(&shared, &door, ip) else {
-        door.metrics.closed(CloseReason::TooManyConnections);
-        tracing::warn!(listener = &*door.name, client = %peer, reason = %CloseReason::TooManyConnections, "connection closed");
-        return;
-    };
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
     let (told, mut durable) = mpsc::unbounded_channel();
-    let Arrived { stream: client, distrusted, broker } = match arrive(client, broker, &shared, &door, ip).await {
+    let from = (origin.host.source(), deadline);
+    let Arrived { stream: client, distrusted, broker } = match arrive(client, broker, &shared, &door, from).await {
         Ok(arrived) => arrived,
         Err(NotArrived { reason, detail, is_login }) => {
-            door.metrics.closed(reason);
-            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "connection closed before a login");
             if is_login {
                 let mut recorder = ConnectionRecorder::new(&shared.audit, &facts(broker), None);
                 recorder.refused(None, reason, Some(&detail), shared.now().wall);
             }
-            return;
+            return refused(&origin, reason, &detail);
         }
     };
     let facts = facts(broker);
@@ -213,7 +232,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     // Judged without the ACLs made over the protocol, or by such as may be long gone, it could be let in where it must not.
     if !shared.access.admits(door.dialler.connect_timeout).await {
         door.metrics.closed(CloseReason::StateUnavailable);
-        tracing::info!(listener = &*door.name, client = %peer, reason = %CloseReason::StateUnavailable, "connection closed");
+        tracing::info!(listener = &*door.name, client = %origin, reason = %CloseReason::StateUnavailable, "connection closed");
         return;
     }
     let shown = client.peer_certificate();
@@ -233,7 +252,7 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
         Ok(who) => who,
         Err(NotLoggedIn { reason, detail }) => {
             door.metrics.closed(reason);
-            tracing::info!(listener = &*door.name, client = %peer, %reason, detail, "login refused");
+            tracing::info!(listener = &*door.name, client = %origin, %reason, detail, "login refused");
             return;
         }
     };
@@ -254,10 +273,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
     let detail = ended.detail.as_deref().unwrap_or_default();
     match ended.reason {
         CloseReason::ClientEof | CloseReason::ClientReset | CloseReason::Idle | CloseReason::Drain => {
-            tracing::debug!(listener = &*door.name, client = %peer, %principal, reason = %ended.reason, detail, "connection closed");
+            tracing::debug!(listener = &*door.name, client = %origin, %principal, reason = %ended.reason, detail, "connection closed");
         }
         _ => {
-            tracing::info!(listener = &*door.name, client = %peer, %principal, reason = %ended.reason, detail, "connection closed");
+            tracing::info!(listener = &*door.name, client = %origin, %principal, reason = %ended.reason, detail, "connection closed");
         }
     }
     recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);

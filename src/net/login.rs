@@ -61,7 +61,7 @@ pub(super) async fn log_in(
     door: &Door,
     recorder: &mut ConnectionRecorder,
 ) -> Result<LoggedIn, NotLoggedIn> {
-    let address = facts.host.ip();
+    let address = facts.host.source();
     let login = Login::new(mechanisms.clone(), facts.broker);
     let login = if door.relays() { login.relayed() } else { login };
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
@@ -140,7 +140,7 @@ pub(super) fn by_certificate(
 
 fn count_failure(facts: &Connection, shared: &Shared, door: &Door) {
     door.metrics.login(LoginOutcome::Failed);
-    shared.failures.count(facts.host.ip());
+    shared.failures.count(facts.host.source());
 }
 
 /// Characters of a server's nonce; each holds almost 6 bits.
@@ -334,7 +334,7 @@ impl Talk<'_> {
 
     /// Checks a message; nothing if too many failed from the address meanwhile.
     async fn check(&self, check: &mut Check, message: Bytes) -> Result<Option<Checked>, NotLoggedIn> {
-        let address = self.facts.host.ip();
+        let address = self.facts.host.source();
         match std::mem::replace(check, Check::Nothing) {
             Check::Here(under_way) => {
                 let asks = Asks { shared: self.shared, door: self.door, address };

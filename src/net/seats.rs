@@ -10,25 +10,31 @@ use std::sync::{Arc, PoisonError};
 pub(super) struct Seat {
     shared: Arc<Shared>,
     door: Arc<Door>,
-    ip: IpAddr,
+    /// Whose connection it is, once that is known.
+    ip: Option<IpAddr>,
 }
 
 impl Seat {
-    pub(super) fn take(shared: &Arc<Shared>, door: &Arc<Door>, ip: IpAddr) -> Option<Self> {
+    /// A place, while there is one.
+    pub(super) fn take(shared: &Arc<Shared>, door: &Arc<Door>) -> Option<Self> {
         if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.most {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let mut by_address = shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        door.metrics.connections.inc();
+        Some(Self { shared: Arc::clone(shared), door: Arc::clone(door), ip: None })
+    }
+
+    /// Counts it for an address; `false` if that has as many as it may.
+    pub(super) fn belongs_to(&mut self, ip: IpAddr) -> bool {
+        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(ip).or_insert(0);
-        if shared.most_per_address.is_some_and(|most| *count >= most) {
-            shared.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
+        if self.shared.most_per_address.is_some_and(|most| *count >= most) {
+            return false;
         }
         *count += 1;
-        door.metrics.connections.inc();
-        drop(by_address);
-        Some(Self { shared: Arc::clone(shared), door: Arc::clone(door), ip })
+        self.ip = Some(ip);
+        true
     }
 }
 
@@ -36,8 +42,10 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.shared.open.fetch_sub(1, Ordering::Relaxed);
         self.door.metrics.connections.dec();
-        let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        release(&mut by_address, self.ip);
+        if let Some(ip) = self.ip {
+            let mut by_address = self.shared.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+            release(&mut by_address, ip);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::model::Timestamp;
 use crate::session::{Limits, Now, World};
 use crate::telemetry::{ListenerMetrics, Metrics};
 use crate::tls::Acceptor;
+use ipnet::IpNet;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -100,6 +101,8 @@ pub(super) struct Door {
     pub(super) dialler: Dialler,
     /// TLS with its clients.
     pub(super) tls: Option<Arc<Acceptor>>,
+    /// From where connections come with a PROXY header; empty = from anywhere, without.
+    pub(super) balancers: Vec<IpNet>,
     /// The names of its brokers, where they have names and no ports.
     pub(super) names: Option<Names>,
     /// How long a handshake may take.

@@ -1,5 +1,6 @@
 //! From which hosts a rule holds.
 
+use super::decision::Effect;
 use crate::model::Host;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -42,12 +43,14 @@ impl Hosts {
         self.listed.is_none()
     }
 
-    /// Whether a host is in the set.
-    pub fn contain(&self, host: &Host) -> bool {
+    /// Whether a rule with this effect holds from a host. From one that nobody knows, a list of hosts is no reason to
+    /// allow and no reason not to deny (threat 33).
+    pub fn contain(&self, host: &Host, effect: Effect) -> bool {
         let Some(listed) = &self.listed else { return true };
+        let Some((ip, known)) = host.ip().zip(host.text()) else { return effect == Effect::Deny };
         listed.iter().any(|pattern| match pattern {
-            HostPattern::Text(text) => text == host.text(),
-            HostPattern::Network(network) => network.contains(&host.ip()),
+            HostPattern::Text(text) => text == known,
+            HostPattern::Network(network) => network.contains(&ip),
         })
     }
 
@@ -95,8 +98,8 @@ pub(super) fn parse_host(text: &str) -> Result<Option<HostPattern>, String> {
         format!("host `{text}` can never match: write an address as `10.1.2.3`, a network as `10.0.0.0/8`, or `*`")
     })?;
     let host = Host::new(address);
-    if host.text() != text {
-        return Err(format!("host `{text}` can never match Kafka's text of that address: write `{}`", host.text()));
+    if host.to_string() != text {
+        return Err(format!("host `{text}` can never match Kafka's text of that address: write `{host}`"));
     }
     Ok(Some(HostPattern::Text(text.to_owned())))
 }
@@ -112,18 +115,30 @@ mod tests {
     #[test]
     fn threat_40_a_network_counts_in_the_file_only() {
         let file = Hosts::of_file(vec![parse_host("10.0.0.0/8").unwrap().unwrap()]);
-        assert!(file.contain(&host("10.1.2.3")) && !file.contain(&host("11.1.2.3")));
-        assert!(file.contain(&host("::ffff:10.1.2.3")), "as Java, the mapped address is the IPv4 one");
+        assert!(file.contain(&host("10.1.2.3"), Effect::Allow) && !file.contain(&host("11.1.2.3"), Effect::Allow));
+        assert!(file.contain(&host("::ffff:10.1.2.3"), Effect::Allow), "as Java, the mapped address is the IPv4 one");
         let protocol = Hosts::of_protocol_acl("10.0.0.0/8");
-        assert!(!protocol.contain(&host("10.1.2.3")) && !protocol.contain(&host("10.0.0.0")));
-        assert!(Hosts::of_protocol_acl("*").contain(&host("10.1.2.3")));
+        assert!(
+            !protocol.contain(&host("10.1.2.3"), Effect::Allow) && !protocol.contain(&host("10.0.0.0"), Effect::Allow)
+        );
+        assert!(Hosts::of_protocol_acl("*").contain(&host("10.1.2.3"), Effect::Allow));
+    }
+
+    #[test]
+    fn threat_33_from_an_unknown_host_nothing_is_allowed_that_needs_one_and_everything_denied() {
+        let unknown = Host::unknown([10, 1, 2, 3].into());
+        let network = Hosts::of_file(vec![parse_host("0.0.0.0/0").unwrap().unwrap()]);
+        for hosts in [network, Hosts::of_protocol_acl("10.1.2.3"), Hosts::of_protocol_acl("unknown")] {
+            assert!(!hosts.contain(&unknown, Effect::Allow) && hosts.contain(&unknown, Effect::Deny));
+        }
+        assert!(Hosts::ANY.contain(&unknown, Effect::Allow) && Hosts::ANY.contain(&unknown, Effect::Deny));
     }
 
     #[test]
     fn text_is_compared_as_kafka_does() {
         let short = Hosts::of_protocol_acl("::1");
-        assert!(!short.contain(&host("::1")), "Kafka's text of ::1 is 0:0:0:0:0:0:0:1");
-        assert!(Hosts::of_protocol_acl("0:0:0:0:0:0:0:1").contain(&host("::1")));
+        assert!(!short.contain(&host("::1"), Effect::Allow), "Kafka's text of ::1 is 0:0:0:0:0:0:0:1");
+        assert!(Hosts::of_protocol_acl("0:0:0:0:0:0:0:1").contain(&host("::1"), Effect::Allow));
     }
 
     #[test]

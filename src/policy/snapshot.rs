@@ -1,7 +1,7 @@
 //! The compiled policy, and the decision.
 
 use super::acl::{AclBinding, AclSet};
-use super::decision::{Decision, Evidence, EvidenceKind, Miss};
+use super::decision::{Decision, Effect, Evidence, EvidenceKind, Miss};
 use super::diff::Inventory;
 use super::document::Otherwise;
 use super::hosts::Hosts;
@@ -167,7 +167,7 @@ impl Rule {
         facts.now >= self.not_before
             && facts.now < self.not_after
             && !self.revoked
-            && self.limits.as_deref().is_none_or(|l| l.hold(facts))
+            && self.limits.as_deref().is_none_or(|l| l.hold(facts, self.evidence.effect))
     }
 
     /// What alone keeps the rule from holding; `None` if it holds or several things do.
@@ -178,7 +178,7 @@ impl Rule {
             (Miss::NotYet, facts.now < self.not_before),
             (Miss::NoLonger, facts.now >= self.not_after),
             (Miss::Excepted, limits.is_some_and(|l| !l.admits(facts.identities))),
-            (Miss::OtherHost, limits.is_some_and(|l| !l.hosts.contain(facts.host))),
+            (Miss::OtherHost, limits.is_some_and(|l| !l.hosts.contain(facts.host, self.evidence.effect))),
             (Miss::OtherApi, limits.is_some_and(|l| !l.serves(facts.api))),
         ];
         let mut there = misses.into_iter().filter(|(_, is)| *is).map(|(miss, _)| miss);
@@ -188,8 +188,8 @@ impl Rule {
 }
 
 impl Limits {
-    fn hold(&self, facts: Facts<'_>) -> bool {
-        self.admits(facts.identities) && self.serves(facts.api) && self.hosts.contain(facts.host)
+    fn hold(&self, facts: Facts<'_>, effect: Effect) -> bool {
+        self.admits(facts.identities) && self.serves(facts.api) && self.hosts.contain(facts.host, effect)
     }
 
     fn admits(&self, identities: &Identities) -> bool {
@@ -526,7 +526,7 @@ fn operator_may(q: &Query<'_>) -> bool {
 
 impl Fixed {
     pub(super) fn new() -> Self {
-        use super::decision::Effect::{self, Allow, Deny};
+        use super::decision::Effect::{Allow, Deny};
         let of = |kind: EvidenceKind, effect: Effect| {
             let (id, role, note) = ("".into(), None, None);
             Arc::new(Evidence { kind, id, effect, role, not_before: None, expires: None, note })

@@ -424,6 +424,7 @@ impl Machine {
 pub fn close_reason(error: &FrameError) -> CloseReason {
     match error {
         FrameError::PeerSentTlsHello => CloseReason::TlsOnPlaintext,
+        FrameError::PeerSentProxyHeader => CloseReason::ProxyHeader,
         FrameError::PeerSentLargeFrame { .. } => CloseReason::FrameTooLarge,
         FrameError::PeerSentNegativeSize { .. } | FrameError::PeerSentSmallFrame { .. } | FrameError::PeerSentHttp => {
             CloseReason::FrameMalformed

@@ -42,6 +42,9 @@ pub enum AcceptError {
     /// It sends something else.
     #[error("a client without TLS connected to a listener with it: set `security.protocol` to SSL or SASL_SSL there")]
     PeerSentPlaintext,
+    /// A balancer introduces it.
+    #[error("a PROXY header on a listener without `proxy_protocol`: name the balancer's network there")]
+    PeerSentProxyHeader,
     /// It left before it said anything, or in the middle.
     #[error("the client ended the connection in the handshake: {0}")]
     PeerLeft(io::Error),
@@ -92,8 +95,12 @@ impl Acceptor {
         let mut first = [0_u8];
         match tcp.peek(&mut first).await.map_err(AcceptError::PeerLeft)? {
             0 => return Err(AcceptError::PeerLeft(io::ErrorKind::UnexpectedEof.into())),
-            _ if first != [HANDSHAKE] => return Err(AcceptError::PeerSentPlaintext),
-            _ => {}
+            _ => match first {
+                [HANDSHAKE] => {}
+                // In front of whatever follows; requests that begin so would be as long as those below.
+                [b'\r' | b'P'] => return Err(AcceptError::PeerSentProxyHeader),
+                [_] => return Err(AcceptError::PeerSentPlaintext),
+            },
         }
         let mut changes = self.current.subscribe();
         let config = Arc::clone(&changes.borrow_and_update().config);

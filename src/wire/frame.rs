@@ -37,6 +37,9 @@ pub enum FrameError {
     /// A TLS handshake where Kafka's protocol was expected.
     #[error("tls handshake on a listener without tls; set `security.protocol` of the client to match")]
     PeerSentTlsHello,
+    /// A balancer's PROXY header where Kafka's protocol was expected.
+    #[error("proxy header on a listener without `proxy_protocol`: name the balancer's network there")]
+    PeerSentProxyHeader,
     /// An HTTP request where Kafka's protocol was expected.
     #[error("http request on a kafka listener")]
     PeerSentHttp,
@@ -81,6 +84,7 @@ fn size(start: &[u8], least: usize, cap: usize) -> Result<Option<usize>, FrameEr
         // Read as sizes, these are hundreds of megabytes or more.
         return Err(match bytes {
             [0x16, 0x03, 0..=4, _] => FrameError::PeerSentTlsHello,
+            b"\r\n\r\n" | b"PROX" => FrameError::PeerSentProxyHeader,
             b"GET " | b"POST" | b"HEAD" | b"PUT " | b"OPTI" | b"DELE" | b"HTTP" => FrameError::PeerSentHttp,
             _ => FrameError::PeerSentLargeFrame { size, cap },
         });
@@ -106,6 +110,8 @@ mod tests {
         assert_eq!(of(&[0, 0, 0, 0]), Err(FrameError::PeerSentSmallFrame { size: 0, least: 8 }));
         assert_eq!(of(&[0xff; 4]), Err(FrameError::PeerSentNegativeSize { size: -1 }));
         assert_eq!(of(&[0x16, 3, 1, 2, 0]), Err(FrameError::PeerSentTlsHello));
+        assert_eq!(of(b"\r\n\r\n\0\r\nQUIT\n"), Err(FrameError::PeerSentProxyHeader));
+        assert_eq!(of(b"PROXY TCP4 "), Err(FrameError::PeerSentProxyHeader));
         assert_eq!(of(b"GET / HTTP/1.1"), Err(FrameError::PeerSentHttp));
         assert_eq!(response_size(&[0, 0, 0, 4], 1000), Ok(Some(4)));
         assert_eq!(token_size(&[0; 4], 1000), Ok(Some(0)));

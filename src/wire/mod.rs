@@ -16,6 +16,7 @@ pub mod frame;
 pub mod header;
 pub mod message;
 pub mod node;
+pub mod proxy_header;
 pub mod rope;
 pub mod schema;
 pub mod stream;

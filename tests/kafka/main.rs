@@ -37,6 +37,7 @@ mod logins;
 mod memory;
 mod pass_through;
 mod programs;
+mod proxy_protocol;
 mod refusals;
 mod reload;
 mod renewals;

@@ -15,6 +15,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 pub mod audit;
+pub mod balancer;
 pub mod certificates;
 pub mod cluster;
 pub mod fetch;

@@ -225,6 +225,7 @@ mod tests {
             identity: Identity::Fixed(Principal::user("x")),
             super_users: false,
             max_session: None,
+            proxy_protocol: Vec::new(),
             upstream: None,
         };
         let broker = |id| Broker { id, host: "b".into(), port: 9092, rack: None, versions: [].into() };

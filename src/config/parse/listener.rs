@@ -20,8 +20,9 @@ const LISTENER: Keys = Keys {
         "sasl",
         "tls",
         "upstream",
+        "proxy_protocol",
     ],
-    later: &["proxy_protocol", "limits"],
+    later: &["limits"],
 };
 /// How long a login holds unless said otherwise.
 const MAX_SESSION: Duration = Duration::from_secs(3600);
@@ -102,6 +103,10 @@ impl Reader<'_> {
             );
             self.fault(node, text);
         }
+        let proxy_protocol = match fields.get("proxy_protocol") {
+            Some(node) => self.networks(node, &fields.path("proxy_protocol")),
+            None => Some(Vec::new()),
+        };
         Some(Listener {
             name: name?,
             bind: bind?,
@@ -111,6 +116,7 @@ impl Reader<'_> {
             identity: identity?,
             super_users: super_users?,
             max_session: max_session?,
+            proxy_protocol: proxy_protocol?,
             upstream: upstream?,
         })
     }

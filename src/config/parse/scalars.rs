@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::config::{ByteSize, HostPort, Secret, SecretSource};
 use crate::yaml::{Fields, Keys, Node, Value, did_you_mean};
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -218,6 +219,30 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Networks, or single addresses.
+    pub(super) fn networks(&mut self, node: &Node, path: &str) -> Option<Vec<IpNet>> {
+        let items = self.list(node, path)?;
+        let networks: Vec<_> =
+            items.iter().enumerate().map(|(i, item)| self.network(item, &format!("{path}[{i}]"))).collect();
+        networks.into_iter().collect()
+    }
+
+    fn network(&mut self, node: &Node, path: &str) -> Option<IpNet> {
+        let text = self.text(node, path)?;
+        let found = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let Some(network) = found else {
+            let form = "write them as in `10.0.0.0/8`, `10.1.2.3` or `2001:db8::/32`";
+            self.fault(node, format!("`{path}` is `{text}`, which is no network and no address: {form}"));
+            return None;
+        };
+        if network.trunc() != network {
+            let text = format!("`{path}` is `{text}`, which has bits beyond its prefix: write `{}`", network.trunc());
+            self.fault(node, text);
+            return None;
+        }
+        Some(network)
     }
 
     /// A host without a port that clients are told.

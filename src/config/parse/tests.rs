@@ -6,6 +6,7 @@ use crate::model::{Operation, Principal, ResourceType};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod edge;
 mod pass_through;
 mod sessions;
 mod sni;
@@ -264,7 +265,6 @@ fn every_fault_is_told_in_one_go_in_the_order_of_the_file() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (marker, key, expected) in [
-        ("#listener", "proxy_protocol: [],", "`listeners[0].proxy_protocol`"),
         ("#listener", "limits: {},", "`listeners[0].limits`"),
         ("#root", "tokens: []", "`tokens`"),
         ("#root", "admin: {}", "`admin`"),

@@ -4,7 +4,6 @@ use super::Link;
 use crate::access::ChangeBy;
 use crate::policy::{AclChanged, ChangeRefused};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 
 /// A change under way.
@@ -17,7 +16,7 @@ impl<'a> Link<'a> {
         let (shared, facts) = (self.shared, &self.facts);
         let by = ChangeBy {
             principal: self.machine.subject().principal.to_string(),
-            address: SocketAddr::new(facts.host.ip(), facts.port).to_string(),
+            address: facts.address().map_or_else(|| "unknown".to_owned(), |address| address.to_string()),
             client_id: self.machine.client_id().map(str::to_owned),
             listener: facts.listener.to_string(),
             instance: shared.instance.to_string(),

@@ -35,7 +35,7 @@ impl<'a> Link<'a> {
     }
 
     fn asks(&self) -> Asks<'a> {
-        Asks { shared: self.shared, door: self.door, address: self.facts.host.ip() }
+        Asks { shared: self.shared, door: self.door, address: self.facts.host.source() }
     }
 
     /// Counts a login again that failed without a check: nothing else ends a connection for that reason here.

@@ -200,7 +200,7 @@ fn kafka(open: bool, acls: &[AclBinding], who: &Ask, op: Operation, kind: Resour
     let speaks = |a: &&&AclBinding| {
         let groups = who.subject.groups.iter().any(|g| a.principal == format!("Group:{g}"));
         (a.principal == "User:*" || a.principal == who.subject.principal.as_str() || groups)
-            && (a.host == "*" || a.host == who.host.text())
+            && (a.host == "*" || Some(a.host.as_str()) == who.host.text())
     };
     let allows = |a: &&AclBinding| {
         a.operation == O::All
@@ -227,7 +227,7 @@ fn kafka_any(open: bool, acls: &[AclBinding], who: &Ask, op: Operation) -> bool 
     let speaks = |a: &&AclBinding| {
         let groups = who.subject.groups.iter().any(|g| a.principal == format!("Group:{g}"));
         a.kind == ResourceType::Topic
-            && (a.host == "*" || a.host == who.host.text())
+            && (a.host == "*" || Some(a.host.as_str()) == who.host.text())
             && (a.principal == "User:*" || a.principal == who.subject.principal.as_str() || groups)
             && (a.operation == op || a.operation == Operation::All)
     };

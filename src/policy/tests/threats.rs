@@ -2,6 +2,7 @@
 
 use super::{acls, load, loaded, problems, who};
 use crate::model::Operation as O;
+use crate::policy::decision::Effect;
 use crate::policy::{Hosts, ReasonCode, Use};
 use crate::wire::ApiKey;
 
@@ -310,7 +311,7 @@ fn threat_40_networks_count_in_rules_of_the_file_and_in_no_acl_of_the_protocol()
     let policy = acls("deny", &["allow User:a Read topic:t from 10.0.0.0/8"]);
     assert!(who("User:a").from("10.200.0.1").topic(&policy, O::Read, "t").is_allowed());
     assert!(!who("User:a").from("11.0.0.1").topic(&policy, O::Read, "t").is_allowed());
-    assert!(!Hosts::of_protocol_acl("10.0.0.0/8").contain(&who("User:a").from("10.200.0.1").host));
+    assert!(!Hosts::of_protocol_acl("10.0.0.0/8").contain(&who("User:a").from("10.200.0.1").host, Effect::Allow));
 }
 
 #[test]

@@ -21,9 +21,10 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 15] = [
+pub(crate) const TARGETS: [Target; 16] = [
     target("frame", wire::frame),
     target("header", wire::header),
+    target("proxy_header", wire::proxy),
     target("scan", wire::scan),
     target("codec", wire::codec),
     target("judge", judge::judge),

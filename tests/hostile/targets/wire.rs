@@ -6,6 +6,7 @@ use crate::messages::{STYLES, Style, Subject, message, subjects};
 use bytes::Bytes;
 use kordon::wire::frame::{FrameError, request_size, response_size};
 use kordon::wire::header::{request_header, response_header, write_request_header};
+use kordon::wire::proxy_header::{LARGEST, ProxyHeader, proxy_header};
 use kordon::wire::{ApiKey, Node, Rope, Scan, WireError, api, decode};
 use std::sync::LazyLock;
 
@@ -46,9 +47,51 @@ pub(super) fn frame(data: &[u8]) {
             (Some(size), Err(FrameError::PeerSentSmallFrame { .. })) => assert!((0..least as i64).contains(&size)),
             (
                 Some(size),
-                Err(FrameError::PeerSentLargeFrame { .. } | FrameError::PeerSentTlsHello | FrameError::PeerSentHttp),
+                Err(
+                    FrameError::PeerSentLargeFrame { .. }
+                    | FrameError::PeerSentTlsHello
+                    | FrameError::PeerSentProxyHeader
+                    | FrameError::PeerSentHttp,
+                ),
             ) => assert!(size > cap as i64),
             (size, got) => panic!("size {size:?} was read as {got:?}"),
+        }
+    }
+}
+
+/// A header of a balancer, well-formed and damaged, and whatever follows it.
+pub(super) fn proxy(data: &[u8]) {
+    let mut input = Input(data);
+    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+    let family = [0x11, 0x21, 0x31, 0x00, 0x12, input.byte()][input.below(6)];
+    bytes.extend([0x20 | u8::from(!input.one_in(8)), family, 0, 0]);
+    bytes.extend((0..[12, 36, 216, 0][input.below(4)]).map(|_| input.byte()));
+    for _ in 0..input.below(4) {
+        let value = input.take(usize::from(input.0.first().copied().unwrap_or(0) & 0x1f));
+        bytes.extend([[3, 4, 0x20, 0xea][input.below(4)], 0, value.len() as u8]);
+        bytes.extend(value);
+    }
+    let len = (bytes.len() - 16) as u16;
+    bytes[14..16].copy_from_slice(&len.to_be_bytes());
+    let most = input.below(4);
+    damage(&mut bytes, &mut input, most);
+    bytes.extend(input.rest());
+    for bytes in [&bytes[..], data] {
+        let read = within(0, 0, bytes.len(), || proxy_header(bytes));
+        match read {
+            Ok(ProxyHeader::Needs(n)) => assert!(n > bytes.len() && n <= LARGEST, "{n} of {}", bytes.len()),
+            Ok(ProxyHeader::Complete { len, client }) => {
+                assert!((16..=bytes.len()).contains(&len));
+                assert!(client.is_none() || (bytes[12] == 0x21 && [0x11, 0x21].contains(&bytes[13])));
+                // It is read alike without what follows, and by no piece of it is more asked for than it has.
+                assert_eq!(proxy_header(&bytes[..len]), read);
+                for n in (0..len).rev().take(40) {
+                    let part = proxy_header(&bytes[..n]);
+                    assert!(matches!(part, Ok(ProxyHeader::Needs(needs)) if needs > n && needs <= len), "{part:?}");
+                }
+            }
+            // What has gone wrong is not mended by more.
+            Err(_) => assert!(proxy_header(&[bytes, &[0; 64]].concat()).is_err()),
         }
     }
 }
