@@ -34,6 +34,7 @@ mod hostile;
 mod judged;
 mod limits;
 mod logins;
+mod matrix;
 mod memory;
 mod pass_through;
 mod programs;

@@ -4,7 +4,7 @@
 //! does behind the proxy's back. `GATED` (plaintext) and `SASL` (PLAIN; one login, which only the proxy is given) are
 //! for the proxy: what a broker tells there about addresses are the ports of the [gate](super::gate), so that whoever
 //! uses an address that a broker told is seen. A [secured](Cluster::secured) broker has two more: `TLS`, which asks for a
-//! certificate, and `SASLTLS`, which is `SASL` over TLS.
+//! certificate, and `SASLTLS`, which is `SASL` over TLS and takes SCRAM too.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use kordon::wire::Node;
+use bytes::Bytes;
+use kordon::wire::schema::alter_user_scram_credentials as alter_scram;
+use kordon::wire::{ApiKey, Node};
+use sha2::{Sha256, Sha512};
 
 use super::certificates::{Authority, Signed};
 use super::fetch::{Jars, once, run};
@@ -134,7 +137,36 @@ impl Cluster {
     /// The one-broker cluster that tests of TLS towards brokers share.
     pub fn secured() -> &'static Cluster {
         static SECURED: OnceLock<Cluster> = OnceLock::new();
-        SECURED.get_or_init(|| Cluster::start(Options { nodes: 1, secured: true, ..Options::default() }))
+        SECURED.get_or_init(|| {
+            let cluster = Cluster::start(Options { nodes: 1, secured: true, ..Options::default() });
+            cluster.know_by_scram(SASL_USER, SASL_PASSWORD);
+            cluster
+        })
+    }
+
+    /// Makes a password known to the brokers, by both SCRAMs.
+    #[track_caller]
+    pub fn know_by_scram(&self, name: &str, password: &str) {
+        use alter_scram::request::{UPSERTIONS, scram_credential_upsertion as upsertion};
+        use alter_scram::response::{RESULTS, alter_user_scram_credentials_result::ERROR_CODE};
+        let salted = [
+            (1, pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 4096).to_vec()),
+            (2, pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), b"salt", 4096).to_vec()),
+        ];
+        for (mechanism, salted) in salted {
+            let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
+            let one = request
+                .child(UPSERTIONS)
+                .with(upsertion::NAME, name)
+                .with(upsertion::MECHANISM, mechanism)
+                .with(upsertion::ITERATIONS, 4096)
+                .with(upsertion::SALT, Bytes::from_static(b"salt"))
+                .with(upsertion::SALTED_PASSWORD, Bytes::from(salted));
+            request.push(UPSERTIONS, one);
+            let answer = Raw::connect(&self.direct()).ask(ApiKey::ALTER_USER_SCRAM_CREDENTIALS, 0, &request);
+            let codes: Vec<i16> = answer.nodes(RESULTS).iter().map(|result| result.i16(ERROR_CODE)).collect();
+            assert_eq!(codes, [0], "{answer:?}");
+        }
     }
 
     /// Who signed the certificates of a secured cluster, and whose certificates it takes.
@@ -439,7 +471,9 @@ ssl.keystore.location={}
 ssl.truststore.type=PEM
 ssl.truststore.location={}
 listener.name.tls.ssl.client.auth=required
-listener.name.sasltls.sasl.enabled.mechanisms=PLAIN
+listener.name.sasltls.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasltls.scram-sha-256.sasl.jaas.config={SCRAM_MODULE}
+listener.name.sasltls.scram-sha-512.sasl.jaas.config={SCRAM_MODULE}
 listener.name.sasltls.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{SASL_USER}=\"{SASL_PASSWORD}\";
 ",
         with(bound),

@@ -4,7 +4,7 @@
 //! the kernel's tables, and only then its bytes go on. So "no client ever connects to a broker" is a fact about a list,
 //! not an absence in a sample. The gate also shows the frames that pass, holds them back, and cuts connections.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -103,10 +103,14 @@ struct Flow {
 struct State {
     passages: Vec<Passage>,
     taps: Vec<(u32, Arc<Mutex<Vec<Frame>>>)>,
+    recordings: Vec<(Option<u32>, Arc<Mutex<Streams>>)>,
     connections: u64,
     /// Processes that came through, the last one last.
     owners: Vec<u32>,
 }
+
+/// What passed, by connection and way.
+type Streams = BTreeMap<(u64, bool), Vec<u8>>;
 
 /// The gate of one cluster.
 pub struct Gate {
@@ -156,6 +160,13 @@ impl Gate {
         let frames = Arc::new(Mutex::new(Vec::new()));
         lock(&self.state).taps.push((pid, Arc::clone(&frames)));
         Tap { frames }
+    }
+
+    /// Keeps every byte that passes from now on, of connections of process `pid` or of all.
+    pub fn record(&self, pid: Option<u32>) -> Recording {
+        let streams = Arc::default();
+        lock(&self.state).recordings.push((pid, Arc::clone(&streams)));
+        Recording { streams }
     }
 
     /// Holds back bytes to or from a broker until [`Gate::release`].
@@ -224,6 +235,33 @@ impl Tap {
     #[track_caller]
     pub fn wait(&self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Frame {
         super::eventually(what, Duration::from_secs(20), || lock(&self.frames).iter().find(|f| wanted(f)).cloned())
+    }
+}
+
+/// All bytes that passed since it began.
+pub struct Recording {
+    streams: Arc<Mutex<Streams>>,
+}
+
+impl Recording {
+    /// Whether these bytes passed in this order, in however many pieces.
+    pub fn holds(&self, wanted: &[u8]) -> bool {
+        // As characters: the search in text is fast, also where nothing is optimised.
+        let wanted: String = wanted.iter().map(|byte| char::from(*byte)).collect();
+        self.text().contains(&wanted)
+    }
+
+    /// All of it, each byte as the character of its number.
+    pub fn text(&self) -> String {
+        lock(&self.streams)
+            .values()
+            .flat_map(|stream| stream.iter().map(|byte| char::from(*byte)).chain(['\n']))
+            .collect()
+    }
+
+    /// How many bytes passed.
+    pub fn size(&self) -> usize {
+        lock(&self.streams).values().map(Vec::len).sum()
     }
 }
 
@@ -340,6 +378,12 @@ struct Watcher {
 
 impl Watcher {
     fn see(&mut self, mut bytes: &[u8]) {
+        for (_, streams) in
+            lock(&self.state).recordings.iter().filter(|(pid, _)| pid.is_none_or(|pid| pid == self.owner))
+        {
+            let key = (self.connection, self.way == Way::ToBroker);
+            lock(streams).entry(key).or_default().extend_from_slice(bytes);
+        }
         while !bytes.is_empty() {
             if self.left == 0 {
                 let need = 4 - self.head.len();

@@ -30,6 +30,7 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod raw;
+pub mod secrets;
 pub mod tools;
 pub mod trace;
 

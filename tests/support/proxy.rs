@@ -40,6 +40,8 @@ pub enum Upstream {
     Tls,
     /// Through the gate of a secured cluster, with SASL/PLAIN over TLS.
     SaslTls,
+    /// Through the gate of a secured cluster, with SASL/SCRAM over TLS, in this form.
+    ScramTls(&'static str),
     /// Straight to the brokers, for what measures.
     Direct,
 }
@@ -220,13 +222,16 @@ impl<'c> Setup<'c> {
                 let ca = self.cluster.authority().file();
                 (self.cluster.tls(), format!("\n  tls: {{ ca: {}, {pair} }}", ca.display()))
             }
-            Upstream::Sasl | Upstream::Scram(_) | Upstream::SaslTls => {
-                let mechanism = if let Upstream::Scram(name) = self.upstream { name } else { "PLAIN" };
+            Upstream::Sasl | Upstream::Scram(_) | Upstream::SaslTls | Upstream::ScramTls(_) => {
+                let mechanism = match self.upstream {
+                    Upstream::Scram(name) | Upstream::ScramTls(name) => name,
+                    _ => "PLAIN",
+                };
                 let secret = dir.join("upstream-password");
                 std::fs::write(&secret, SASL_PASSWORD).expect("secret");
                 let password = "password: { file: upstream-password }";
                 let sasl = format!("\n  sasl: {{ mechanism: {mechanism}, username: {SASL_USER}, {password} }}");
-                if self.upstream == Upstream::SaslTls {
+                if matches!(self.upstream, Upstream::SaslTls | Upstream::ScramTls(_)) {
                     let ca = self.cluster.authority().file();
                     (self.cluster.sasl_tls(), format!("\n  tls: {{ ca: {} }}{sasl}", ca.display()))
                 } else {

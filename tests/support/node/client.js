@@ -8,7 +8,7 @@ const command = JSON.parse(process.argv[2]);
 const dns = require("dns");
 const { lookup } = dns;
 dns.lookup = (host, ...rest) => lookup(host.endsWith(".kordon.test") ? "127.0.0.1" : host, ...rest);
-const kafka = new Kafka({
+const connect = (command) => new Kafka({
   clientId: "kafkajs",
   brokers: command.at.split(","),
   logLevel: logLevel.NOTHING,
@@ -19,8 +19,8 @@ const kafka = new Kafka({
 
 const name = (e) => (e.type ?? e.cause?.type ?? e.originalError?.type ?? e.name ?? "Error");
 
-async function produce() {
-  const producer = kafka.producer({ idempotent: command.idempotent ?? false, maxInFlightRequests: 1 });
+async function produce(command) {
+  const producer = connect(command).producer({ idempotent: command.idempotent ?? false, maxInFlightRequests: 1 });
   await producer.connect();
   const messages = command.values.map((value) => ({ key: command.key, value }));
   const compression = command.gzip ? CompressionTypes.GZIP : CompressionTypes.None;
@@ -29,8 +29,8 @@ async function produce() {
   return { sent: sent.length };
 }
 
-async function consume() {
-  const consumer = kafka.consumer({ groupId: command.group });
+async function consume(command) {
+  const consumer = connect(command).consumer({ groupId: command.group });
   await consumer.connect();
   await consumer.subscribe({ topics: command.topics, fromBeginning: true });
   const values = [];
@@ -50,14 +50,26 @@ async function consume() {
   return { values, crashed: crashed ?? null };
 }
 
-async function topics() {
-  const admin = kafka.admin();
+async function topics(command) {
+  const admin = connect(command).admin();
   await admin.connect();
   const out = { topics: (await admin.listTopics()).sort(), brokers: (await admin.describeCluster()).brokers };
   await admin.disconnect();
   return out;
 }
 
-({ produce, consume, topics })[command.op]()
-  .then((ok) => ({ ok }), (e) => ({ error: name(e), message: String(e.message) }))
+// One record there and back.
+async function trip(command) {
+  await produce({ ...command, values: [command.value] });
+  return consume({ ...command, topics: [command.topic], count: 1 });
+}
+
+// Steps side by side.
+const several = (command) => Promise.all(command.steps.map(outcome));
+
+// What a step comes to.
+const outcome = (command) => ({ produce, consume, topics, trip, several })[command.op](command)
+  .then((ok) => ({ ok }), (e) => ({ error: name(e), message: String(e.message) }));
+
+outcome(command)
   .then((answer) => { process.stdout.write(JSON.stringify(answer) + "\n", () => process.exit(0)); });

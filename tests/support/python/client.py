@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaException, Producer, version, libversion
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -97,17 +98,49 @@ def create(c):
     return out
 
 
+def trip(c):
+    """One record there and back; or the first thing that the client says when it is not let in."""
+    told = []
+    shared = {"bootstrap.servers": c["at"], "error_cb": lambda error: told.append(error), **c.get("config", {})}
+    producer = Producer({"message.timeout.ms": 20000, **shared})
+    sent = []
+    producer.produce(c["topic"], c["value"].encode(), on_delivery=lambda error, _: sent.append(error))
+    while not sent and not told:
+        producer.poll(0.1)
+    error = told[0] if told else sent[0]
+    if error is not None:
+        producer.purge()
+        raise KafkaException(error)
+    read = consume({**c, "topics": [c["topic"]], "count": 1})
+    return {"values": read["values"], "errors": read["errors"]}
+
+
+def outcome(c):
+    """What a step comes to."""
+    try:
+        return {"ok": STEPS[c["op"]](c)}
+    except KafkaException as e:
+        return {"error": e.args[0].name(), "message": str(e)}
+
+
+def several(c):
+    """Steps side by side."""
+    with ThreadPoolExecutor(len(c["steps"])) as pool:
+        return list(pool.map(outcome, c["steps"]))
+
+
 def versions(_):
     return {"client": version()[0] if isinstance(version(), tuple) else version(), "library": libversion()[0]}
 
 
-def main():
-    command = json.loads(sys.argv[1])
-    step = {"produce": produce, "consume": consume, "topics": topics, "create": create, "versions": versions}
-    try:
-        print(json.dumps({"ok": step[command["op"]](command)}))
-    except KafkaException as e:
-        print(json.dumps({"error": e.args[0].name(), "message": str(e)}))
+STEPS = {
+    "produce": produce,
+    "consume": consume,
+    "topics": topics,
+    "create": create,
+    "trip": trip,
+    "several": several,
+    "versions": versions,
+}
 
-
-main()
+print(json.dumps(outcome(json.loads(sys.argv[1]))))
