@@ -7,7 +7,7 @@ mod renewal;
 mod share;
 
 use super::dial::{NotDialled, dial};
-use super::login::LoggedIn;
+use super::login::{Check, LoggedIn};
 use super::memory::Held;
 use super::shared::{Door, Shared, drained};
 use super::socket::{Socket, poll, read, writable};
@@ -119,7 +119,7 @@ impl Link<'_> {
         let mut lookup: Option<Lookup<'_>> = None;
         let mut asking: Option<Asking> = None;
         let mut changing: Option<Changing<'_>> = None;
-        let mut exchange = None;
+        let mut exchange = Check::Nothing;
         let mut checking: Option<Checking<'_>> = None;
         let mut drain = shared.drain.clone();
         let mut draining = false;
@@ -299,7 +299,7 @@ impl Link<'_> {
     }
 
     fn reads_broker(&self) -> bool {
-        self.machine.to_client.len() <= CLIENT_BACKLOG
+        self.machine.wants_broker() && self.machine.to_client.len() <= CLIENT_BACKLOG
     }
 
     /// Writes what the sockets take.

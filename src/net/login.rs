@@ -225,7 +225,7 @@ pub(super) async fn verify(
 }
 
 /// Who checks the messages of a login.
-enum Check {
+pub(super) enum Check {
     /// Nothing was agreed yet, or it is over.
     Nothing,
     /// The proxy.
@@ -285,6 +285,9 @@ impl Talk<'_> {
                     };
                     let (verdict, proved, failed) = match checked {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
+                        Checked::Lost { reason, detail } => return Err(NotLoggedIn { reason, detail }),
+                        // Only of a client that is logged in.
+                        Checked::Shaken(_) => continue,
                         Checked::Failed { told, detail } => (
                             LoginVerdict::Failed(told),
                             None,
@@ -297,8 +300,10 @@ impl Talk<'_> {
                                     let (most, offered) = ([self.door.max_session, of_broker], self.mechanisms.clone());
                                     let (standing, lifetime) =
                                         Standing::new(&login, mechanism, offered, most, self.shared.now());
-                                    // Where a broker checks them, clients cannot log in again yet.
-                                    let lifetime = if self.door.relays() { 0 } else { lifetime };
+                                    let standing = match check {
+                                        Check::Broker(_) => standing.relayed(of_broker.is_some()),
+                                        Check::Here(_) | Check::Nothing => standing,
+                                    };
                                     (LoginVerdict::Proved { last, lifetime }, Some((subject, standing)), None)
                                 }
                                 Err(refused) => (LoginVerdict::Failed(refused.detail.clone()), None, Some(refused)),
@@ -318,9 +323,9 @@ impl Talk<'_> {
                     }
                     if let Some((subject, standing)) = proved {
                         let (mechanism, software) = (named(self.facts, mechanism), login.software);
-                        let (upstream, standing) = match check {
-                            Check::Broker(relay) => (Some(relay.into_stream()), standing.relayed()),
-                            Check::Here(_) | Check::Nothing => (None, standing),
+                        let upstream = match check {
+                            Check::Broker(relay) => Some(relay.into_stream()),
+                            Check::Here(_) | Check::Nothing => None,
                         };
                         let (standing, left_over) = (Some(standing), self.inbound);
                         return Ok(LoggedIn { subject, standing, mechanism, software, left_over, upstream });
@@ -346,7 +351,7 @@ impl Talk<'_> {
                 if self.shared.failures.too_many(address, self.door.login.per_minute) {
                     return Ok(None);
                 }
-                let checked = relay.check(message, false).await?;
+                let checked = relay.check(message, false).await;
                 *check = Check::Broker(relay);
                 Ok(Some(checked))
             }

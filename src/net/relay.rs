@@ -30,18 +30,26 @@ impl Relay {
     }
 
     /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it.
-    pub(super) async fn check(&mut self, message: Bytes, again: bool) -> Result<Checked, NotDialled> {
+    pub(super) async fn check(&mut self, message: Bytes, again: bool) -> Checked {
         if let Err(error) = self.exchange.sent(&message) {
             let told = error.told(self.exchange.mechanism(), again);
-            return Ok(Checked::Failed { told, detail: error.to_string() });
+            return Checked::Failed { told, detail: error.to_string() };
         }
-        let answered = self.passage.say(message).await.map_err(|error| lost(&error))?;
-        Ok(answered.judged(&mut self.exchange, again))
+        match self.passage.say(message).await {
+            Ok(answered) => answered.judged(&mut self.exchange, again),
+            Err(error) => lost(&error).into(),
+        }
     }
 
     /// The connection, once the client is logged in there.
     pub(super) fn into_stream(self) -> Stream {
         self.passage.into_stream()
+    }
+}
+
+impl From<NotDialled> for Checked {
+    fn from(NotDialled { reason, detail }: NotDialled) -> Self {
+        Self::Lost { reason, detail }
     }
 }
 

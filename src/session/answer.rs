@@ -110,6 +110,9 @@ impl Machine {
     /// Looks at the head of the next answer. `false`: more bytes are needed.
     fn begin_answer(&mut self, now: Now, recorder: &mut dyn Recorder, out: &mut Outputs) -> Result<bool, SessionError> {
         self.gathering = 0;
+        if let Some(taken) = self.take_relayed(now, out) {
+            return taken;
+        }
         let Some(head) = self.from_broker.first_chunk::<HEAD>() else { return Ok(false) };
         let [_, _, _, _, c0, c1, c2, c3] = *head;
         let got = i32::from_be_bytes([c0, c1, c2, c3]);

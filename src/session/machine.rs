@@ -3,6 +3,7 @@
 use super::answer::Answering;
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
+use super::relay::Relaying;
 use super::renewal::{Checked, Standing};
 use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
 use crate::enforce::memory::Memory;
@@ -10,7 +11,7 @@ use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::identity::users::Users;
 use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Timestamp, TopicId, Verified};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Snapshot};
-use crate::wire::{Scan, WireError};
+use crate::wire::{ApiKey, Scan, WireError};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -74,7 +75,7 @@ pub enum Input {
     /// What came of [`Outputs::change`]. If it happened, the world in which it is in force was told before
     /// ([`Input::World`]): what follows is judged by it.
     Changed(Result<AclChanged, ChangeRefused>),
-    /// What came of [`Outputs::check`].
+    /// What came of [`Outputs::check`], or of [`Outputs::relay`].
     Checked(Checked),
     /// A new policy, new users, or a new view of the cluster.
     World(World),
@@ -92,6 +93,8 @@ pub struct Outputs {
     /// Check this message of a login again by this mechanism, then say [`Input::Checked`]. It belongs to the login of the
     /// messages before it, up to one that proved or failed.
     pub check: Option<(PasswordMechanism, Bytes)>,
+    /// Do this for a login again that a broker checks, then say [`Input::Checked`].
+    pub relay: Option<Relaying>,
     /// Whether the client logged in again.
     pub renewed: bool,
     /// Say [`Input::Room`] when the audit has room.
@@ -152,6 +155,10 @@ pub(super) enum Wait {
     Change,
     /// A message of a login again is being checked.
     Renewal,
+    /// It was passed on: the broker's answer to this API, in this version, is awaited.
+    Relayed(ApiKey, i16),
+    /// The broker said its last word on it.
+    Settling,
 }
 
 /// One client connection.

@@ -11,6 +11,7 @@ mod inflight;
 mod login;
 mod machine;
 mod outbox;
+mod relay;
 mod renewal;
 mod request;
 mod room;
@@ -21,6 +22,7 @@ pub use inflight::Finished;
 pub use login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms, Shook};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
+pub use relay::Relaying;
 pub use renewal::{Checked, Standing};
 pub use request::close_reason;
 

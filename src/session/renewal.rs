@@ -5,8 +5,9 @@
 //! `.serverAuthenticationSessionExpired`, `SocketServer.Processor.processCompletedReceives`, Kafka 4.3. A login again
 //! keeps principal and mechanism. What is asked before it is answered before it, as brokers answer one request at a time.
 
-use super::login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms};
+use super::login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms, Shook};
 use super::machine::{Limits, Machine, Now, Outputs, Wait};
+use super::relay::{Checks, Relaying};
 use crate::identity;
 use crate::identity::users::Credential;
 use crate::model::{CloseReason, PasswordMechanism, Principal, Timestamp};
@@ -20,10 +21,9 @@ const LEAST_INTERVAL: u64 = 1_000_000;
 
 /// What a login with a password holds by.
 pub struct Standing {
-    mechanism: PasswordMechanism,
+    pub(super) mechanism: PasswordMechanism,
     offered: Mechanisms,
-    /// Whether a broker checked it.
-    relayed: bool,
+    pub(super) checks: Checks,
     /// The longest that a login holds; `None` = no bound.
     most: Option<Duration>,
     credential: Option<Credential>,
@@ -34,11 +34,14 @@ pub struct Standing {
     begun: Option<u64>,
     /// Whether it was looked up in the users in force.
     looked_up: bool,
-    again: Option<Login>,
+    pub(super) again: Option<Login>,
 }
 
 /// What came of a message that was checked ([`Outputs::check`]).
+#[derive(Debug)]
 pub enum Checked {
+    /// What a broker answers to the handshake.
+    Shaken(Shook),
     /// The client has to answer this.
     Challenge(Vec<u8>),
     /// It is proved who the client is.
@@ -59,6 +62,13 @@ pub enum Checked {
     },
     /// A broker refused the login.
     Refused(Answered),
+    /// It cannot be told now, by no fault of the client's: it is to try again, as after any lost connection.
+    Lost {
+        /// Why the connection ends.
+        reason: CloseReason,
+        /// For the operator.
+        detail: String,
+    },
 }
 
 impl Checked {
@@ -66,7 +76,7 @@ impl Checked {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Failed { .. } | Self::Refused(_) => true,
-            Self::Challenge(_) | Self::Proved { .. } => false,
+            Self::Shaken(_) | Self::Challenge(_) | Self::Proved { .. } | Self::Lost { .. } => false,
         }
     }
 
@@ -113,7 +123,7 @@ impl Standing {
         let mut standing = Self {
             mechanism,
             offered,
-            relayed: false,
+            checks: Checks::Here,
             most,
             credential: None,
             expires: None,
@@ -126,10 +136,10 @@ impl Standing {
         (standing, told)
     }
 
-    /// A broker checked the login.
+    /// A broker checked the login; `timed`: it gave it a time, and so takes a login again.
     #[must_use]
-    pub fn relayed(self) -> Self {
-        Self { relayed: true, ..self }
+    pub fn relayed(self, timed: bool) -> Self {
+        Self { checks: if timed { Checks::Pipe(None) } else { Checks::Beside }, ..self }
     }
 
     fn renew(&mut self, login: &identity::Login, of_broker: Option<Duration>, now: Now) -> i64 {
@@ -171,7 +181,6 @@ impl Machine {
     pub(super) fn begins_renewal(&self, now: Now) -> bool {
         let Some(standing) = &self.standing else { return false };
         standing.ends.is_some()
-            && !standing.relayed
             && self.shakes()
             && standing.begun.is_none_or(|begun| now.micros.saturating_sub(begun) >= LEAST_INTERVAL)
     }
@@ -197,7 +206,8 @@ impl Machine {
         let broker = self.connection.broker;
         let again = standing.again.get_or_insert_with(|| {
             standing.begun = Some(now.micros);
-            Login::again(standing.offered.clone(), broker, standing.mechanism)
+            let again = Login::again(standing.offered.clone(), broker, standing.mechanism);
+            if matches!(standing.checks, Checks::Here) { again } else { again.relayed() }
         });
         let step = again.take(frame, &self.world.topology);
         self.renewal_step(step, out);
@@ -210,15 +220,25 @@ impl Machine {
 
     /// Takes what a message came to.
     pub(super) fn checked(&mut self, checked: Checked, now: Now, out: &mut Outputs) {
-        if !matches!(self.wait, Wait::Renewal) {
+        if !matches!(self.wait, Wait::Renewal | Wait::Settling) {
             return;
         }
         self.wait = Wait::Nothing;
+        let checked = match checked {
+            Checked::Shaken(shook) => return self.shaken(&shook, out),
+            Checked::Lost { reason, detail } => {
+                out.detail = Some(detail);
+                return self.close(reason);
+            }
+            checked => checked,
+        };
         let Some(standing) = &mut self.standing else { return };
         let Some(mut again) = standing.again.take() else { return };
         // The shell asked this before, to answer as late as where the password is wrong.
         let (verdict, detail) = match checked.of_same(&self.subject.get().principal) {
             Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None),
+            // Taken above.
+            Checked::Shaken(_) | Checked::Lost { .. } => return,
             Checked::Failed { told, detail } => (LoginVerdict::Failed(told), Some(detail)),
             Checked::Refused(answered) => {
                 let detail = answered.words();
@@ -243,14 +263,15 @@ impl Machine {
         }
     }
 
-    fn renewal_step(&mut self, step: LoginStep, out: &mut Outputs) {
+    pub(super) fn renewal_step(&mut self, step: LoginStep, out: &mut Outputs) {
         let answer = match step {
             LoginStep::Answer(rope) => Some(rope),
-            LoginStep::Shake(_) => None,
+            LoginStep::Shake(mechanism) => {
+                self.relay(Relaying::Shake(mechanism), out);
+                None
+            }
             LoginStep::Verify(message) => {
-                let mechanism = self.standing.as_ref().map(|standing| standing.mechanism);
-                out.check = mechanism.map(|mechanism| (mechanism, message));
-                self.wait = Wait::Renewal;
+                self.relay(Relaying::Message(message), out);
                 None
             }
             LoginStep::Close { answer, reason, detail } => {

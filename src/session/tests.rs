@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 mod changes;
+mod relay;
 mod renewal;
 mod sessions;
 

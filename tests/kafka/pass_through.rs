@@ -5,6 +5,7 @@ use kordon::model::PasswordMechanism;
 use kordon::wire::schema::{create_acls, produce, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 use crate::logins::{MECHANISMS, PEOPLE, cluster, outcome, say, shake, shaken};
 use crate::renewals::PLAIN;
@@ -16,15 +17,16 @@ use crate::support::people::{self, authenticate, handshake, java_login, java_sen
 use crate::support::proxy::{Kordon, OPEN, Setup, Upstream, cli};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw, batch, produce_request, produced, request_of};
-use crate::support::{needs, soon, unique};
+use crate::support::{needs, soon, throughout, unique};
 
 const PASSES: &str =
     "identity: pass_through\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512], without_tls: true }";
 
-fn setup() -> Setup<'static> {
+/// A proxy that passes logins on and lets them hold so long.
+pub fn setup(max_session: &str) -> Setup<'static> {
     Kordon::before(cluster())
         .upstream(Upstream::Scram("SCRAM-SHA-512"))
-        .listener("people", PASSES)
+        .listener("people", &format!("{PASSES}\n    max_session: {max_session}"))
         .expects("passes logins on to the brokers")
 }
 
@@ -73,7 +75,7 @@ fn clients_log_in_at_the_brokers_and_what_either_side_denies_is_denied() {
         "version: 1\ndefault: deny\nacls:\n  - {{ allow: [All], principals: [\"User:alice\"], resources: [\"*\"] }}\n  \
          - {{ deny: [Write], principals: [\"User:alice\"], resources: [\"topic:{ours}\"] }}\nend: true\n"
     );
-    let kordon = setup().policy(&policy).start();
+    let kordon = setup("1h").policy(&policy).start();
     let at = kordon.at("people");
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let send = |topic: &str, password: &str| {
@@ -128,7 +130,7 @@ fn brokers_throttle_the_client_and_not_the_proxy() {
     let topic = unique("quota");
     cluster().create_topic(&topic, 1, &[]);
     allow("bob", &topic, &[WRITE]);
-    let kordon = setup().start();
+    let kordon = setup("1h").start();
     let quota = json!({ "Entries": [{
         "Entity": [{ "EntityType": "user", "EntityName": "bob" }],
         "Ops": [{ "Key": "producer_byte_rate", "Value": 10.0, "Remove": false }],
@@ -140,6 +142,38 @@ fn brokers_throttle_the_client_and_not_the_proxy() {
         assert_eq!(produced(&answer)[0].1, ErrorCode::NONE);
         answer.i32(produce::response::THROTTLE_TIME_MS) > 0
     });
+}
+
+#[test]
+fn clients_log_in_again_at_the_brokers_and_lose_nothing() {
+    needs!(Java);
+    let topic = unique("again");
+    cluster().create_topic(&topic, 1, &[]);
+    allow("alice", &topic, &[READ, WRITE]);
+    // Sooner than the broker has it for PLAIN; for SCRAM it has no end.
+    let kordon = setup("2s").start();
+    let (at, begun) = (kordon.at("people"), counted(&kordon, "renewed"));
+    let logins = ["PLAIN", "SCRAM-SHA-512"].map(|mechanism| java_login(mechanism, "alice", "alice-secret"));
+    let settings = logins.each_ref().map(|login| login.each_ref().map(|(k, v)| (*k, v.as_str())));
+    let producers = settings.each_ref().map(|login| Java::newest().producer(at, login));
+    let consumers = settings.each_ref().map(|login| Java::newest().consumer(at, login));
+    for consumer in &consumers {
+        consumer.assign(&[(&topic, 0)]).run();
+    }
+    let mut sent = 0;
+    throughout("records go through", Duration::from_secs(6), || {
+        sent += producers.len();
+        producers.iter().all(|producer| producer.send(&topic, &["java"]).ok == 1)
+    });
+    for consumer in &consumers {
+        let events = || consumer.events(0);
+        soon("all is read", || events().iter().filter(|e| e["type"] == "record").count() == sent);
+        assert!(events().iter().all(|e| e["type"] != "error"), "{:?}", events());
+    }
+    assert!(counted(&kordon, "renewed") >= begun + 8.0, "{} logins again", counted(&kordon, "renewed"));
+    assert_eq!((counted(&kordon, "failed"), counted(&kordon, "renewal_failed")), (0.0, 0.0));
+    let closed = |reason| kordon.metrics().sum("kordon_connections_closed_total", &[("reason", reason)]);
+    assert_eq!((closed("session_expired"), closed("upstream_closed")), (0.0, 0.0));
 }
 
 /// The answers to these messages, as they come over the wire, and how the connection ends.
@@ -156,7 +190,7 @@ fn frames(address: &str, mechanism: PasswordMechanism, messages: &[&[u8]]) -> (V
 #[test]
 fn failed_logins_are_answered_byte_by_byte_as_the_broker_answers_them() {
     needs!(Java);
-    let kordon = setup().start();
+    let kordon = setup("1h").start();
     let (us, broker) = (kordon.at("people").to_owned(), broker());
     let plain: [&[u8]; 10] = [
         b"\0alice\0wrong",
@@ -207,7 +241,7 @@ fn failed_logins_are_answered_byte_by_byte_as_the_broker_answers_them() {
 #[test]
 fn threat_32_old_handshakes_and_mechanisms_that_are_not_offered_reach_no_broker() {
     needs!(Java);
-    let kordon = setup().start();
+    let kordon = setup("1h").start();
     let tap = kordon.tap();
     let mut raw = Raw::connect(kordon.at("people"));
     raw.ask(ApiKey::API_VERSIONS, 0, &Node::request(ApiKey::API_VERSIONS));
@@ -229,7 +263,7 @@ fn threat_32_old_handshakes_and_mechanisms_that_are_not_offered_reach_no_broker(
 fn mechanisms_that_brokers_do_not_offer_are_told_before_clients_meet_them() {
     needs!(Java);
     let check = |kordon: &Kordon<'_>| cli(&["check", "--connect", "--config", kordon.config_path().to_str().unwrap()]);
-    let told = check(&setup().start());
+    let told = check(&setup("1h").start());
     assert_eq!(told.code, 0, "{}{}", told.out, told.err);
     assert!(told.err.contains("warning: ") && told.err.contains("passes logins on to the brokers"), "{}", told.err);
     // The brokers' plaintext listener.
@@ -247,7 +281,7 @@ fn mechanisms_that_brokers_do_not_offer_are_told_before_clients_meet_them() {
 fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
     needs!(Java);
     let policy = OPEN.replace("default:", "super_users: [\"User:bob\"]\ndefault:");
-    let mut kordon = setup()
+    let mut kordon = setup("1h")
         .policy(&policy)
         .config("limits: { failed_logins: { delay: 1s, per_minute: 4 } }")
         .env("KORDON_LOG", "trace")
@@ -257,11 +291,11 @@ fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
     alice.metadata(Some(&[]));
     outcome(&at, MECHANISMS[1], PEOPLE[0], |text| text, |text| text).expect("a login");
     let mut raw = shaken(&at, PLAIN);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("alice", "hunter2"));
     soon("it is counted before it is answered", || counted(&kordon, "failed") == 1.0);
     assert!(matches!(raw.read_frame(), Ok(Some(_))), "an error");
-    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
     // Who is proved, and must not be here.
     let refused = say(&mut shaken(&at, PLAIN), "\0bob\0bob-secret").expect_err("a refusal");
     assert!(refused.1.contains("super user or operator, which this listener does not admit"), "{refused:?}");

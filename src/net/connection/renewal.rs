@@ -3,34 +3,63 @@
 use super::Link;
 use crate::identity::sasl::Exchange;
 use crate::model::CloseReason;
-use crate::net::login::{Asks, TOO_MANY, verify};
-use crate::session::Checked;
+use crate::net::login::{Asks, Check, TOO_MANY, verify};
+use crate::net::relay::Relay;
+use crate::session::{Checked, Relaying};
 use crate::telemetry::LoginOutcome;
 use std::future::Future;
 use std::pin::Pin;
 
 /// A check under way; gives the exchange back unless it is over.
-pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = (Option<Exchange>, Checked)> + Send + 'a>>;
+pub(super) type Checking<'a> = Pin<Box<dyn Future<Output = (Check, Checked)> + Send + 'a>>;
 
 impl<'a> Link<'a> {
     /// Begins the check that the machine asks for, of an exchange that may have begun. What fails is counted here, before
     /// its delay: who leaves without waiting for the answer has failed too. So has who proves to be somebody else: that
     /// answer must not come sooner than one to a wrong password, or go uncounted.
-    pub(super) fn begin_check(&mut self, under_way: &mut Option<Exchange>) -> Option<Checking<'a>> {
-        let (mechanism, message) = self.outputs.check.take()?;
-        let exchange = under_way.take().unwrap_or_else(|| Exchange::new(mechanism));
+    pub(super) fn begin_check(&mut self, under_way: &mut Check) -> Option<Checking<'a>> {
         let before = self.machine.subject().principal.clone();
         let asks = self.asks();
+        let (check, relay) = (self.outputs.check.take(), self.outputs.relay.take());
+        if check.is_none() && relay.is_none() {
+            return None;
+        }
+        let (under_way, broker) = (std::mem::replace(under_way, Check::Nothing), self.facts.broker);
         Some(Box::pin(async move {
-            let verified = verify(asks, exchange, message, true).await;
-            let (exchange, checked) = verified
-                .unwrap_or_else(|| (None, Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }));
+            let (under_way, checked) = match (check, relay) {
+                (Some((mechanism, message)), _) => {
+                    let exchange = match under_way {
+                        Check::Here(exchange) => exchange,
+                        Check::Broker(_) | Check::Nothing => Exchange::new(mechanism),
+                    };
+                    match verify(asks, exchange, message, true).await {
+                        Some((exchange, checked)) => (exchange.map_or(Check::Nothing, Check::Here), checked),
+                        None => (Check::Nothing, too_many()),
+                    }
+                }
+                (None, Some(Relaying::Shake(mechanism))) => {
+                    match Relay::open(asks.shared, asks.door, broker, mechanism).await {
+                        Ok((relay, shook)) => (Check::Broker(Box::new(relay)), Checked::Shaken(shook)),
+                        Err(lost) => (Check::Nothing, lost.into()),
+                    }
+                }
+                (None, Some(Relaying::Message(message))) => match under_way {
+                    Check::Broker(mut relay) => {
+                        let checked = relay.check(message, true).await;
+                        (Check::Broker(relay), checked)
+                    }
+                    Check::Here(_) | Check::Nothing => (Check::Nothing, nothing_agreed()),
+                },
+                (None, Some(Relaying::Settle(checked))) => (Check::Nothing, checked),
+                (None, None) => (Check::Nothing, nothing_agreed()),
+            };
             let checked = checked.of_same(&before);
             if checked.is_failure() {
                 count_failure(asks);
                 tokio::time::sleep(asks.door.login.delay).await;
             }
-            (exchange, checked)
+            let goes_on = matches!(checked, Checked::Shaken(_) | Checked::Challenge(_));
+            (if goes_on { under_way } else { Check::Nothing }, checked)
         }))
     }
 
@@ -52,6 +81,15 @@ impl<'a> Link<'a> {
             self.recorder.renewed(self.machine.subject(), self.shared.now().wall);
         }
     }
+}
+
+fn too_many() -> Checked {
+    Checked::Failed { told: TOO_MANY.to_owned(), detail: TOO_MANY.to_owned() }
+}
+
+fn nothing_agreed() -> Checked {
+    let detail = "a message before a mechanism was agreed".to_owned();
+    Checked::Failed { told: detail.clone(), detail }
 }
 
 fn count_failure(Asks { shared, door, address }: Asks<'_>) {
