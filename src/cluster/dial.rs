@@ -1,16 +1,16 @@
 //! A connection to a broker, up to the point where requests may be sent: TCP, then what the broker serves, then login.
 
+use super::credentials::{self, Credentials, LoginFailure, Next, Renewal};
 use super::learn::{self, API_VERSIONS};
-use super::login::{LoginError, Salted, Scram, plain};
+use super::login::LoginError;
 use super::passage::Passage;
-use crate::config::{self, HostPort, PasswordMechanism, SecretError, UpstreamSasl, UpstreamTls};
+use crate::config::{self, HostPort, SecretError, UpstreamSasl, UpstreamTls};
 use crate::enforce::topology::Features;
 use crate::tls::{self, ConnectError, Stream, TlsError};
 use crate::wire::message::{decode_response, request_frame};
-use crate::wire::schema::{api_versions, sasl_authenticate, sasl_handshake};
+use crate::wire::schema::api_versions;
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
 use bytes::{Bytes, BytesMut};
-use rand::distr::{Alphanumeric, SampleString as _};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -30,8 +30,7 @@ pub struct Dialler {
     /// For TCP, TLS and login together, per address.
     pub connect_timeout: Duration,
     tls: Option<Arc<tls::Upstream>>,
-    sasl: Option<UpstreamSasl>,
-    salted: Arc<Salted>,
+    credentials: Option<Arc<Credentials>>,
 }
 
 /// A connection that is ready for requests.
@@ -43,6 +42,8 @@ pub struct Upstream {
     pub versions: BTreeMap<ApiKey, Versions>,
     /// The features that it tells.
     pub features: Features,
+    /// The login, where it is to be made again.
+    pub renewal: Option<Renewal>,
 }
 
 /// Why a broker could not be dialled.
@@ -144,6 +145,18 @@ pub enum DialError {
     Secret(#[from] SecretError),
 }
 
+impl DialError {
+    fn login(address: &HostPort, failure: LoginFailure) -> Self {
+        let address = address.to_string();
+        match failure {
+            LoginFailure::Refused { username, words } => Self::Login { address, username, words },
+            LoginFailure::Handshake(code) => Self::Refused { address, during: "SaslHandshake", code },
+            LoginFailure::Nonsense(cause) => Self::Scram { address, cause },
+            LoginFailure::Secret(error) => Self::Secret(error),
+        }
+    }
+}
+
 impl Dialler {
     /// Dials as whom clients' requests run: `cluster.sasl`.
     pub fn for_clients(cluster: &config::Cluster) -> Self {
@@ -164,7 +177,8 @@ impl Dialler {
 
     fn new(connect_timeout: Duration, tls: Option<&UpstreamTls>, sasl: Option<UpstreamSasl>) -> Self {
         let tls = tls.map(|settings| Arc::new(tls::Upstream::new(settings.clone())));
-        Self { connect_timeout, tls, sasl, salted: Arc::default() }
+        let credentials = sasl.map(|sasl| Arc::new(Credentials::new(sasl)));
+        Self { connect_timeout, tls, credentials }
     }
 
     /// TLS as this dialler and its clones have it.
@@ -216,10 +230,13 @@ impl Dialler {
         let connect = async {
             let mut talk = Talk::open(to, self.tls.as_deref()).await?;
             let (versions, features) = talk.versions().await?;
-            if let Some(sasl) = &self.sasl {
-                talk.log_in(sasl, &self.salted, &versions).await?;
+            let mut renewal = None;
+            if let Some(credentials) = &self.credentials {
+                let version = credentials::version(&versions);
+                let lifetime = talk.log_in(credentials, version).await?;
+                renewal = Renewal::new(credentials, version, lifetime, self.connect_timeout);
             }
-            Ok(Upstream { stream: talk.stream, versions, features })
+            Ok(Upstream { stream: talk.stream, versions, features, renewal })
         };
         tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or_else(|_| Err(self.timed_out(to)))
     }
@@ -280,64 +297,18 @@ impl Talk {
         }
     }
 
-    /// Logs in: SaslHandshake names the mechanism, SaslAuthenticate carries its messages (KIP-152).
-    async fn log_in(
-        &mut self,
-        sasl: &UpstreamSasl,
-        salted: &Salted,
-        versions: &BTreeMap<ApiKey, Versions>,
-    ) -> Result<(), DialError> {
-        use sasl_handshake::{request, response};
-        const DURING: &str = "SaslHandshake";
-        // The file may be new since the last time.
-        let password = sasl.password.read()?;
-        let ask = Node::request(ApiKey::SASL_HANDSHAKE).with(request::MECHANISM, sasl.mechanism.name());
-        let answer = self.ask(ApiKey::SASL_HANDSHAKE, 1, &ask, DURING).await?;
-        match ErrorCode(answer.i16(response::ERROR_CODE)) {
-            ErrorCode::NONE => {}
-            ErrorCode::UNSUPPORTED_SASL_MECHANISM => {
-                let offered: Vec<&str> = answer.strs(response::MECHANISMS).collect();
-                let words = format!("it takes {}, not {}", offered.join(", "), sasl.mechanism.name());
-                return Err(self.refused(sasl, words));
-            }
-            code => return Err(DialError::Refused { address: self.address.to_string(), during: DURING, code }),
-        }
-        let ours = api(ApiKey::SASL_AUTHENTICATE).map(|api| api.versions).unwrap_or(Versions { min: 0, max: 0 });
-        let version = versions.get(&ApiKey::SASL_AUTHENTICATE).map_or(0, |theirs| ours.intersect(*theirs).max.max(0));
-        let (username, address) = (&sasl.username, self.address.to_string());
-        match sasl.mechanism {
-            PasswordMechanism::Plain => {
-                self.authenticate(sasl, version, plain(username, &password)).await?;
-            }
-            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => {
-                let nonce = Alphanumeric.sample_string(&mut rand::rng(), 24);
-                let failed = |cause| DialError::Scram { address: address.clone(), cause };
-                let (scram, first) = Scram::begin(sasl.mechanism, username, &password, &nonce);
-                let server_first = self.authenticate(sasl, version, first).await?;
-                let (proving, last) = scram.prove(&server_first, salted).map_err(failed)?;
-                let server_final = self.authenticate(sasl, version, last).await?;
-                proving.finish(&server_final).map_err(failed)?;
+    /// Logs in; for how long, if the broker says so.
+    async fn log_in(&mut self, credentials: &Arc<Credentials>, version: i16) -> Result<Option<Duration>, DialError> {
+        let failed = |failure| DialError::login(&self.address, failure);
+        let (mut exchange, mut ask) = Arc::clone(credentials).begin(version).await.map_err(failed)?;
+        loop {
+            let during = if ask.key == ApiKey::SASL_HANDSHAKE { "SaslHandshake" } else { "SaslAuthenticate" };
+            let answer = self.ask(ask.key, ask.version, &ask.body, during).await?;
+            match exchange.take(&answer).map_err(|failure| DialError::login(&self.address, failure))? {
+                Next::Ask(next) => ask = next,
+                Next::Done(lifetime) => return Ok(lifetime),
             }
         }
-        Ok(())
-    }
-
-    async fn authenticate(&mut self, sasl: &UpstreamSasl, version: i16, bytes: Vec<u8>) -> Result<Bytes, DialError> {
-        use sasl_authenticate::{request, response};
-        const DURING: &str = "SaslAuthenticate";
-        let ask = Node::request(ApiKey::SASL_AUTHENTICATE).with(request::AUTH_BYTES, Bytes::from(bytes));
-        let answer = self.ask(ApiKey::SASL_AUTHENTICATE, version, &ask, DURING).await?;
-        match ErrorCode(answer.i16(response::ERROR_CODE)) {
-            ErrorCode::NONE => Ok(answer.bytes(response::AUTH_BYTES).cloned().unwrap_or_default()),
-            code => {
-                let words = answer.opt_str(response::ERROR_MESSAGE).unwrap_or(code.name()).to_owned();
-                Err(self.refused(sasl, words))
-            }
-        }
-    }
-
-    fn refused(&self, sasl: &UpstreamSasl, words: String) -> DialError {
-        DialError::Login { address: self.address.to_string(), username: sasl.username.clone(), words }
     }
 
     pub(super) async fn ask(

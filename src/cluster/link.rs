@@ -1,5 +1,6 @@
 //! The proxy's own requests over one connection: pipelined, answered in order, each with a deadline.
 
+use super::credentials::{LoginFailure, Next, Renewal};
 use super::dial::{CLIENT_ID, Upstream, read_frame};
 use crate::enforce::topology::Features;
 use crate::session::Outbox;
@@ -9,6 +10,7 @@ use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -89,14 +91,15 @@ impl Link {
     pub fn new(upstream: Upstream, timeout: Duration) -> Self {
         let (calls, queue) = mpsc::channel(AHEAD);
         let (end, closed) = watch::channel(None);
+        let again = (upstream.renewal, timeout);
         let task = match upstream.stream {
             Stream::Plain(tcp) => {
                 let (reads, writes) = tcp.into_split();
-                tokio::spawn(run(reads, writes, queue, end))
+                tokio::spawn(run(reads, writes, queue, again, end))
             }
             tls @ Stream::Tls(_) => {
                 let (reads, writes) = tokio::io::split(tls);
-                tokio::spawn(run(reads, writes, queue, end))
+                tokio::spawn(run(reads, writes, queue, again, end))
             }
         };
         let task = task.abort_handle();
@@ -184,33 +187,101 @@ impl Link {
     }
 }
 
+/// Writes a request; `false` if nobody reads answers any more.
+async fn send(writes: &mut (impl AsyncWrite + Unpin), waiting: &Waiting, call: Call) -> io::Result<bool> {
+    let Call { frame, correlation, reply } = call;
+    if waiting.send((correlation, reply)).await.is_err() {
+        return Ok(false);
+    }
+    let mut rest = Outbox::default();
+    rest.push_rope(frame);
+    while !rest.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = rest.slices(&mut slices);
+        match writes.write_vectored(slices.get(..filled).unwrap_or_default()).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => rest.advance(n),
+        }
+    }
+    writes.flush().await?;
+    Ok(true)
+}
+
+/// Logs in again (KIP-368); the next login, if that is to be made again too.
+async fn log_in_again(
+    renewal: Renewal,
+    writes: &mut (impl AsyncWrite + Unpin),
+    waiting: &Waiting,
+    patience: Duration,
+) -> io::Result<Option<Renewal>> {
+    let failed = |failure: LoginFailure| {
+        tracing::warn!(%failure, "the proxy cannot log in again at a broker: its own connection there ends");
+        io::Error::other(format!("cannot log in again: {failure}"))
+    };
+    let exchange = async {
+        let (mut exchange, mut ask) = renewal.begin().await.map_err(failed)?;
+        // Apart from those of calls.
+        let mut correlation = -1;
+        loop {
+            let frame = request_frame(ask.key, ask.version, correlation, Some(CLIENT_ID), &ask.body);
+            let (reply, answer) = oneshot::channel();
+            if !send(writes, waiting, Call { frame, correlation, reply }).await? {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            let answer = answer.await.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            let (_, answer) = decode_response(ask.key, ask.version, &answer)
+                .map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause.to_string()))?;
+            match exchange.take(&answer).map_err(failed)? {
+                Next::Ask(next) => ask = next,
+                Next::Done(lifetime) => return Ok(lifetime),
+            }
+            correlation -= 1;
+        }
+    };
+    // As long as any request of ours: it waits behind those before it.
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "the login again was not answered in time");
+    let lifetime = tokio::time::timeout(patience, exchange).await.map_err(|_| late()).flatten()?;
+    tracing::debug!("logged in again at a broker");
+    Ok(renewal.again(lifetime))
+}
+
+/// Who waits for an answer, in the order of the requests.
+type Waiting = mpsc::Sender<(i32, oneshot::Sender<Bytes>)>;
+
 /// Writes requests and reads answers until either side ends. The two halves run beside each other, so that an answer
 /// is read while a long request is still being written.
 async fn run(
     mut reads: impl AsyncRead + Unpin,
     mut writes: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Call>,
+    (mut renewal, timeout): (Option<Renewal>, Duration),
     end: watch::Sender<Option<Arc<str>>>,
 ) {
     let (waiting, mut waited) = mpsc::channel::<(i32, oneshot::Sender<Bytes>)>(AHEAD);
     let write = async {
-        while let Some(Call { frame, correlation, reply }) = queue.recv().await {
-            if waiting.send((correlation, reply)).await.is_err() {
-                break;
-            }
-            let mut rest = Outbox::default();
-            rest.push_rope(frame);
-            while !rest.is_empty() {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let filled = rest.slices(&mut slices);
-                match writes.write_vectored(slices.get(..filled).unwrap_or_default()).await? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    n => rest.advance(n),
+        let mut due = pin!(tokio::time::sleep(renewal.as_ref().map_or(Duration::ZERO, Renewal::due)));
+        loop {
+            // Both may be dropped: a call that is not taken stays in the queue.
+            let call = tokio::select! {
+                biased;
+                () = &mut due, if renewal.is_some() => None,
+                call = queue.recv() => Some(call),
+            };
+            match (call, renewal.take()) {
+                (None, Some(ending)) => {
+                    // Answers come in the order of the requests; none is written until the broker knows the proxy again.
+                    renewal = log_in_again(ending, &mut writes, &waiting, timeout).await?;
+                    due.set(tokio::time::sleep(renewal.as_ref().map_or(Duration::ZERO, Renewal::due)));
                 }
+                (Some(Some(call)), still) => {
+                    renewal = still;
+                    if !send(&mut writes, &waiting, call).await? {
+                        return Ok(());
+                    }
+                }
+                (Some(None), _) | (None, None) => return Ok(()),
             }
-            writes.flush().await?;
         }
-        Ok(())
     };
     let read = async {
         while let Some(frame) = read_frame(&mut reads, ANSWER).await? {

@@ -57,14 +57,14 @@ pub fn plain(username: &str, password: &str) -> Vec<u8> {
 }
 
 /// A login by SCRAM under way.
-pub struct Scram<'a> {
+pub struct Scram {
     mechanism: PasswordMechanism,
-    password: &'a str,
+    password: String,
     nonce: String,
     first_bare: String,
 }
 
-impl fmt::Debug for Scram<'_> {
+impl fmt::Debug for Scram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scram").field("mechanism", &self.mechanism).finish_non_exhaustive()
     }
@@ -75,9 +75,9 @@ pub struct Proving {
     server_signature: Vec<u8>,
 }
 
-impl<'a> Scram<'a> {
+impl Scram {
     /// Begins; `nonce` is random text without commas. Returns the first message.
-    pub fn begin(mechanism: PasswordMechanism, username: &str, password: &'a str, nonce: &str) -> (Self, Vec<u8>) {
+    pub fn begin(mechanism: PasswordMechanism, username: &str, password: String, nonce: &str) -> (Self, Vec<u8>) {
         let name = username.replace('=', "=3D").replace(',', "=2C");
         let first_bare = format!("n={name},r={nonce}");
         let message = format!("n,,{first_bare}").into_bytes();
@@ -101,7 +101,7 @@ impl<'a> Scram<'a> {
         if !(LEAST_ITERATIONS..=MOST_ITERATIONS).contains(&iterations) {
             return Err(LoginError::Iterations(iterations));
         }
-        let salted = cache.of(self.mechanism, self.password, &salt, iterations);
+        let salted = cache.of(self.mechanism, &self.password, &salt, iterations);
         // `biws` is the base64 of `n,,`: no channel binding.
         let without_proof = format!("c=biws,r={nonce}");
         let auth = format!("{},{text},{without_proof}", self.first_bare);
@@ -183,8 +183,8 @@ mod tests {
     const SERVER_FIRST: &[u8] =
         b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
-    fn begin() -> Scram<'static> {
-        let (scram, first) = Scram::begin(PasswordMechanism::ScramSha256, "user", "pencil", NONCE);
+    fn begin() -> Scram {
+        let (scram, first) = Scram::begin(PasswordMechanism::ScramSha256, "user", "pencil".to_owned(), NONCE);
         assert_eq!(first, b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
         scram
     }
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn commas_and_equal_signs_in_a_name_are_written_so_that_they_end_nothing() {
-        let (_, first) = Scram::begin(PasswordMechanism::ScramSha512, "a=b,c", "p", "n");
+        let (_, first) = Scram::begin(PasswordMechanism::ScramSha512, "a=b,c", "p".to_owned(), "n");
         assert_eq!(first, b"n,,n=a=3Db=2Cc,r=n");
         assert_eq!(plain("u", "p"), b"\0u\0p");
     }

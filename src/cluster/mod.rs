@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod configs;
+pub mod credentials;
 pub mod dial;
 pub mod door;
 mod learn;

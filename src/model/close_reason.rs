@@ -46,6 +46,7 @@ reasons! {
     StateUnavailable = "state_unavailable", "the protocol-made ACLs are not known yet, or not confirmed for `state.max_staleness`";
     UpstreamUnreachable = "upstream_unreachable", "the broker could not be reached within `cluster.connect_timeout`";
     UpstreamClosed = "upstream_closed", "the broker closed its connection";
+    UpstreamLogin = "upstream_login", "the proxy's login at the broker ended and could not be renewed: the log says why";
     UpstreamMalformed = "upstream_malformed", "an answer of the broker does not follow its schema";
     ResponseTooLarge = "response_too_large", "an answer that has to be changed is larger than `limits.response_in_memory`";
     LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`, or a login again that took longer";
@@ -90,7 +91,7 @@ mod tests {
             words.join(" "),
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
-             upstream_closed upstream_malformed response_too_large login_timeout login_failed handshake_timeout not_from_balancer proxy_header frame_timeout \
+             upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed handshake_timeout not_from_balancer proxy_header frame_timeout \
              not_connected_role super_user_listener drain too_many_connections broker_unmapped unknown_server_name session_expired login_revoked \
              certificate_revoked internal"
         );

@@ -1,12 +1,13 @@
 //! One client connection: moves bytes between two sockets and the session machine, keeps deadlines, decides nothing.
 
+mod broker_login;
 mod change;
 mod clock;
 mod part;
 mod renewal;
 mod share;
 
-use super::dial::{NotDialled, dial};
+use super::dial::{Dialled, NotDialled, dial};
 use super::login::{Check, LoggedIn};
 use super::memory::Held;
 use super::shared::{Door, Shared, drained};
@@ -15,7 +16,7 @@ use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
 use crate::session::{Input, Machine, Outputs, World};
-use crate::tls::Stream;
+use broker_login::{AtBroker, Beginning};
 use change::Changing;
 use clock::{Edges, moved};
 use renewal::Checking;
@@ -52,8 +53,8 @@ pub(super) async fn serve(
     let (upstream, broker) = (who.upstream, facts.broker);
     let dial = async {
         match upstream {
-            Some(stream) => Ok(stream),
-            None => dial(&shared.cluster, &door.dialler, broker).await,
+            Some(stream) => Ok(Dialled { stream, renewal: None }),
+            None => dial(shared, &door.dialler, broker).await,
         }
     };
     let mut link = Link {
@@ -74,9 +75,11 @@ pub(super) async fn serve(
         edges: Edges::default(),
         held: None,
         check_failed: false,
+        at_broker: AtBroker::default(),
     };
     let reason = link.run(dial, &mut worlds, durable).await;
     link.note_failed_renewal(reason);
+    link.note_failed_broker_login(reason);
     link.part(reason).await;
     Ended { reason, detail: link.detail.take() }
 }
@@ -102,6 +105,8 @@ struct Link<'a> {
     held: Option<Held>,
     /// Whether a check of a login again failed: it is counted already.
     check_failed: bool,
+    /// The proxy's login at the broker.
+    at_broker: AtBroker,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Held> + Send>>;
@@ -110,7 +115,7 @@ type Lookup<'a> = Pin<Box<dyn Future<Output = Arc<crate::enforce::Topology>> + S
 impl Link<'_> {
     async fn run(
         &mut self,
-        dial: impl Future<Output = Result<Stream, NotDialled>>,
+        dial: impl Future<Output = Result<Dialled, NotDialled>>,
         worlds: &mut watch::Receiver<World>,
         durable: &mut mpsc::UnboundedReceiver<DurableToken>,
     ) -> CloseReason {
@@ -119,6 +124,7 @@ impl Link<'_> {
         let mut lookup: Option<Lookup<'_>> = None;
         let mut asking: Option<Asking> = None;
         let mut changing: Option<Changing<'_>> = None;
+        let mut beginning: Option<Beginning> = None;
         let mut exchange = Check::Nothing;
         let mut checking: Option<Checking<'_>> = None;
         let mut drain = shared.drain.clone();
@@ -150,6 +156,12 @@ impl Link<'_> {
             draining |= stop.has_changed().unwrap_or(true);
             if let Some(reason) = draining.then(|| self.drain()).flatten() {
                 return reason;
+            }
+            // Before what else may have to be done: it may let requests go on.
+            match self.begin_broker_login() {
+                Ok(None) => {}
+                Ok(begins) => beginning = begins,
+                Err(reason) => return reason,
             }
             if lookup.is_none() && !self.outputs.lookups.is_empty() {
                 let ids: Vec<TopicId> = std::mem::take(&mut self.outputs.lookups);
@@ -204,8 +216,9 @@ impl Link<'_> {
                 _ = to_client.writable(), if owes_client => Input::Tick,
                 () = writable(to_broker), if owes_broker => Input::Tick,
                 dialled = &mut dial, if !connected => match dialled {
-                    Ok(stream) => {
+                    Ok(Dialled { stream, renewal }) => {
                         self.broker = Some(Socket::new(stream));
+                        self.known_to_broker(renewal);
                         Input::BrokerReady
                     }
                     Err(error) => {
@@ -233,6 +246,10 @@ impl Link<'_> {
                     (checking, exchange) = (None, under_way);
                     self.check_failed |= checked.is_failure();
                     Input::Checked(checked)
+                }
+                (exchange, step) = poll(&mut beginning), if beginning.is_some() => {
+                    (beginning, self.at_broker.exchange) = (None, exchange);
+                    Input::BrokerLogin(step)
                 }
                 Some(token) = durable.recv() => Input::Durable(token),
                 room = self.recorder.room(), if wants_room => match room {

@@ -1,6 +1,8 @@
 //! The connection to a broker that stands behind one client connection.
 
+use super::shared::Shared;
 use crate::cluster::Cluster;
+use crate::cluster::credentials::Renewal;
 use crate::cluster::dial::{DialError, Dialler};
 use crate::cluster::passage::Passage;
 use crate::enforce::Broker;
@@ -16,25 +18,32 @@ pub(super) struct NotDialled {
     pub(super) detail: String,
 }
 
+/// A connection to a broker.
+pub(super) struct Dialled {
+    pub(super) stream: Stream,
+    /// The proxy's login there, where it is to be made again.
+    pub(super) renewal: Option<Renewal>,
+}
+
 /// Dials a broker by id; for a bootstrap port (`None`) any broker, in random order.
-pub(super) async fn dial(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Stream, NotDialled> {
+pub(super) async fn dial(shared: &Shared, dialler: &Dialler, broker: Option<i32>) -> Result<Dialled, NotDialled> {
     let mut last = nobody();
-    for broker in brokers(cluster, dialler, broker).await? {
+    for broker in brokers(&shared.cluster, dialler, broker).await? {
         match dialler.dial(&(&broker).into()).await {
-            Ok(upstream) => return Ok(upstream.stream),
-            Err(error) => last = not_dialled(&broker, &error),
+            Ok(upstream) => return Ok(Dialled { stream: upstream.stream, renewal: upstream.renewal }),
+            Err(error) => last = not_dialled(shared, &broker, &error),
         }
     }
     Err(last)
 }
 
 /// As [`dial`], for a client that logs in at the broker by itself.
-pub(super) async fn passage(cluster: &Cluster, dialler: &Dialler, broker: Option<i32>) -> Result<Passage, NotDialled> {
+pub(super) async fn passage(shared: &Shared, dialler: &Dialler, broker: Option<i32>) -> Result<Passage, NotDialled> {
     let mut last = nobody();
-    for broker in brokers(cluster, dialler, broker).await? {
+    for broker in brokers(&shared.cluster, dialler, broker).await? {
         match dialler.passage(&(&broker).into()).await {
             Ok(passage) => return Ok(passage),
-            Err(error) => last = not_dialled(&broker, &error),
+            Err(error) => last = not_dialled(shared, &broker, &error),
         }
     }
     Err(last)
@@ -68,7 +77,8 @@ fn nobody() -> NotDialled {
     NotDialled { reason: CloseReason::UpstreamUnreachable, detail: "no broker is known".to_owned() }
 }
 
-fn not_dialled(broker: &Broker, error: &DialError) -> NotDialled {
+fn not_dialled(shared: &Shared, broker: &Broker, error: &DialError) -> NotDialled {
+    shared.metrics.upstream_connect_failures.inc();
     // Where brokers are is for the log of the proxy: its details go to the audit, which others read.
     tracing::info!(broker = broker.id, %error, "broker cannot be dialled");
     let detail = format!("broker {} cannot be reached", broker.id);

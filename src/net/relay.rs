@@ -24,7 +24,7 @@ impl Relay {
         broker: Option<i32>,
         mechanism: PasswordMechanism,
     ) -> Result<(Self, Shook), NotDialled> {
-        let mut passage = passage(&shared.cluster, &door.dialler, broker).await?;
+        let mut passage = passage(shared, &door.dialler, broker).await?;
         let shook = passage.shake(mechanism).await.map_err(|error| lost(&error))?;
         Ok((Self { passage, exchange: Relayed::new(mechanism) }, shook))
     }

@@ -113,6 +113,9 @@ impl Machine {
         if let Some(taken) = self.take_relayed(now, out) {
             return taken;
         }
+        if let Some(taken) = self.take_broker_login(out) {
+            return taken;
+        }
         let Some(head) = self.from_broker.first_chunk::<HEAD>() else { return Ok(false) };
         let [_, _, _, _, c0, c1, c2, c3] = *head;
         let got = i32::from_be_bytes([c0, c1, c2, c3]);

@@ -1,6 +1,7 @@
 //! The machine: its state, what goes in, what comes out.
 
 use super::answer::Answering;
+use super::broker_login::{BrokerLogin, BrokerLoginStep, BrokerLoginTurn};
 use super::inflight::{Finished, Inflight};
 use super::outbox::Outbox;
 use super::relay::Relaying;
@@ -77,6 +78,8 @@ pub enum Input {
     Changed(Result<AclChanged, ChangeRefused>),
     /// What came of [`Outputs::check`], or of [`Outputs::relay`].
     Checked(Checked),
+    /// What came of [`Outputs::broker_login`].
+    BrokerLogin(BrokerLoginStep),
     /// A new policy, new users, or a new view of the cluster.
     World(World),
     /// Time has passed.
@@ -97,6 +100,8 @@ pub struct Outputs {
     pub relay: Option<Relaying>,
     /// Whether the client logged in again.
     pub renewed: bool,
+    /// Do this for a login of the proxy at the broker, then say [`Input::BrokerLogin`].
+    pub broker_login: Option<BrokerLoginTurn>,
     /// Say [`Input::Room`] when the audit has room.
     pub wants_room: bool,
     /// Answered requests, for metrics.
@@ -159,6 +164,8 @@ pub(super) enum Wait {
     Relayed(ApiKey, i16),
     /// The broker said its last word on it.
     Settling,
+    /// The proxy logs in again at the broker.
+    BrokerLogin,
 }
 
 /// One client connection.
@@ -196,6 +203,7 @@ pub struct Machine {
     pub(super) wait: Wait,
     pub(super) looked_up: bool,
     pub(super) broker_ready: bool,
+    pub(super) broker_login: BrokerLogin,
     pub(super) client_ended: bool,
     pub(super) closing: Option<CloseReason>,
     /// Places in the queue that close the connection: nothing more is judged behind one.
@@ -237,6 +245,7 @@ impl Machine {
             wait: Wait::Nothing,
             looked_up: false,
             broker_ready: false,
+            broker_login: BrokerLogin::Holds,
             client_ended: false,
             closing: None,
             last_words: false,
@@ -265,6 +274,7 @@ impl Machine {
         if let Input::World(world) = &input {
             self.take_world(world);
         }
+        self.note_broker_login(now);
         // Before anything is done with it: what was judged for who may no longer be connected is not written.
         if self.check_client(now, out) {
             return Ok(());
@@ -273,6 +283,10 @@ impl Machine {
             Input::Client | Input::Broker | Input::Room | Input::World(_) | Input::Tick => {}
             Input::ClientEnd => self.client_ended = true,
             Input::BrokerReady => self.broker_ready = true,
+            Input::BrokerEnd if self.broker_login_since().is_some() => {
+                out.detail = Some("the broker closed its connection when the proxy logged in again".to_owned());
+                self.close(CloseReason::UpstreamLogin);
+            }
             Input::BrokerEnd => self.close(CloseReason::UpstreamClosed),
             Input::LookedUp(topology) => {
                 self.world.topology = topology;
@@ -290,6 +304,7 @@ impl Machine {
                     return Ok(());
                 }
             }
+            Input::BrokerLogin(step) => self.broker_login_step(step, out),
         }
         self.take_answers(now, recorder, out)?;
         self.take_requests(now, recorder, out)?;

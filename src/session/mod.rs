@@ -5,6 +5,7 @@
 //! to the broker; answers leave in the order of the requests.
 
 mod answer;
+mod broker_login;
 mod fetch_answer;
 mod fetch_stream;
 mod inflight;
@@ -18,6 +19,7 @@ mod room;
 mod share_answer;
 mod spare;
 
+pub use broker_login::{BrokerLoginStep, BrokerLoginTurn};
 pub use inflight::Finished;
 pub use login::{Answered, Login, LoginStep, LoginVerdict, Mechanisms, Shook};
 pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};

@@ -52,6 +52,9 @@ impl Machine {
             if self.closing.is_some() || self.last_words || !matches!(self.wait, Wait::Nothing) {
                 return Ok(());
             }
+            if self.waits_for_broker_login(now, out) {
+                return Ok(());
+            }
             let frame = match self.held.is_some() {
                 true => None,
                 false => match self.front() {

@@ -9,6 +9,7 @@ use crate::wire::{ApiKey, ErrorCode, Node, message};
 use bytes::Bytes;
 use std::sync::Arc;
 
+mod broker_login;
 mod changes;
 mod relay;
 mod renewal;

@@ -43,6 +43,7 @@ pub struct Metrics {
     pub ready: IntGauge,
     /// Connections to brokers that could not be made.
     pub upstream_connect_failures: IntCounter,
+    upstream_renewals: IntCounterVec,
     /// Audit events that the topic does not have yet.
     pub audit_queue_events: IntGauge,
     /// Their bytes.
@@ -142,6 +143,15 @@ impl ListenerMetrics {
             LoginOutcome::RenewalFailed => renewal_failed.inc(),
         }
     }
+}
+
+/// How a login again at a broker ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamRenewal {
+    /// The broker goes on to know the proxy.
+    Renewed,
+    /// The connection ended.
+    Failed,
 }
 
 /// How a login ended.
@@ -281,6 +291,7 @@ impl Metrics {
             state_changes: add.counters(&specs::STATE_CHANGES)?,
             ready: add.gauge(&specs::READY)?,
             upstream_connect_failures: add.counter(&specs::UPSTREAM_FAILURES)?,
+            upstream_renewals: add.counters(&specs::UPSTREAM_RENEWALS)?,
             audit_queue_events: add.gauge(&specs::AUDIT_QUEUE_EVENTS)?,
             audit_queue_bytes: add.gauge(&specs::AUDIT_QUEUE_BYTES)?,
             audit_lag: add.seconds(&specs::AUDIT_LAG)?,
@@ -323,6 +334,15 @@ impl Metrics {
         *shown = Some(revision.clone());
         let since_epoch = Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
         self.policy_loaded.set(since_epoch.as_secs_f64());
+    }
+
+    /// Counts one login again at a broker.
+    pub fn upstream_renewal(&self, outcome: UpstreamRenewal) {
+        let outcome = match outcome {
+            UpstreamRenewal::Renewed => "renewed",
+            UpstreamRenewal::Failed => "failed",
+        };
+        self.upstream_renewals.with_label_values(&[outcome]).inc();
     }
 
     /// Counts one look at a changed file.

@@ -6,5 +6,6 @@ mod specs;
 
 pub use metrics::{
     ApiMetrics, ChangeOutcome, ListenerMetrics, LoginOutcome, Metrics, MetricsError, ReloadOutcome, ReloadedFile,
+    UpstreamRenewal,
 };
 pub use specs::{Kind, SPECS, Spec};

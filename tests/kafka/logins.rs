@@ -46,16 +46,7 @@ pub fn cluster() -> &'static Cluster {
         ]);
         let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
         for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
-            for mechanism in MECHANISMS {
-                let answer = Raw::connect(&cluster.direct()).ask(
-                    ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
-                    0,
-                    &credential(name, password, mechanism),
-                );
-                let results = answer.nodes(alter_scram::response::RESULTS);
-                let of = |r: &Node| r.i16(alter_scram::response::alter_user_scram_credentials_result::ERROR_CODE);
-                assert_eq!(results.iter().map(of).collect::<Vec<_>>(), [0], "{answer:?}");
-            }
+            know(&cluster, name, password);
         }
         cluster
     })
@@ -69,6 +60,20 @@ pub fn cluster_itself() -> String {
 /// How many logins at the listener `people` ended so.
 pub fn count(kordon: &Kordon<'_>, outcome: &str) -> f64 {
     kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)])
+}
+
+/// Has the brokers know a user by SCRAM.
+pub fn know(cluster: &Cluster, name: &str, password: &str) {
+    for mechanism in MECHANISMS {
+        let answer = Raw::connect(&cluster.direct()).ask(
+            ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
+            0,
+            &credential(name, password, mechanism),
+        );
+        let results = answer.nodes(alter_scram::response::RESULTS);
+        let of = |r: &Node| r.i16(alter_scram::response::alter_user_scram_credentials_result::ERROR_CODE);
+        assert_eq!(results.iter().map(of).collect::<Vec<_>>(), [0], "{answer:?}");
+    }
 }
 
 fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node {
@@ -186,7 +191,7 @@ pub fn outcome(
     let mut raw = shaken(address, mechanism);
     let talk = |raw: &mut Raw| {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        let (scram, message) = Scram::begin(mechanism, name, password, "nonce");
+        let (scram, message) = Scram::begin(mechanism, name, password.to_owned(), "nonce");
         let challenge = say(raw, first(text(message)))?;
         let (proving, message) = scram.prove(&challenge, &Salted::default()).expect("a challenge");
         let proof = say(raw, last(text(message)))?;

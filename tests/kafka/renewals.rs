@@ -41,7 +41,7 @@ pub fn handshake(raw: &mut Raw, mechanism: &str) -> i16 {
 }
 
 /// Whether a request is still answered.
-fn is_served(raw: &mut Raw) -> bool {
+pub fn is_served(raw: &mut Raw) -> bool {
     raw.send(ApiKey::API_VERSIONS, 0, &Node::request(ApiKey::API_VERSIONS));
     matches!(raw.read_frame(), Ok(Some(_)))
 }

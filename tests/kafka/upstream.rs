@@ -1,14 +1,22 @@
-//! As whom the proxy connects to brokers: a login for each listener, secrets that change.
+//! As whom the proxy connects to brokers: a login for each listener, secrets that change, logins again.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use kordon::wire::ApiKey;
 use kordon::wire::schema::sasl_authenticate;
 
-use crate::logins::cluster;
+use crate::logins::{cluster, know};
 use crate::pass_through::{WRITE, allow};
+use crate::renewals;
+use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM, classes};
+use crate::support::fetch::Jars;
 use crate::support::gate::{Tap, Way};
-use crate::support::java::Java;
+use crate::support::java::{Consumer, Java, Producer};
+use crate::support::people::known;
 use crate::support::proxy::{Kordon, Upstream, cli};
-use crate::support::{needs, soon, unique};
+use crate::support::tools::within;
+use crate::support::{needs, ports, soon, unique};
 
 /// A login by PLAIN that went to a broker.
 fn logged_in(tap: &Tap, name: &str, password: &str) -> bool {
@@ -55,6 +63,127 @@ fn clients_of_a_listener_reach_brokers_by_a_login_of_its_own_whose_password_may_
     assert!(logged_in(&tap, "alice", "alice-secret"));
     assert_eq!(check().code, 0);
     for password in ["alice-secret", "wrong", "kordon-upstream-password"] {
+        assert!(!kordon.log().contains(password), "a password in the log");
+    }
+}
+
+/// How long brokers of [`brief`] hold a login.
+const BRIEF: Duration = Duration::from_secs(3);
+
+/// A broker that wants to see a login again soon, and the port where it tells how often that did not happen.
+fn brief() -> (Cluster, u16) {
+    let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
+    properties.push(known(&[(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")]));
+    for mechanism in ["plain", "scram-sha-512"] {
+        let key: &'static str = format!("listener.name.sasl.{mechanism}.connections.max.reauth.ms").leak();
+        properties.push((key, BRIEF.as_millis().to_string()));
+    }
+    let port = ports::block(1);
+    let remote = format!("-Dcom.sun.management.jmxremote.port={port}");
+    let jmx =
+        ["host=127.0.0.1", "authenticate=false", "ssl=false"].map(|o| format!("-Dcom.sun.management.jmxremote.{o}"));
+    let jvm = [classes(Jars::Kafka431), jmx.to_vec(), vec![remote, "-Djava.rmi.server.hostname=127.0.0.1".to_owned()]];
+    let cluster = Cluster::start(Options { nodes: 1, properties, jvm: jvm.concat(), ..Options::default() });
+    know(&cluster, SASL_USER, SASL_PASSWORD);
+    (cluster, port)
+}
+
+/// How many connections the broker has closed because their login had ended.
+fn expired(port: u16) -> u64 {
+    let url = format!("service:jmx:rmi:///jndi/rmi://127.0.0.1:{port}/jmxrmi");
+    let (name, attribute) = ("kafka.server:type=socket-server-metrics,*", "expired-connections-killed-count");
+    let args = ["--jmx-url", &url, "--object-name", name, "--attributes", attribute, "--one-time"];
+    let out = within("kafka-jmx", &[&args[..], &["--report-format", "properties"]].concat()).ok();
+    let of = |line: &str| line.split_once(&format!(":{attribute}="))?.1.trim().parse::<f64>().ok();
+    let counts: Vec<f64> = out.lines().filter_map(of).collect();
+    assert!(!counts.is_empty(), "no count:\n{out}");
+    counts.iter().sum::<f64>() as u64
+}
+
+/// Connections that a client has made so far.
+fn connections(producer: &Producer, consumer: &Consumer) -> [f64; 2] {
+    [producer.metric("connection-creation-total"), consumer.metric("connection-creation-total")]
+}
+
+#[test]
+fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
+    needs!(Java);
+    let (cluster, jmx) = brief();
+    let plain = "upstream: { sasl: { mechanism: PLAIN, username: alice, password: { file: alices } } }";
+    let listeners = ["scram", "plain"];
+    let kordon = Kordon::before(&cluster)
+        .upstream(Upstream::Scram("SCRAM-SHA-512"))
+        .person("scram")
+        .listener("plain", &format!("identity: fixed\n    principal: \"User:x\"\n    {plain}"))
+        .file("alices", "alice-secret")
+        .config("log: { level: debug }")
+        .expects("`cluster.own` is null")
+        .expects("the proxy cannot log in again at a broker")
+        .start();
+    // One that does not log in again, to know that it is counted.
+    let mut forgetful = renewals::log_in(&format!("127.0.0.1:{}", cluster.node(1).sasl), "alice");
+    let java = Java::newest();
+    let clients: Vec<(String, Producer, Consumer)> = listeners
+        .iter()
+        .map(|listener| {
+            let (at, topic) = (kordon.at(listener), unique("renewed"));
+            cluster.create_topic(&topic, 1, &[]);
+            let group = unique("group");
+            let consumer = java.consumer(at, &[("group.id", &group), ("auto.offset.reset", "earliest")]);
+            consumer.subscribe(&[&topic]).run();
+            (topic, java.producer(at, &[("acks", "all")]), consumer)
+        })
+        .collect();
+    let warm = |n: usize| {
+        for (topic, producer, consumer) in &clients {
+            let text = format!("warm-{n}");
+            assert_eq!(producer.send(topic, &[&text]).error(), None);
+            soon("the record comes", || consumer.has(&text));
+        }
+    };
+    warm(0);
+    let before: Vec<_> = clients.iter().map(|(_, producer, consumer)| connections(producer, consumer)).collect();
+    let (begun, mut sent) = (Instant::now(), 0);
+    while begun.elapsed() < BRIEF * 3 {
+        for (topic, producer, _) in &clients {
+            assert_eq!(producer.send(topic, &[&format!("record-{sent}")]).error(), None);
+        }
+        sent += 1;
+    }
+    warm(1);
+    for ((topic, producer, consumer), before) in clients.iter().zip(before) {
+        assert_eq!(connections(producer, consumer), before, "{topic}: not one connection was made anew");
+        let events = consumer.events(0);
+        let read: Vec<&str> = events.iter().filter_map(|e| e["value"].as_str()).collect();
+        let all: HashSet<&str> = read.iter().copied().collect();
+        assert_eq!((read.len(), all.len()), (sent + 2, sent + 2), "{topic}: each once");
+        assert!(events.iter().all(|e| e["type"] != "error"), "{topic}: {events:?}");
+    }
+    let log = kordon.log();
+    assert!(!log.contains("cannot log in again") && log.contains("kordon::cluster::link: logged in again at a broker"));
+    let renewals = |outcome| kordon.metrics().sum("kordon_upstream_renewals_total", &[("outcome", outcome)]);
+    assert!(renewals("renewed") >= 12.0 && renewals("failed") == 0.0, "{} {}", renewals("renewed"), renewals("failed"));
+    let closed = |reason| kordon.metrics().sum("kordon_connections_closed_total", &[("reason", reason)]);
+    assert_eq!((closed("upstream_closed"), closed("upstream_login")), (0.0, 0.0));
+    assert!(!kordon.log().contains("own connection ended"), "the proxy's own connections stand too");
+    assert_eq!(expired(jmx), 0);
+    assert!(!renewals::is_served(&mut forgetful));
+    soon("it is counted", || {
+        let count = expired(jmx);
+        if count == 1 { Ok(()) } else { Err(format!("{count}")) }
+    });
+
+    // A login that can no longer be made ends the connection, and says so.
+    std::fs::write(kordon.dir().join("alices"), "wrong").unwrap();
+    soon("a connection ends", || closed("upstream_login") >= 1.0);
+    kordon.await_log("refused the login of `alice`: Authentication failed");
+    let told = kordon.audit().wait("the end", |e| e.text("/connectionInfo/reason") == "upstream_login");
+    assert_eq!(told.text("/connectionInfo/detail"), "the proxy could not log in again at the broker");
+    std::fs::write(kordon.dir().join("alices"), "alice-secret").unwrap();
+    warm(2);
+    assert_eq!(expired(jmx), 1);
+    assert!(renewals("failed") >= 1.0);
+    for password in ["alice-secret", "wrong", SASL_PASSWORD] {
         assert!(!kordon.log().contains(password), "a password in the log");
     }
 }

@@ -64,6 +64,7 @@ fn main_class(tool: &str) -> &'static str {
         "kafka-consumer-perf-test" => "org.apache.kafka.tools.ConsumerPerformance",
         "kafka-streams-application-reset" => "org.apache.kafka.tools.StreamsResetter",
         "kafka-verifiable-producer" => "org.apache.kafka.tools.VerifiableProducer",
+        "kafka-jmx" => "org.apache.kafka.tools.JmxTool",
         "kafka-verifiable-consumer" => "org.apache.kafka.tools.VerifiableConsumer",
         other => panic!("no main class is known for `{other}`"),
     }

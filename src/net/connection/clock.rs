@@ -36,7 +36,8 @@ impl Link<'_> {
         let patience = self.heard.checked_add(patience);
         let drained = self.draining.and_then(|since| since.checked_add(self.last_wait()));
         let renewed = self.renewal_left().and_then(|left| Instant::now().checked_add(left));
-        let first = [patience, drained, renewed, self.edges.first].into_iter().flatten().min();
+        let first =
+            [patience, drained, renewed, self.broker_login_deadline(), self.edges.first].into_iter().flatten().min();
         first.unwrap_or_else(|| self.heard + FAR)
     }
 
@@ -90,6 +91,9 @@ impl Link<'_> {
             // Without an answer: after one that says so, clients would not come again.
             self.detail = Some("the login again took longer than `limits.login_timeout`".to_owned());
             return Some(CloseReason::LoginTimeout);
+        }
+        if self.broker_login_is_late() {
+            return Some(CloseReason::UpstreamLogin);
         }
         let times = &self.door.times;
         if self.awaits_rest() {

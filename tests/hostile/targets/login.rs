@@ -34,7 +34,7 @@ static SALTED: LazyLock<[Salted; 3]> = LazyLock::new(Default::default);
 /// A client that knows the password of alice, until its messages are damaged.
 #[derive(Default)]
 struct Client {
-    scram: Option<Scram<'static>>,
+    scram: Option<Scram>,
     proving: Option<Proving>,
     challenge: Option<Vec<u8>>,
     /// Whether it said anything else than alice would.
@@ -63,7 +63,7 @@ impl Client {
             _ => {
                 let name = ["alice", "alice", "bob", "nobody", "a=b,c"][input.below(5)];
                 self.lied |= name != "alice";
-                let (scram, first) = Scram::begin(mechanism, name, PASSWORD, "nonce-of-the-client");
+                let (scram, first) = Scram::begin(mechanism, name, PASSWORD.to_owned(), "nonce-of-the-client");
                 self.scram = Some(scram);
                 first
             }
