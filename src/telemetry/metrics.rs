@@ -43,7 +43,8 @@ pub struct Metrics {
     pub ready: IntGauge,
     /// Connections to brokers that could not be made.
     pub upstream_connect_failures: IntCounter,
-    upstream_renewals: IntCounterVec,
+    /// Renewed, failed.
+    upstream_renewals: [IntCounter; 2],
     /// Audit events that the topic does not have yet.
     pub audit_queue_events: IntGauge,
     /// Their bytes.
@@ -247,6 +248,7 @@ impl Metrics {
         let registry = Registry::new();
         let add = Adder(&registry);
         let requests = add.counters(&specs::REQUESTS)?;
+        let upstream_renewals = add.counters(&specs::UPSTREAM_RENEWALS)?;
         let decisions = add.counters(&specs::DECISIONS)?;
         let proxy = add.histograms(&specs::PROXY_SECONDS, PROXY_BUCKETS)?;
         let total = add.histograms(&specs::TOTAL_SECONDS, TOTAL_BUCKETS)?;
@@ -291,7 +293,7 @@ impl Metrics {
             state_changes: add.counters(&specs::STATE_CHANGES)?,
             ready: add.gauge(&specs::READY)?,
             upstream_connect_failures: add.counter(&specs::UPSTREAM_FAILURES)?,
-            upstream_renewals: add.counters(&specs::UPSTREAM_RENEWALS)?,
+            upstream_renewals: ["renewed", "failed"].map(|outcome| upstream_renewals.with_label_values(&[outcome])),
             audit_queue_events: add.gauge(&specs::AUDIT_QUEUE_EVENTS)?,
             audit_queue_bytes: add.gauge(&specs::AUDIT_QUEUE_BYTES)?,
             audit_lag: add.seconds(&specs::AUDIT_LAG)?,
@@ -338,11 +340,11 @@ impl Metrics {
 
     /// Counts one login again at a broker.
     pub fn upstream_renewal(&self, outcome: UpstreamRenewal) {
-        let outcome = match outcome {
-            UpstreamRenewal::Renewed => "renewed",
-            UpstreamRenewal::Failed => "failed",
-        };
-        self.upstream_renewals.with_label_values(&[outcome]).inc();
+        let [renewed, failed] = &self.upstream_renewals;
+        match outcome {
+            UpstreamRenewal::Renewed => renewed.inc(),
+            UpstreamRenewal::Failed => failed.inc(),
+        }
     }
 
     /// Counts one look at a changed file.
