@@ -90,6 +90,7 @@ fn connection() -> Connection {
         port: 50_000,
         mechanism: "PLAINTEXT".into(),
         broker: Some(1),
+        relayed: false,
     }
 }
 

@@ -25,6 +25,7 @@ fn speaker(principal: &str) -> Speaker {
         port: 51_312,
         mechanism: "SASL_SSL/SCRAM-SHA-512".into(),
         broker: Some(2),
+        relayed: false,
     };
     let subject = Subject {
         principal: Principal::user(principal),

@@ -88,6 +88,7 @@ fn connection(session: &str, host: [u8; 4]) -> Connection {
         port: 1,
         mechanism: "PLAINTEXT".into(),
         broker: None,
+        relayed: false,
     }
 }
 

@@ -240,15 +240,20 @@ static DEMANDS: &[(ApiKey, &[Demand])] = &[
         &[on(
             ResourceType::User,
             CreateTokens,
-            "for another owner; DELEGATION_TOKEN_AUTHORIZATION_FAILED. Tokens are off: with it, and for oneself, \
-             DELEGATION_TOKEN_AUTH_DISABLED",
+            "for another owner; DELEGATION_TOKEN_AUTHORIZATION_FAILED. Without `identity: pass_through` tokens are off: with \
+             it, and for oneself, DELEGATION_TOKEN_AUTH_DISABLED",
         )],
     ),
     (ApiKey::RENEW_DELEGATION_TOKEN, NO_TOKENS),
     (ApiKey::EXPIRE_DELEGATION_TOKEN, NO_TOKENS),
     (
         ApiKey::DESCRIBE_DELEGATION_TOKEN,
-        &[on(ResourceType::User, DescribeTokens, "tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody")],
+        &[on(
+            ResourceType::User,
+            DescribeTokens,
+            "of the owner, for tokens that one neither owns nor requested nor may renew; Describe on the token stands in. \
+             Without `identity: pass_through` tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody",
+        )],
     ),
     (ApiKey::DELETE_GROUPS, &[group(Delete, "the group fails with GROUP_AUTHORIZATION_FAILED")]),
     (
@@ -459,8 +464,12 @@ const ACLS: &[Demand] = &[cluster(
 )];
 const WHOLE: &[Demand] = &[cluster(Alter, "the request fails with CLUSTER_AUTHORIZATION_FAILED")];
 
-const NO_TOKENS: &[Demand] =
-    &[on(ResourceType::User, CreateTokens, "tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody")];
+const NO_TOKENS: &[Demand] = &[on(
+    ResourceType::User,
+    CreateTokens,
+    "without `identity: pass_through` tokens are off: DELEGATION_TOKEN_AUTH_DISABLED for everybody. With it the broker says \
+     whose tokens these are, unless this is denied",
+)];
 
 const SHARE_STATE: &[Demand] =
     &[cluster(ClusterAction, "brokers alone ask; every partition fails with CLUSTER_AUTHORIZATION_FAILED")];

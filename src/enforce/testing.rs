@@ -86,6 +86,7 @@ impl Bench {
                 port: 40_000,
                 mechanism: "SASL_PLAINTEXT/PLAIN".into(),
                 broker: Some(1),
+                relayed: false,
             },
             topology,
             routes: Routes::new([(1, ("proxy.example".into(), 19_001))]),

@@ -50,6 +50,8 @@ pub struct Connection {
     pub mechanism: Arc<str>,
     /// The broker that this connection is for; `None` on a bootstrap port.
     pub broker: Option<i32>,
+    /// Whether the client logged in at the broker by itself, so that the broker sees its principal and not the proxy's.
+    pub relayed: bool,
 }
 
 impl Connection {

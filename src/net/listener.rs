@@ -211,6 +211,7 @@ async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, sha
                 Identity::Sasl(_) | Identity::PassThrough(_) => "SASL_PLAINTEXT".into(),
             },
             broker,
+            relayed: door.relays(),
         })
     };
     // A request must not wait for the acknowledgement of the one before.

@@ -89,6 +89,7 @@ impl Stage {
             port: 1,
             mechanism: "PLAINTEXT".into(),
             broker: Some(1),
+            relayed: false,
         };
         let subject =
             Subject { principal: Principal::user("alice"), groups: [].into(), may_merge: true, may_be_super: false };

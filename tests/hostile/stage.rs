@@ -76,6 +76,7 @@ pub(crate) fn connection() -> Connection {
         port: 1,
         mechanism: "PLAINTEXT".into(),
         broker: Some(1),
+        relayed: false,
     }
 }
 

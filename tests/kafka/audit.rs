@@ -68,6 +68,7 @@ impl Bench {
             port: 1,
             mechanism: "PLAINTEXT".into(),
             broker: None,
+            relayed: false,
         };
         let subject =
             Subject { principal: Principal::user("alice"), groups: [].into(), may_merge: true, may_be_super: false };

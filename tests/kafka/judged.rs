@@ -25,6 +25,7 @@ pub fn judged(
         port: 1,
         mechanism: mechanism.into(),
         broker: Some(1),
+        relayed: false,
     };
     let (topology, routes) = (Topology::default(), Routes::default());
     let cx =

@@ -278,6 +278,52 @@ fn mechanisms_that_brokers_do_not_offer_are_told_before_clients_meet_them() {
 }
 
 #[test]
+fn threat_02_delegation_tokens_belong_to_the_client() {
+    use kordon::wire::schema::{create_delegation_token as create, describe_delegation_token as describe};
+    needs!(Java);
+    let kordon = setup("1h").start();
+    let (mut alice, mut bob) = (log_in(&kordon, "alice"), log_in(&kordon, "bob"));
+    let key = ApiKey::CREATE_DELEGATION_TOKEN;
+    let made = alice.ask(key, 3, &request_of(key, &json!({ "Renewers": [], "MaxLifetimeMs": 3_600_000 })));
+    assert_eq!(made.i16(create::response::ERROR_CODE), 0, "{made:?}");
+    assert_eq!(made.str(create::response::PRINCIPAL_NAME), "alice");
+    let (id, hmac) =
+        (made.str(create::response::TOKEN_ID), made.bytes(create::response::HMAC).expect("an hmac").clone());
+    let for_bob =
+        json!({ "Renewers": [], "MaxLifetimeMs": -1, "OwnerPrincipalType": "User", "OwnerPrincipalName": "bob" });
+    let refused = alice.ask(key, 3, &request_of(key, &for_bob));
+    let refused = ErrorCode(refused.i16(create::response::ERROR_CODE));
+    assert_eq!(refused, ErrorCode::DELEGATION_TOKEN_AUTHORIZATION_FAILED, "the broker has no such right for alice");
+    let shown = |raw: &mut Raw| {
+        let key = ApiKey::DESCRIBE_DELEGATION_TOKEN;
+        let answer = raw.ask(key, 3, &request_of(key, &json!({ "Owners": null })));
+        let all = answer.nodes(describe::response::TOKENS).iter();
+        all.map(|one| one.str(describe::response::described_delegation_token::TOKEN_ID).to_owned()).collect::<Vec<_>>()
+    };
+    soon("it is shown to its owner", || shown(&mut alice).iter().any(|shown| shown == id));
+    assert!(shown(&mut bob).is_empty());
+
+    for (key, period) in
+        [(ApiKey::RENEW_DELEGATION_TOKEN, "RenewPeriodMs"), (ApiKey::EXPIRE_DELEGATION_TOKEN, "ExpiryTimePeriodMs")]
+    {
+        let mut request = request_of(key, &json!({ period: -1 }));
+        request.set(request.def().find("Hmac").expect("a field"), hmac.clone());
+        let answer = alice.ask(key, 2, &request);
+        assert_eq!(answer.int(answer.def().find("ErrorCode").expect("a field")), 0, "{answer:?}");
+    }
+    soon("it is gone", || shown(&mut alice).is_empty());
+    let mut audit = kordon.audit();
+    for api in ["Create", "Renew", "Expire"] {
+        let method = format!("kafka.{api}DelegationToken");
+        let told = audit.wait(api, |e| e.method() == method && e.granted());
+        assert!(told.on("User:alice") && told.operation() == "CreateTokens", "{told:?}");
+    }
+    let told = audit.read().iter().map(|e| e.json.to_string()).collect::<String>() + &kordon.log();
+    let secret = base64::prelude::Engine::encode(&base64::prelude::BASE64_STANDARD, &hmac);
+    assert!(!told.contains(&secret), "the token's secret");
+}
+
+#[test]
 fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
     needs!(Java);
     let policy = OPEN.replace("default:", "super_users: [\"User:bob\"]\ndefault:");
