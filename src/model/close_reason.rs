@@ -61,7 +61,7 @@ reasons! {
     TooManyConnections = "too_many_connections", "`limits.connections` or `limits.connections_per_address` is reached";
     BrokerUnmapped = "broker_unmapped", "a connection to a port, or by a name, whose broker does not exist";
     UnknownServerName = "unknown_server_name", "a TLS client asked for a host name that is neither a broker's nor `advertise`";
-    SessionExpired = "session_expired", "the login expired and was not renewed";
+    SessionExpired = "session_expired", "the login expired and was not renewed, or is by certificate and cannot be";
     LoginRevoked = "login_revoked", "the user who logged in was removed, disabled or expired, or has another password";
     CertificateRevoked = "certificate_revoked", "the client's certificate has ended, or would no longer be taken by the authorities and revocation lists";
     Internal = "internal", "a fault of the proxy itself: please report it with the log";

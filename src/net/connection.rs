@@ -60,7 +60,8 @@ pub(super) async fn serve(
     let mut link = Link {
         machine: Machine::new(Arc::clone(&facts), who.subject, world, door.limits)
             .after_login(who.software, who.left_over)
-            .logged_in(who.standing),
+            .logged_in(who.standing)
+            .lasting_until(who.ends),
         outputs: Outputs::default(),
         client,
         broker: None,

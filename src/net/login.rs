@@ -7,7 +7,7 @@ use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::identity::certificate::Certificate;
 use crate::identity::sasl::{Exchange, Turn};
-use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Verified};
+use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Timestamp, Verified};
 use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
 use crate::telemetry::LoginOutcome;
 use crate::tls::Stream;
@@ -25,6 +25,8 @@ pub(super) struct LoggedIn {
     pub(super) subject: Verified<Subject>,
     /// What the login holds by.
     pub(super) standing: Option<Standing>,
+    /// When the session ends that nothing renews.
+    pub(super) ends: Option<Timestamp>,
     /// As audit events name it.
     pub(super) mechanism: Arc<str>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
@@ -36,7 +38,8 @@ pub(super) struct LoggedIn {
 impl LoggedIn {
     /// Without a word of the client.
     pub(super) fn at_once(subject: Verified<Subject>, mechanism: Arc<str>) -> Self {
-        Self { subject, standing: None, mechanism, software: None, left_over: BytesMut::new(), upstream: None }
+        let (standing, ends, software, upstream) = (None, None, None, None);
+        Self { subject, standing, ends, mechanism, software, left_over: BytesMut::new(), upstream }
     }
 }
 
@@ -128,7 +131,11 @@ pub(super) fn by_certificate(
             .map_err(|error| failed(format!("the client's certificate cannot be read: {error}")))?;
         let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
         let subject = admit(login.subject(door.super_users), facts, shared, door)?;
-        Ok(LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)))
+        // The certificate's own end is watched over with the lists and authorities.
+        let ends = door
+            .max_session
+            .map(|most| shared.now().wall.plus_millis(i64::try_from(most.as_millis()).unwrap_or(i64::MAX)));
+        Ok(LoggedIn { ends, ..LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)) })
     };
     let outcome = proved();
     if outcome.is_err() {
@@ -328,7 +335,8 @@ impl Talk<'_> {
                             Check::Here(_) | Check::Nothing => None,
                         };
                         let (standing, left_over) = (Some(standing), self.inbound);
-                        return Ok(LoggedIn { subject, standing, mechanism, software, left_over, upstream });
+                        let ends = None;
+                        return Ok(LoggedIn { subject, standing, ends, mechanism, software, left_over, upstream });
                     }
                 }
                 // The broker was asked.

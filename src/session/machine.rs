@@ -7,6 +7,7 @@ use super::outbox::Outbox;
 use super::relay::Relaying;
 use super::renewal::{Checked, Standing};
 use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
+use super::span::Span;
 use crate::enforce::memory::Memory;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::identity::users::Users;
@@ -183,6 +184,7 @@ pub struct Machine {
     pub(super) client_id: Option<Arc<str>>,
     pub(super) software: Option<(Arc<str>, Arc<str>)>,
     pub(super) standing: Option<Standing>,
+    pub(super) span: Option<Span>,
     pub(super) world: World,
     pub(super) generation: u64,
     pub(super) edge: Option<Timestamp>,
@@ -228,6 +230,7 @@ impl Machine {
             client_id: None,
             software: None,
             standing: None,
+            span: None,
             world,
             generation: 0,
             edge: None,
@@ -315,6 +318,7 @@ impl Machine {
         if self.client_ended && self.idle_after_end() {
             self.close(CloseReason::ClientEof);
         }
+        self.end_span(out);
         Ok(())
     }
 
@@ -357,7 +361,7 @@ impl Machine {
 
     /// The next instant at which a right begins or ends, or the login: time to say [`Input::Tick`].
     pub fn next_edge(&self) -> Option<Timestamp> {
-        self.edge.into_iter().chain(self.standing_ends()).min()
+        self.edge.into_iter().chain(self.standing_ends()).chain(self.span_ends()).min()
     }
 
     /// How many requests are unanswered.
@@ -395,6 +399,7 @@ impl Machine {
     fn check_client(&mut self, now: Now, out: &mut Outputs) -> bool {
         self.refresh_edge(now);
         self.check_standing(now, out);
+        self.check_span(now);
         self.check_admission(now);
         if self.is_shut() {
             self.to_broker = Outbox::default();

@@ -17,6 +17,7 @@ mod renewal;
 mod request;
 mod room;
 mod share_answer;
+mod span;
 mod spare;
 
 pub use broker_login::{BrokerLoginStep, BrokerLoginTurn};

@@ -4,6 +4,7 @@ use super::inflight::{Finished, Slot, Turn};
 use super::login::software;
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use super::room::{BROKER_BACKLOG, CLIENT_BACKLOG};
+use super::span::OVER;
 use crate::enforce::quirks;
 use crate::enforce::record::RequestFacts;
 use crate::enforce::table::{self, Row};
@@ -76,6 +77,10 @@ impl Machine {
                     self.took(frame.len());
                     self.renew(&frame.slice(LENGTH..), now, out);
                     continue;
+                }
+                if self.is_over() {
+                    self.refuse(CloseReason::SessionExpired, OVER.to_owned(), now, out);
+                    return Ok(());
                 }
                 if self.has_expired(now) {
                     let detail =

@@ -14,6 +14,7 @@ mod changes;
 mod relay;
 mod renewal;
 mod sessions;
+mod span;
 
 /// Writes down what was decided; has room or not; asks for durability or not.
 #[derive(Default)]

@@ -4,8 +4,9 @@ use super::files::{TlsError, authorities, pair, refused, revocations};
 use super::stream::Stream;
 use super::{provider, versions};
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
-use crate::identity::certificate::Certificate;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use crate::identity::certificate::{Certificate, next_update};
+use crate::model::Timestamp;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{HandshakeKind, ServerConfig};
@@ -31,6 +32,8 @@ pub struct Acceptor {
 struct Current {
     config: Arc<ServerConfig>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the revocation lists end.
+    list_ends: Arc<[Timestamp]>,
 }
 
 /// Ends when a client's certificate would no longer be taken; says why.
@@ -120,23 +123,29 @@ impl Acceptor {
     }
 }
 
-/// How often a chain is looked at again at least: whatever ends in it or in a list, nobody stays much longer.
+/// How often a chain is looked at again at least: whatever may end that says no end, nobody stays much longer.
 const LOOK: Duration = Duration::from_secs(600);
 
-/// Looks at a chain again whenever other authorities or lists may be in force, when its first certificate ends, and as
-/// often as this: intermediate certificates and lists end too.
+/// Looks at a chain again whenever other authorities or lists may be in force, when one of its certificates or a list ends,
+/// and as often as this.
 async fn distrusted(
     chain: Vec<CertificateDer<'static>>,
     mut changes: watch::Receiver<Current>,
     often: Duration,
 ) -> String {
-    let own = chain.first().and_then(|own| Certificate::read(own).ok());
+    let end_of = |one: &CertificateDer<'_>| Certificate::read(one).ok().map(|read| read.not_after);
     // Of one that cannot be read no end is known; it names nobody.
-    let end = own.and_then(|own| u64::try_from(own.not_after.0).ok());
-    let end = end.and_then(|end| UNIX_EPOCH.checked_add(Duration::from_millis(end)));
+    let own = chain.first().and_then(end_of);
+    let ends: Vec<Timestamp> = chain.iter().filter_map(end_of).collect();
     loop {
+        let from = now();
+        let next = {
+            let current = changes.borrow();
+            // The second in which something ends belongs to it, for who checks chains.
+            ends.iter().chain(&*current.list_ends).filter(|end| end.plus_millis(1000) > from).min().copied()
+        };
         // The wall clock may be set while this waits.
-        let left = end.map_or(often, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        let left = next.map_or(often, |end| Duration::from_millis(u64::try_from(end.millis_since(from)).unwrap_or(0)));
         let look = tokio::time::sleep(left.min(often) + Duration::from_millis(500));
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { break },
@@ -145,7 +154,7 @@ async fn distrusted(
         if let Err(error) = changes.borrow_and_update().check(&chain) {
             return super::client_fault(&error);
         }
-        if end.is_some_and(|end| SystemTime::now() >= end) {
+        if own.is_some_and(|end| now() >= end) {
             return "the client's certificate has ended".to_owned();
         }
     }
@@ -155,13 +164,15 @@ async fn distrusted(
 
 impl Current {
     fn of(settings: &ListenerTls) -> Result<Self, TlsError> {
+        let lists = settings.trust().map(lists).transpose()?.unwrap_or_default();
+        let list_ends = lists.iter().filter_map(|list| next_update(list).ok().flatten()).collect();
         let verifier = match &settings.client_auth {
             ClientAuth::None => None,
-            ClientAuth::Requested(trust) => Some(verifier(trust, false)?),
-            ClientAuth::Required(trust) => Some(verifier(trust, true)?),
+            ClientAuth::Requested(trust) => Some(verifier(trust, lists, false)?),
+            ClientAuth::Required(trust) => Some(verifier(trust, lists, true)?),
         };
         let config = Arc::new(server_config(settings, verifier.clone())?);
-        Ok(Self { config, verifier })
+        Ok(Self { config, verifier, list_ends })
     }
 
     /// Whether a chain that a client has shown would be taken now.
@@ -191,13 +202,24 @@ fn server_config(
     builder.with_single_cert(chain, key).map_err(|error| refused(&settings.identity, error))
 }
 
+/// The revocation lists of all files.
+fn lists(trust: &ClientTrust) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let lists: Result<Vec<_>, _> = trust.crl.iter().map(|file| revocations(file)).collect();
+    Ok(lists?.into_iter().flatten().collect())
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Checks chains up to an authority, against every list there is: a list that has ended is no list.
-fn verifier(trust: &ClientTrust, required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn verifier(
+    trust: &ClientTrust,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+    required: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let roots = authorities(&trust.ca)?;
-    let mut lists = Vec::new();
-    for file in &trust.crl {
-        lists.extend(revocations(file)?);
-    }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let builder = builder.with_crls(lists).enforce_revocation_expiration();
     let builder = if required { builder } else { builder.allow_unauthenticated() };
@@ -263,7 +285,7 @@ mod tests {
                 port: TcpListener::bind("127.0.0.1:0").await.unwrap(),
                 alice: (alice.der().clone(), key.serialize_der()),
                 roots: authorities(&file("ca.pem")).unwrap(),
-                strict: verifier(&trust("other.pem"), true).unwrap(),
+                strict: verifier(&trust("other.pem"), Vec::new(), true).unwrap(),
                 _dir: dir,
             }
         }

@@ -26,6 +26,7 @@ mod admin_tools;
 mod allow_deny;
 mod audit;
 mod audited;
+mod certificate_ends;
 mod clients;
 mod endings;
 mod fetch_sessions;

@@ -22,12 +22,12 @@ use crate::support::{needs, scratch, soon, unique};
 const PASSWORD: &str = "password-of-alice";
 
 /// The keys of a listener with TLS.
-fn tls(pair: &Signed, more: &str) -> String {
+pub fn tls(pair: &Signed, more: &str) -> String {
     let (certificate, key) = (pair.certificate_file.display(), pair.key_file.display());
     format!("advertise: localhost\n    tls: {{ certificate: {certificate}, key: {key}{more} }}\n    ")
 }
 
-fn at(kordon: &Kordon<'_>, listener: &str) -> String {
+pub fn at(kordon: &Kordon<'_>, listener: &str) -> String {
     kordon.at(listener).replace("127.0.0.1", "localhost")
 }
 
@@ -99,7 +99,7 @@ fn clients_log_in_over_tls_and_no_secret_stands_in_the_log() {
     }
 }
 
-fn client(
+pub fn client(
     authority: &Authority,
     pair: Option<&Signed>,
     versions: &[&'static SupportedProtocolVersion],
@@ -108,7 +108,7 @@ fn client(
 }
 
 /// Asks for ApiVersions, which needs no login; tells whether the session was resumed.
-fn knock(at: &str, config: &Arc<ClientConfig>) -> Result<HandshakeKind, String> {
+pub fn knock(at: &str, config: &Arc<ClientConfig>) -> Result<HandshakeKind, String> {
     let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let tcp = TcpStream::connect(at).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -225,10 +225,10 @@ fn who_speaks_the_other_protocol_is_told_so_and_the_slow_are_turned_away() {
 }
 
 /// A connection that stays.
-struct Open(StreamOwned<ClientConnection, TcpStream>);
+pub struct Open(pub StreamOwned<ClientConnection, TcpStream>);
 
 impl Open {
-    fn to(at: &str, config: &Arc<ClientConfig>) -> Open {
+    pub fn to(at: &str, config: &Arc<ClientConfig>) -> Open {
         let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").unwrap()).unwrap();
         let tcp = TcpStream::connect(at).unwrap();
         tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -238,7 +238,7 @@ impl Open {
     }
 
     /// Asks for ApiVersions, and takes the answer whole.
-    fn ask(&mut self) -> std::io::Result<()> {
+    pub fn ask(&mut self) -> std::io::Result<()> {
         self.0.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])?;
         let mut size = [0; 4];
         self.0.read_exact(&mut size)?;

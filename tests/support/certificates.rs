@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
@@ -50,6 +51,11 @@ impl Signed {
     }
 }
 
+/// From 1970 to this much later than now. Certificates count whole seconds.
+fn until(later: Duration) -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock") + later
+}
+
 /// Writes a file by a rename over it.
 pub fn over(file: &Path, text: &str) {
     let fresh = file.with_extension("new");
@@ -68,6 +74,8 @@ pub struct Wish<'a> {
     pub uris: &'a [&'a str],
     /// It ended years ago.
     pub ended: bool,
+    /// For how long it holds, if not for decades.
+    pub holds: Option<Duration>,
 }
 
 impl Authority {
@@ -141,6 +149,9 @@ impl Authority {
         if wish.ended {
             (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
         }
+        if let Some(holds) = wish.holds {
+            params.not_after = date_time_ymd(1970, 1, 1) + until(holds);
+        }
         let key = KeyPair::generate().expect("key");
         let certificate = params.signed_by(&key, &self.issuer).expect("certificate").pem();
         let key = key.serialize_pem();
@@ -153,6 +164,11 @@ impl Authority {
 
     /// A list that takes these certificates back.
     pub fn revoke(&self, revoked: &[&Signed]) -> String {
+        self.revoke_for(revoked, Duration::from_secs(10 * 365 * 24 * 3600))
+    }
+
+    /// The same, for as long.
+    pub fn revoke_for(&self, revoked: &[&Signed], holds: Duration) -> String {
         let revoked_certs = revoked
             .iter()
             .map(|signed| RevokedCertParams {
@@ -164,7 +180,7 @@ impl Authority {
             .collect();
         let list = CertificateRevocationListParams {
             this_update: date_time_ymd(2026, 1, 1),
-            next_update: date_time_ymd(2036, 1, 1),
+            next_update: date_time_ymd(1970, 1, 1) + until(holds),
             crl_number: SerialNumber::from(revoked.len() as u64 + 1),
             issuing_distribution_point: None,
             revoked_certs,

@@ -30,6 +30,8 @@ const MAX_SESSION: Duration = Duration::from_secs(3600);
 const LEAST_SESSION: Duration = Duration::from_secs(2);
 /// The identities that go by a login.
 const LOGINS: &str = "sasl` or `pass_through";
+/// Those by which it is proved who a client is.
+const PROVED: &str = "sasl`, `certificate` or `pass_through";
 
 impl Reader<'_> {
     pub(super) fn listeners(&mut self, root: &Fields<'_>) -> Option<Vec<Listener>> {
@@ -161,7 +163,7 @@ impl Reader<'_> {
         match kind {
             Kind::Fixed => {
                 self.belongs_to(fields, "sasl", LOGINS);
-                self.belongs_to(fields, "max_session", LOGINS);
+                self.belongs_to(fields, "max_session", PROVED);
                 let at = fields.required(
                     "principal",
                     "write who clients of this listener are, as in `\"User:alice\"`",
@@ -172,7 +174,6 @@ impl Reader<'_> {
             Kind::Certificate => {
                 self.belongs_to(fields, "principal", "fixed");
                 self.belongs_to(fields, "sasl", LOGINS);
-                self.belongs_to(fields, "max_session", LOGINS);
                 if !proved {
                     let text = format!(
                         "`{path}: certificate` needs `tls` with `client_auth: required`: who shows none has no name"

@@ -15,6 +15,6 @@ fn a_session_lasts_for_an_hour_unless_said_otherwise_and_only_where_there_is_a_l
     );
     assert_eq!(
         fault(&[("#listener", "max_session: 1h,")]),
-        "6:41: `listeners[0].max_session` goes with `identity: sasl` or `pass_through` only: remove it, or change the identity"
+        "6:41: `listeners[0].max_session` goes with `identity: sasl`, `certificate` or `pass_through` only: remove it, or change the identity"
     );
 }

@@ -97,6 +97,10 @@ fn certificates_name_clients_where_they_are_required() {
         ("#root", "certificates: { name_from: san_uri, rules: [\"RULE:^(.*)$/$1/L\", DEFAULT], groups_from: ou }"),
     ]);
     assert_eq!(config.listeners[0].identity, Identity::Certificate);
+    let session = |text: &str| well(&[("#listener", &format!("{text} {pair}")), named]).listeners[0].max_session;
+    assert_eq!(session(""), Some(Duration::from_secs(3600)));
+    assert_eq!(session("max_session: 8h,"), Some(Duration::from_secs(8 * 3600)));
+    assert_eq!(session("max_session: null,"), None);
     let expected = CertificateNames {
         name_from: NameFrom::SanUri,
         rules: vec!["RULE:^(.*)$/$1/L".to_owned(), "DEFAULT".to_owned()],
