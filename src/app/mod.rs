@@ -25,14 +25,14 @@ use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;
 use crate::config::Config;
-use crate::net::{self, BindError, Failures, Shared, Times};
+use crate::net::{self, BindError, Failures, Shared};
 use crate::telemetry::{Metrics, MetricsError};
 use crate::tls::Acceptor;
 use crate::yaml::Problem;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
@@ -145,10 +145,10 @@ impl App {
             metrics: Arc::clone(&metrics),
             drain: stopping,
             started: Instant::now(),
-            open: AtomicUsize::new(0),
-            most: config.limits.connections.bound(open_files()),
-            most_per_address: config.limits.connections_per_address,
-            by_address: Mutex::default(),
+            seats: Arc::new(net::Seats::new(
+                config.limits.connections.bound(open_files()),
+                config.limits.connections_per_address,
+            )),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
             failures: Failures::default(),
             names,
@@ -156,13 +156,10 @@ impl App {
             latest: AtomicI64::new(0),
             sessions: AtomicU64::new(1),
         });
-        let limits = &config.limits;
-        let times = Times { frame: limits.frame_timeout, idle: limits.idle_timeout, drain: config.drain };
         let mut clients = JoinSet::new();
         for listener in bound {
             let worlds = policy.worlds().open(listener.routes());
-            let (shared, limits) = (Arc::clone(&shared), config.limits.clone());
-            clients.spawn(async move { listener.serve(shared, worlds, &limits, times).await });
+            clients.spawn(listener.serve(Arc::clone(&shared), worlds, config.drain));
         }
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
         let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;

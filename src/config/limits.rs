@@ -34,6 +34,17 @@ pub struct Limits {
     pub failed_logins: FailedLogins,
 }
 
+/// Bounds of a listener (`listeners[].limits`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Those of the process with the listener's in their place. The numbers of connections here are the process's.
+    pub all: Limits,
+    /// Client connections of this listener, within those of the process.
+    pub connections: Option<u32>,
+    /// Client connections from one address to this listener, which are then counted apart; `None` = with the others.
+    pub connections_per_address: Option<Option<u32>>,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

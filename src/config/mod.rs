@@ -13,7 +13,7 @@ mod web;
 
 pub use crate::model::{GroupsFrom, NameFrom, PasswordMechanism, ProtocolAcls};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
-pub use limits::{Connections, FailedLogins, Limits, UpstreamAhead};
+pub use limits::{Connections, FailedLogins, Limits, ListenerLimits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
@@ -194,6 +194,8 @@ pub struct Listener {
     pub super_users: bool,
     /// How long a login holds at the most; `None` = for ever.
     pub max_session: Option<Duration>,
+    /// Bounds for this listener.
+    pub limits: ListenerLimits,
     /// From where connections come, each with a PROXY header in front; empty = from anywhere, without.
     pub proxy_protocol: Vec<IpNet>,
     /// How brokers are connected to for clients of this listener; `None` = as `cluster` says.

@@ -58,7 +58,8 @@ reasons! {
     NotConnectedRole = "not_connected_role", "the principal holds no role with clusters.connect, or no longer";
     SuperUserListener = "super_user_listener", "a super user or operator on a listener that does not admit them";
     Drain = "drain", "the proxy is stopping";
-    TooManyConnections = "too_many_connections", "`limits.connections` or `limits.connections_per_address` is reached";
+    TooManyConnections = "too_many_connections", "`limits.connections` or `limits.connections_per_address` is reached, of the process or the listener";
+    Displaced = "displaced", "`limits.connections` is reached, and a client that is not known yet gave its place to a newcomer";
     BrokerUnmapped = "broker_unmapped", "a connection to a port, or by a name, whose broker does not exist";
     UnknownServerName = "unknown_server_name", "a TLS client asked for a host name that is neither a broker's nor `advertise`";
     SessionExpired = "session_expired", "the login expired and was not renewed, or is by certificate and cannot be";
@@ -92,7 +93,7 @@ mod tests {
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed handshake_timeout not_from_balancer proxy_header frame_timeout \
-             not_connected_role super_user_listener drain too_many_connections broker_unmapped unknown_server_name session_expired login_revoked \
+             not_connected_role super_user_listener drain too_many_connections displaced broker_unmapped unknown_server_name session_expired login_revoked \
              certificate_revoked internal"
         );
     }

@@ -20,8 +20,10 @@ pub struct Failures {
     by_source: Mutex<HashMap<Source, Failed>>,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-enum Source {
+/// Whom something counts for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// One address.
     Address(IpAddr),
     /// The first 64 bits.
     Network(u64),
@@ -39,8 +41,8 @@ impl Failed {
     }
 }
 
-/// What an address counts for.
-fn sources(address: IpAddr) -> impl Iterator<Item = (Source, u32)> {
+/// What an address counts for, the widest last, and how much more that may have than an address.
+pub(super) fn sources(address: IpAddr) -> impl Iterator<Item = (Source, u32)> {
     let network = match address {
         IpAddr::V4(_) => None,
         IpAddr::V6(v6) => Some((Source::Network(network_of(v6)), NETWORK)),

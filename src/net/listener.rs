@@ -4,23 +4,24 @@
 use super::arrival::{Arrived, Names, NotArrived, Origin, arrive, introduce};
 use super::connection::{self, Ended};
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, by_certificate, log_in};
-use super::seats::Seat;
+use super::seats::{ByAddress, Seat};
+use super::seldom::{Say, Seldom};
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::cluster::dial::Dialler;
-use crate::config::{Brokers, HostPort, Identity, Limits as ConfigLimits, Listener};
-use crate::enforce::Routes;
+use crate::config::{Brokers, HostPort, Identity, Listener};
+use crate::enforce::{DurableToken, Routes};
 use crate::identity;
 use crate::model::{CloseReason, Connection};
 use crate::session::{Limits, World};
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, Distrusted};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -61,7 +62,7 @@ pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>, dialler: Dialler
         std::iter::once((None, config.bind)).chain(config.broker_binds().into_iter().map(|(id, a)| (Some(id), a)))
     {
         let failed = |cause| BindError { listener: config.name.clone(), address, cause };
-        let port = TcpListener::bind(address).await.map_err(failed)?;
+        let port = listen(address).map_err(failed)?;
         let bound = port.local_addr().map_err(failed)?.port();
         match broker {
             None => {
@@ -80,6 +81,17 @@ pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>, dialler: Dialler
         Brokers::Sni { host, port } => Routes::by_name(host.clone(), *port),
     };
     Ok(Bound { config, tls, dialler, ports, routes: Arc::new(routes) })
+}
+
+/// Connections that the system holds until they are accepted, if it may hold as many.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for connections of before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Bound {
@@ -105,7 +117,13 @@ impl Bound {
     }
 
     /// Serves clients until the process drains; ends when the last one is gone.
-    pub async fn serve(self, shared: Arc<Shared>, worlds: watch::Receiver<World>, limits: &ConfigLimits, times: Times) {
+    pub async fn serve(self, shared: Arc<Shared>, worlds: watch::Receiver<World>, drain: Duration) {
+        let own = &self.config.limits;
+        let limits = &own.all;
+        let by_address = match own.connections_per_address {
+            Some(most) => Arc::new(ByAddress::new(most)),
+            None => Arc::clone(shared.seats.by_address()),
+        };
         let session = Limits {
             frame: limits.frame.bytes(),
             login_frame: limits.frame_before_login.bytes(),
@@ -124,9 +142,12 @@ impl Bound {
             balancers: self.config.proxy_protocol.clone(),
             handshake: limits.handshake_timeout,
             max_session: self.config.max_session,
+            room: shared.seats.room(own.connections),
+            by_address,
+            strangers: Seldom::default(),
             worlds,
             limits: session,
-            times,
+            times: Times { frame: limits.frame_timeout, idle: limits.idle_timeout, drain },
             login: LoginLimits {
                 timeout: limits.login_timeout,
                 frame: limits.frame_before_login.bytes(),
@@ -168,33 +189,94 @@ async fn accept(port: TcpListener, broker: Option<i32>, shared: Arc<Shared>, doo
 }
 
 /// One client, from accept to its end.
-async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
-    let session = shared.sessions.fetch_add(1, Ordering::Relaxed);
+async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
     door.metrics.opened.inc();
-    let refused = |origin: &Origin, reason: CloseReason, detail: &str| {
-        door.metrics.closed(reason);
-        match reason {
-            // Balancers and monitors look in that way every few seconds.
-            CloseReason::ClientEof | CloseReason::ClientReset => {
-                tracing::debug!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
-            }
-            _ => {
-                tracing::info!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
-            }
+    let direct = Origin::direct(peer);
+    let Some(mut seat) = Seat::take(&shared.seats, &door, peer.ip()) else {
+        return turn_away(
+            &door,
+            &direct,
+            CloseReason::TooManyConnections,
+            "every place is taken by a client that is known",
+        );
+    };
+    // Boxed, so that who says nothing costs no more than it takes to find out who it is.
+    let lost = seat.lost();
+    let entered = tokio::select! {
+        entered = Box::pin(enter(client, peer, broker, &shared, &door, &mut seat)) => entered,
+        () = lost => {
+            return turn_away(&door, &direct, CloseReason::Displaced, "not known yet, when all places were taken");
         }
     };
-    let full = |origin: &Origin| {
-        door.metrics.closed(CloseReason::TooManyConnections);
-        tracing::warn!(listener = &*door.name, client = %origin, reason = %CloseReason::TooManyConnections, "connection closed");
+    let Some(entered) = entered else { return };
+    if !seat.keep() {
+        return turn_away(&door, &entered.origin, CloseReason::Displaced, "not known yet, when all places were taken");
+    }
+    Box::pin(stay(entered, &shared, &door)).await;
+}
+
+/// Tells why a client is not served. Strangers can cause it as often as they like, so the log tells some.
+fn turn_away(door: &Door, origin: &Origin, reason: CloseReason, detail: &str) {
+    door.metrics.closed(reason);
+    let left_out = match reason {
+        // Balancers and monitors look in that way every few seconds.
+        CloseReason::ClientEof | CloseReason::ClientReset => {
+            tracing::debug!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
+            return;
+        }
+        _ => match door.strangers.say() {
+            Say::Nothing => return,
+            Say::Line => 0,
+            Say::LineAfter(left_out) => left_out,
+        },
     };
-    let Some(mut seat) = Seat::take(&shared, &door) else { return full(&Origin::direct(peer)) };
+    match reason {
+        CloseReason::TooManyConnections => {
+            tracing::warn!(listener = &*door.name, client = %origin, %reason, detail, left_out, "connection closed");
+        }
+        _ => {
+            tracing::info!(listener = &*door.name, client = %origin, %reason, detail, left_out, "connection closed before a login");
+        }
+    }
+}
+
+/// A client that is known, and its connection.
+struct Entered {
+    client: Socket,
+    origin: Origin,
+    facts: Arc<Connection>,
+    who: LoggedIn,
+    recorder: ConnectionRecorder,
+    durable: mpsc::UnboundedReceiver<DurableToken>,
+    distrusted: Option<Distrusted>,
+}
+
+/// Finds out who a client is; `None` if it is not served.
+async fn enter(
+    mut client: TcpStream,
+    peer: SocketAddr,
+    broker: Option<i32>,
+    shared: &Shared,
+    door: &Door,
+    seat: &mut Seat,
+) -> Option<Entered> {
+    let session = shared.sessions.fetch_add(1, Ordering::Relaxed);
     let deadline = Instant::now() + door.handshake;
     let origin = match introduce(&mut client, peer, &door.balancers, deadline).await {
         Ok(origin) => origin,
-        Err(NotArrived { reason, detail, .. }) => return refused(&Origin::direct(peer), reason, &detail),
+        Err(NotArrived { reason, detail, .. }) => {
+            turn_away(door, &Origin::direct(peer), reason, &detail);
+            return None;
+        }
     };
     if !seat.belongs_to(origin.host.source()) {
-        return full(&origin);
+        turn_away(
+            door,
+            &origin,
+            CloseReason::TooManyConnections,
+            "its address has as many as `connections_per_address`",
+        );
+        return None;
     }
     let facts = |broker| {
         Arc::new(Connection {
@@ -216,16 +298,17 @@ async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, sha
     };
     // A request must not wait for the acknowledgement of the one before.
     let _ = client.set_nodelay(true);
-    let (told, mut durable) = mpsc::unbounded_channel();
+    let (told, durable) = mpsc::unbounded_channel();
     let from = (origin.host.source(), deadline);
-    let Arrived { stream: client, distrusted, broker } = match arrive(client, broker, &shared, &door, from).await {
+    let Arrived { stream: client, distrusted, broker } = match arrive(client, broker, shared, door, from).await {
         Ok(arrived) => arrived,
         Err(NotArrived { reason, detail, is_login }) => {
             if is_login {
                 let mut recorder = ConnectionRecorder::new(&shared.audit, &facts(broker), None);
                 recorder.refused(None, reason, Some(&detail), shared.now().wall);
             }
-            return refused(&origin, reason, &detail);
+            turn_away(door, &origin, reason, &detail);
+            return None;
         }
     };
     let facts = facts(broker);
@@ -234,7 +317,7 @@ async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, sha
     if !shared.access.admits(door.dialler.connect_timeout).await {
         door.metrics.closed(CloseReason::StateUnavailable);
         tracing::info!(listener = &*door.name, client = %origin, reason = %CloseReason::StateUnavailable, "connection closed");
-        return;
+        return None;
     }
     let shown = client.peer_certificate();
     let mut client = Socket::new(client);
@@ -244,9 +327,9 @@ async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, sha
             recorder.opened(subject.get(), shared.now().wall);
             Ok(LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)))
         }
-        Identity::Certificate => by_certificate(shown.as_deref(), &facts, &shared, &door, &mut recorder),
+        Identity::Certificate => by_certificate(shown.as_deref(), &facts, shared, door, &mut recorder),
         Identity::Sasl(sasl) | Identity::PassThrough(sasl) => {
-            log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, &shared, &door, &mut recorder).await
+            log_in(&mut client, sasl.mechanisms.as_slice().into(), &facts, shared, door, &mut recorder).await
         }
     };
     let who = match logged_in {
@@ -254,12 +337,18 @@ async fn admit(mut client: TcpStream, peer: SocketAddr, broker: Option<i32>, sha
         Err(NotLoggedIn { reason, detail }) => {
             door.metrics.closed(reason);
             tracing::info!(listener = &*door.name, client = %origin, %reason, detail, "login refused");
-            return;
+            return None;
         }
     };
     let facts = Arc::new(Connection { mechanism: Arc::clone(&who.mechanism), ..Connection::clone(&facts) });
+    Some(Entered { client, origin, facts, who, recorder, durable, distrusted })
+}
+
+/// Serves a client that is known, to its end.
+async fn stay(entered: Entered, shared: &Shared, door: &Door) {
+    let Entered { client, origin, facts, who, mut recorder, mut durable, distrusted } = entered;
     let principal = who.subject.get().principal.clone();
-    let served = connection::serve(client, Arc::clone(&facts), who, &shared, &door, &mut recorder, &mut durable);
+    let served = connection::serve(client, facts, who, shared, door, &mut recorder, &mut durable);
     let ended = match distrusted {
         None => served.await,
         // Dropped where it stands: nothing more is owed to whom the certificate was taken from.

@@ -9,6 +9,7 @@ mod login;
 mod memory;
 mod relay;
 mod seats;
+mod seldom;
 mod shared;
 mod socket;
 
@@ -16,4 +17,5 @@ pub use failures::Failures;
 pub use listener::{BindError, Bound, bind};
 pub use login::{LoginLimits, checks};
 pub use memory::RequestMemory;
-pub use shared::{Shared, Times};
+pub use seats::Seats;
+pub use shared::Shared;

@@ -4,6 +4,8 @@ use super::arrival::Names;
 use super::failures::Failures;
 use super::login::LoginLimits;
 use super::memory::RequestMemory;
+use super::seats::{ByAddress, Seats};
+use super::seldom::Seldom;
 use crate::access::Access;
 use crate::audit::Audit;
 use crate::cluster::Cluster;
@@ -16,9 +18,8 @@ use crate::session::{Limits, Now, World};
 use crate::telemetry::{ListenerMetrics, Metrics};
 use crate::tls::Acceptor;
 use ipnet::IpNet;
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -39,14 +40,8 @@ pub struct Shared {
     pub drain: watch::Receiver<bool>,
     /// When the process started: durations are counted from here.
     pub started: Instant,
-    /// Client connections that are open, and how many there may be.
-    pub open: AtomicUsize,
-    /// The most client connections.
-    pub most: usize,
-    /// The most client connections from one address.
-    pub most_per_address: Option<u32>,
-    /// Open connections by client address.
-    pub by_address: Mutex<HashMap<IpAddr, u32>>,
+    /// The places of client connections.
+    pub seats: Arc<Seats>,
     /// What large requests may take in all.
     pub memory: RequestMemory,
     /// How certificates name clients.
@@ -99,6 +94,12 @@ pub(super) struct Door {
     pub(super) super_users: bool,
     /// Dials brokers for its clients.
     pub(super) dialler: Dialler,
+    /// The number of its places.
+    pub(super) room: usize,
+    /// What counts by address here.
+    pub(super) by_address: Arc<ByAddress>,
+    /// What the log tells of clients that nobody knows.
+    pub(super) strangers: Seldom,
     /// TLS with its clients.
     pub(super) tls: Option<Arc<Acceptor>>,
     /// From where connections come with a PROXY header; empty = from anywhere, without.
@@ -145,11 +146,11 @@ impl Door {
 
 /// How long a connection may do nothing.
 #[derive(Copy, Clone, Debug)]
-pub struct Times {
+pub(super) struct Times {
     /// A begun frame without a new byte.
-    pub frame: Duration,
+    pub(super) frame: Duration,
     /// No request and none unanswered.
-    pub idle: Duration,
+    pub(super) idle: Duration,
     /// From a stop on, what is unanswered (`shutdown.drain`).
-    pub drain: Duration,
+    pub(super) drain: Duration,
 }

@@ -54,11 +54,13 @@ fn allowed(mut raw: Raw) -> [bool; 3] {
 #[test]
 fn threat_33_a_client_is_where_the_header_says_and_nowhere_without_an_address() {
     let kordon = Kordon::before(Cluster::single())
-        .listener("people", &format!("{FIXED}\n    proxy_protocol: [127.0.0.1]"))
+        .listener(
+            "people",
+            &format!("{FIXED}\n    proxy_protocol: [127.0.0.1]\n    limits: {{ handshake_timeout: 2s }}"),
+        )
         .listener("elsewhere", &format!("{FIXED}\n    proxy_protocol: [192.0.2.0/24]"))
         .person("direct")
         .policy(POLICY)
-        .config("limits: { handshake_timeout: 2s }")
         .start();
     let at = kordon.at("people");
     let closed = |listener: &str, reason: &str| {
@@ -136,14 +138,14 @@ fn clients_behind_a_balancer_have_addresses_of_their_own_for_limits_too() {
             "people",
             &format!(
                 "advertise: kafka.kordon.test\n    identity: sasl\n    sasl: {{ mechanisms: [PLAIN] }}\n    \
-                 proxy_protocol: [127.0.0.0/8]\n    tls: {{ certificate: {}, key: {} }}",
+                 proxy_protocol: [127.0.0.0/8]\n    \
+                 limits: {{ failed_logins: {{ delay: 10ms, per_minute: 3 }}, connections_per_address: 8 }}\n    tls: {{ certificate: {}, key: {} }}",
                 pair.certificate_file.display(),
                 pair.key_file.display()
             ),
         )
         .brokers(&format!("{{ sni: {{ host: \"broker-{{id}}.kordon.test\", port: {} }} }}", one.port()))
         .users(&[("alice", "alice-secret")])
-        .config("limits: { failed_logins: { delay: 10ms, per_minute: 3 }, connections_per_address: 8 }")
         .start();
     for balancer in [&one, &other] {
         balancer.forward_to(kordon.at("people"));

@@ -225,6 +225,7 @@ mod tests {
             identity: Identity::Fixed(Principal::user("x")),
             super_users: false,
             max_session: None,
+            limits: crate::config::ListenerLimits::default(),
             proxy_protocol: Vec::new(),
             upstream: None,
         };

@@ -1,7 +1,7 @@
-//! `limits`.
+//! `limits`, of the process and of a listener.
 
 use super::Reader;
-use crate::config::{ByteSize, Connections, FailedLogins, Limits, UpstreamAhead};
+use crate::config::{ByteSize, Connections, FailedLogins, Limits, ListenerLimits, UpstreamAhead};
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
 
@@ -23,6 +23,23 @@ const LIMITS: Keys = Keys {
     ],
     later: &[],
 };
+const LISTENER_LIMITS: Keys = Keys {
+    served: &[
+        "connections",
+        "connections_per_address",
+        "frame",
+        "frame_before_login",
+        "response_in_memory",
+        "in_flight",
+        "upstream_ahead",
+        "handshake_timeout",
+        "login_timeout",
+        "frame_timeout",
+        "idle_timeout",
+        "failed_logins",
+    ],
+    later: &[],
+};
 /// The size of a frame is a signed 32-bit number on the wire.
 const LARGEST_FRAME: ByteSize = ByteSize::mib(2047);
 const LARGEST: ByteSize = ByteSize::gib(1 << 20);
@@ -32,14 +49,74 @@ impl Reader<'_> {
         let default = Limits::default();
         let Some(node) = node else { return Some(default) };
         let fields = Fields::open(node, "limits", LIMITS, &mut self.report)?;
-
         let connections = self.connections(fields.get("connections"));
-        let connections_per_address = match fields.get("connections_per_address") {
-            Some(node) if node.value != Value::Null => {
-                self.count(node, "limits.connections_per_address", u32::MAX).map(Some)
-            }
-            Some(_) | None => Some(None),
+        let connections_per_address = self.per_address(&fields);
+        let request_memory = match fields.get("request_memory") {
+            Some(node) => self.size(node, &fields.path("request_memory"), ByteSize::kib(1), LARGEST),
+            None => Some(default.request_memory),
         };
+        let limits = self.of_connections(&fields, &default);
+        let limits = Limits {
+            connections: connections?,
+            connections_per_address: connections_per_address?.flatten(),
+            request_memory: request_memory?,
+            ..limits?
+        };
+        self.contradictions(&fields, &limits);
+        Some(limits)
+    }
+
+    /// The limits of a listener: those of the process, unless it has its own.
+    pub(super) fn listener_limits(&mut self, node: Option<&Node>, path: &str, of: &Limits) -> Option<ListenerLimits> {
+        let inherited = ListenerLimits { all: of.clone(), ..ListenerLimits::default() };
+        let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(inherited) };
+        let mut node = node.clone();
+        if let Value::Map(entries) = &mut node.value {
+            let shared = entries.iter().position(|entry| entry.key == "request_memory");
+            if let Some(entry) = shared.map(|at| entries.remove(at)) {
+                let text =
+                    format!("`{path}.request_memory`: all listeners share one memory: set `limits.request_memory`");
+                self.fault_at(entry.at, text);
+            }
+        }
+        let fields = Fields::open(&node, path, LISTENER_LIMITS, &mut self.report)?;
+        let connections = match fields.get("connections") {
+            Some(node) if node.value == Value::Text("auto".to_owned()) => {
+                let text = format!("`{path}.connections` must be a whole number: `auto` is of the process");
+                self.fault(node, text);
+                None
+            }
+            Some(node) => self.count(node, &fields.path("connections"), u32::MAX).map(Some),
+            None => Some(None),
+        };
+        let connections_per_address = self.per_address(&fields);
+        let all = self.of_connections(&fields, of)?;
+        self.contradictions(&fields, &all);
+        if let (Some(Some(own)), Connections::AtMost(most), Some(node)) =
+            (connections, of.connections, fields.get("connections"))
+            && own > most
+        {
+            let text = format!(
+                "`{path}.connections` ({own}) is more than `limits.connections` ({most}): lower it, or raise the other"
+            );
+            self.fault(node, text);
+        }
+        Some(ListenerLimits { all, connections: connections?, connections_per_address: connections_per_address? })
+    }
+
+    /// `None` inside = not set.
+    fn per_address(&mut self, fields: &Fields<'_>) -> Option<Option<Option<u32>>> {
+        match fields.get("connections_per_address") {
+            None => Some(None),
+            Some(node) if node.value == Value::Null => Some(Some(None)),
+            Some(node) => {
+                self.count(node, &fields.path("connections_per_address"), u32::MAX).map(|most| Some(Some(most)))
+            }
+        }
+    }
+
+    /// The limits of each connection.
+    fn of_connections(&mut self, fields: &Fields<'_>, default: &Limits) -> Option<Limits> {
         let mut size = |key: &str, default: ByteSize, most: ByteSize| match fields.get(key) {
             Some(node) => self.size(node, &fields.path(key), ByteSize::kib(1), most),
             None => Some(default),
@@ -47,12 +124,12 @@ impl Reader<'_> {
         let frame = size("frame", default.frame, LARGEST_FRAME);
         let frame_before_login = size("frame_before_login", default.frame_before_login, LARGEST_FRAME);
         let response_in_memory = size("response_in_memory", default.response_in_memory, LARGEST_FRAME);
-        let request_memory = size("request_memory", default.request_memory, LARGEST);
         let in_flight = match fields.get("in_flight") {
-            Some(node) => self.small(node, "limits.in_flight"),
+            Some(node) => self.small(node, &fields.path("in_flight")),
             None => Some(default.in_flight),
         };
-        let upstream_ahead = self.upstream_ahead(fields.get("upstream_ahead"), default.upstream_ahead);
+        let ahead = fields.path("upstream_ahead");
+        let upstream_ahead = self.upstream_ahead(fields.get("upstream_ahead"), &ahead, default.upstream_ahead);
         let mut time = |key: &str, default: Duration| match fields.get(key) {
             Some(node) => self.duration(node, &fields.path(key), Duration::from_millis(1)),
             None => Some(default),
@@ -61,15 +138,12 @@ impl Reader<'_> {
         let login_timeout = time("login_timeout", default.login_timeout);
         let frame_timeout = time("frame_timeout", default.frame_timeout);
         let idle_timeout = time("idle_timeout", default.idle_timeout);
-        let failed_logins = self.failed_logins(fields.get("failed_logins"), default.failed_logins);
-
-        let limits = Limits {
-            connections: connections?,
-            connections_per_address: connections_per_address?,
+        let failed = fields.path("failed_logins");
+        let failed_logins = self.failed_logins(fields.get("failed_logins"), &failed, default.failed_logins);
+        Some(Limits {
             frame: frame?,
             frame_before_login: frame_before_login?,
             response_in_memory: response_in_memory?,
-            request_memory: request_memory?,
             in_flight: in_flight?,
             upstream_ahead: upstream_ahead?,
             handshake_timeout: handshake_timeout?,
@@ -77,38 +151,55 @@ impl Reader<'_> {
             frame_timeout: frame_timeout?,
             idle_timeout: idle_timeout?,
             failed_logins: failed_logins?,
-        };
-        self.contradictions(&fields, &limits);
-        Some(limits)
+            ..default.clone()
+        })
     }
 
-    /// Limits that together allow nothing, or less than they say.
+    /// Limits that together allow nothing, or less than they say. Told where one of them stands.
     fn contradictions(&mut self, fields: &Fields<'_>, limits: &Limits) {
-        let at = |key: &str| fields.get(key).map_or(fields.at(), |node| node.at);
-        if limits.frame_before_login > limits.frame {
+        // What another place says is told there.
+        let at = |keys: [&str; 2]| keys.into_iter().find_map(|key| fields.get(key)).map(|node| node.at);
+        let path = |key: &str| match fields.get(key) {
+            Some(_) => fields.path(key),
+            None => format!("limits.{key}"),
+        };
+        if let Some(at) = at(["frame_before_login", "frame"]).filter(|_| limits.frame_before_login > limits.frame) {
             let text = format!(
-                "`limits.frame_before_login` ({}) is more than `limits.frame` ({}): lower it, or raise the other",
-                limits.frame_before_login, limits.frame
+                "`{}` ({}) is more than `{}` ({}): lower it, or raise the other",
+                path("frame_before_login"),
+                limits.frame_before_login,
+                path("frame"),
+                limits.frame
             );
-            self.fault_at(at("frame_before_login"), text);
+            self.fault_at(at, text);
         }
-        if limits.request_memory < limits.frame {
+        if let Some(at) = at(["request_memory", "frame"]).filter(|_| limits.request_memory < limits.frame) {
             let text = format!(
-                "`limits.request_memory` ({}) is less than `limits.frame` ({}), so the largest request could never be read: raise it, or lower the other",
-                limits.request_memory, limits.frame
+                "`{}` ({}) is less than `{}` ({}), so the largest request could never be read: raise it, or lower the other",
+                path("request_memory"),
+                limits.request_memory,
+                path("frame"),
+                limits.frame
             );
-            self.fault_at(at("request_memory"), text);
+            self.fault_at(at, text);
         }
-        if limits.upstream_ahead.requests > limits.in_flight {
+        let ahead = limits.upstream_ahead.requests;
+        if let Some(at) = at(["upstream_ahead", "in_flight"]).filter(|_| ahead > limits.in_flight) {
             let text = format!(
-                "`limits.upstream_ahead.requests` ({}) is more than `limits.in_flight` ({}): lower it, or raise the other",
-                limits.upstream_ahead.requests, limits.in_flight
+                "`{}.requests` ({ahead}) is more than `{}` ({}): lower it, or raise the other",
+                path("upstream_ahead"),
+                path("in_flight"),
+                limits.in_flight
             );
-            self.fault_at(at("upstream_ahead"), text);
+            self.fault_at(at, text);
         }
-        if limits.login_timeout > limits.idle_timeout {
-            let text = "`limits.login_timeout` is longer than `limits.idle_timeout`: lower it, or raise the other";
-            self.fault_at(at("login_timeout"), text);
+        if let Some(at) = at(["login_timeout", "idle_timeout"]).filter(|_| limits.login_timeout > limits.idle_timeout) {
+            let text = format!(
+                "`{}` is longer than `{}`: lower it, or raise the other",
+                path("login_timeout"),
+                path("idle_timeout")
+            );
+            self.fault_at(at, text);
         }
     }
 
@@ -132,10 +223,10 @@ impl Reader<'_> {
         }
     }
 
-    fn upstream_ahead(&mut self, node: Option<&Node>, mut ahead: UpstreamAhead) -> Option<UpstreamAhead> {
+    fn upstream_ahead(&mut self, node: Option<&Node>, path: &str, mut ahead: UpstreamAhead) -> Option<UpstreamAhead> {
         let Some(node) = node else { return Some(ahead) };
         let keys = Keys { served: &["requests", "size"], later: &[] };
-        let fields = Fields::open(node, "limits.upstream_ahead", keys, &mut self.report)?;
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
         if let Some(node) = fields.get("requests") {
             ahead.requests = self.small(node, &fields.path("requests"))?;
         }
@@ -145,10 +236,10 @@ impl Reader<'_> {
         Some(ahead)
     }
 
-    fn failed_logins(&mut self, node: Option<&Node>, mut failed: FailedLogins) -> Option<FailedLogins> {
+    fn failed_logins(&mut self, node: Option<&Node>, path: &str, mut failed: FailedLogins) -> Option<FailedLogins> {
         let Some(node) = node else { return Some(failed) };
         let keys = Keys { served: &["delay", "per_minute"], later: &[] };
-        let fields = Fields::open(node, "limits.failed_logins", keys, &mut self.report)?;
+        let fields = Fields::open(node, path, keys, &mut self.report)?;
         if let Some(node) = fields.get("delay") {
             failed.delay = self.duration(node, &fields.path("delay"), Duration::ZERO)?;
         }

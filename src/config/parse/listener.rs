@@ -1,7 +1,7 @@
 //! `listeners`: where clients connect, and who they are.
 
 use super::Reader;
-use crate::config::{Brokers, ClientAuth, Identity, Listener, ListenerSasl, PasswordMechanism, UpstreamLogin};
+use crate::config::{Brokers, ClientAuth, Identity, Limits, Listener, ListenerSasl, PasswordMechanism, UpstreamLogin};
 use crate::model::Principal;
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::net::SocketAddr;
@@ -21,8 +21,9 @@ const LISTENER: Keys = Keys {
         "tls",
         "upstream",
         "proxy_protocol",
+        "limits",
     ],
-    later: &["limits"],
+    later: &[],
 };
 /// How long a login holds unless said otherwise.
 const MAX_SESSION: Duration = Duration::from_secs(3600);
@@ -34,7 +35,7 @@ const LOGINS: &str = "sasl` or `pass_through";
 const PROVED: &str = "sasl`, `certificate` or `pass_through";
 
 impl Reader<'_> {
-    pub(super) fn listeners(&mut self, root: &Fields<'_>) -> Option<Vec<Listener>> {
+    pub(super) fn listeners(&mut self, root: &Fields<'_>, limits: &Limits) -> Option<Vec<Listener>> {
         let node = root.required("listeners", "write at least one place where clients connect", &mut self.report)?;
         let items = self.list(node, "listeners")?;
         if items.is_empty() {
@@ -42,7 +43,7 @@ impl Reader<'_> {
             return None;
         }
         let parsed: Vec<_> =
-            items.iter().enumerate().map(|(i, item)| self.listener(item, &format!("listeners[{i}]"))).collect();
+            items.iter().enumerate().map(|(i, item)| self.listener(item, &format!("listeners[{i}]"), limits)).collect();
         for (i, (item, listener)) in items.iter().zip(&parsed).enumerate() {
             let Some(listener) = listener else { continue };
             let earlier = parsed.iter().take(i).flatten().any(|l| l.name == listener.name);
@@ -56,7 +57,7 @@ impl Reader<'_> {
         parsed.into_iter().collect()
     }
 
-    fn listener(&mut self, node: &Node, path: &str) -> Option<Listener> {
+    fn listener(&mut self, node: &Node, path: &str, limits: &Limits) -> Option<Listener> {
         let fields = Fields::open(node, path, LISTENER, &mut self.report)?;
         let name = fields.required("name", "it stands in audit and metrics", &mut self.report);
         let name = name.and_then(|node| self.label(node, &fields.path("name")));
@@ -105,6 +106,7 @@ impl Reader<'_> {
             );
             self.fault(node, text);
         }
+        let limits = self.listener_limits(fields.get("limits"), &fields.path("limits"), limits);
         let proxy_protocol = match fields.get("proxy_protocol") {
             Some(node) => self.networks(node, &fields.path("proxy_protocol")),
             None => Some(Vec::new()),
@@ -118,6 +120,7 @@ impl Reader<'_> {
             identity: identity?,
             super_users: super_users?,
             max_session: max_session?,
+            limits: limits?,
             proxy_protocol: proxy_protocol?,
             upstream: upstream?,
         })

@@ -265,7 +265,6 @@ fn every_fault_is_told_in_one_go_in_the_order_of_the_file() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (marker, key, expected) in [
-        ("#listener", "limits: {},", "`listeners[0].limits`"),
         ("#root", "tokens: []", "`tokens`"),
         ("#root", "admin: {}", "`admin`"),
         ("#root", "notifications: []", "`notifications`"),
@@ -629,7 +628,7 @@ fn every_message_says_what_to_do() {
         ),
         (
             &[("#root", "limits: { in_flight: 8 }")],
-            "11:9: `limits.upstream_ahead.requests` (16) is more than `limits.in_flight` (8): lower it, or raise the other",
+            "11:22: `limits.upstream_ahead.requests` (16) is more than `limits.in_flight` (8): lower it, or raise the other",
         ),
         (
             &[("#root", "limits: { login_timeout: 1h }")],

@@ -2,7 +2,7 @@
 
 use super::scalars::is_label;
 use super::{Environment, Reader};
-use crate::config::{Config, Identity, Listener, Log, LogFormat, LogLevel, PasswordMechanism};
+use crate::config::{Config, Identity, Limits, Listener, Log, LogFormat, LogLevel, PasswordMechanism};
 use crate::yaml::{self, Fields, Keys, Node, Problem, Report, Value};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -70,7 +70,9 @@ impl Reader<'_> {
         };
         let cluster = fields.required("cluster", "write the cluster's `name` and `bootstrap`", &mut self.report);
         let cluster = cluster.and_then(|node| self.cluster(node));
-        let listeners = self.listeners(&fields);
+        let limits = self.limits(fields.get("limits"));
+        // Of what cannot be read no more faults follow.
+        let listeners = self.listeners(&fields, limits.as_ref().unwrap_or(&Limits::default()));
         let users = fields.get("users").filter(|node| node.value != Value::Null);
         let users = match users {
             Some(node) => self.file(node, "users").map(Some),
@@ -105,7 +107,6 @@ impl Reader<'_> {
         }
         let metrics = self.metrics(fields.get("metrics"));
         let log = self.log(fields.get("log"));
-        let limits = self.limits(fields.get("limits"));
         let drain = self.drain(fields.get("shutdown"));
         if let (Some(listeners), Some(metrics)) = (&listeners, &metrics) {
             self.overlaps(&fields, listeners, *metrics);

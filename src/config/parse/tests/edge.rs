@@ -1,4 +1,4 @@
-//! `proxy_protocol`.
+//! `proxy_protocol` and `limits` of a listener.
 
 use super::*;
 
@@ -29,5 +29,69 @@ fn balancers_are_networks_or_addresses() {
     ] {
         let told = fault(&[("#listener", &format!("proxy_protocol: {list},"))]);
         assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn limits_of_a_listener_are_its_own_and_the_others_those_of_the_process() {
+    let process = ("#root", "limits: { frame: 2MiB, idle_timeout: 5m, failed_logins: { delay: 1s, per_minute: 7 } }");
+    let own = |keys: &str| well(&[("#listener", &format!("limits: {keys},")), process]).listeners.remove(0).limits;
+    let inherited = own("{}");
+    assert_eq!((inherited.all.frame, inherited.connections), (ByteSize::mib(2), None));
+    assert_eq!(inherited, own("null"));
+    assert_eq!(inherited, well(&[process]).listeners[0].limits);
+    let all = own(
+        "{ connections: 50, connections_per_address: 5, frame: 1MiB, frame_before_login: 4KiB, response_in_memory: 3MiB, in_flight: 9, \
+         upstream_ahead: { requests: 3 }, handshake_timeout: 1s, login_timeout: 2s, frame_timeout: 3s, idle_timeout: 4s, \
+         failed_logins: { per_minute: 2 } }",
+    );
+    assert_eq!((all.connections, all.connections_per_address), (Some(50), Some(Some(5))));
+    assert_eq!(own("{ connections_per_address: null }").connections_per_address, Some(None));
+    let seconds = Duration::from_secs;
+    let default = Limits::default();
+    let expected = Limits {
+        frame: ByteSize::mib(1),
+        frame_before_login: ByteSize::kib(4),
+        response_in_memory: ByteSize::mib(3),
+        in_flight: 9,
+        upstream_ahead: UpstreamAhead { requests: 3, ..default.upstream_ahead },
+        handshake_timeout: seconds(1),
+        login_timeout: seconds(2),
+        frame_timeout: seconds(3),
+        idle_timeout: seconds(4),
+        failed_logins: FailedLogins { delay: seconds(1), per_minute: 2 },
+        ..default
+    };
+    assert_eq!(all.all, expected);
+    for (keys, root, part) in [
+        (
+            "{ request_memory: 1GiB }",
+            "",
+            "`listeners[0].limits.request_memory`: all listeners share one memory: set `limits.request_memory`",
+        ),
+        (
+            "{ connections: auto }",
+            "",
+            "`listeners[0].limits.connections` must be a whole number: `auto` is of the process",
+        ),
+        ("{ connections: 0 }", "", "`listeners[0].limits.connections` is 0, but must be from 1"),
+        (
+            "{ connections: 5 }",
+            "limits: { connections: 4 }",
+            "`listeners[0].limits.connections` (5) is more than `limits.connections` (4)",
+        ),
+        ("{ frame: 2KiB }", "", "`limits.frame_before_login` (512KiB) is more than `listeners[0].limits.frame` (2KiB)"),
+        ("{ frame: 2047MiB }", "", "`limits.request_memory` (1GiB) is less than `listeners[0].limits.frame` (2047MiB)"),
+        (
+            "{ upstream_ahead: { requests: 600 } }",
+            "",
+            "`listeners[0].limits.upstream_ahead.requests` (600) is more than `limits.in_flight` (512)",
+        ),
+        ("{ idle_timeout: 5s }", "", "`limits.login_timeout` is longer than `listeners[0].limits.idle_timeout`"),
+        ("{ idle_timeout: 5 }", "", "`listeners[0].limits.idle_timeout` must be a duration"),
+        ("{ failed_logins: { delays: 1s } }", "", "`listeners[0].limits.failed_logins.delays` is not a known key"),
+    ] {
+        let told = fault(&[("#listener", &format!("limits: {keys},")), ("#root", root)]);
+        assert!(told.contains(part), "{keys}: {told}");
     }
 }
