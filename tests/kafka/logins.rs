@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use kordon::cluster::login::{Salted, Scram};
 use kordon::model::PasswordMechanism;
-use kordon::wire::schema::{alter_user_scram_credentials as alter_scram, sasl_authenticate, sasl_handshake};
+use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::{Value, json};
-use sha2::{Sha256, Sha512};
 use std::sync::OnceLock;
 
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM};
@@ -46,7 +45,7 @@ pub fn cluster() -> &'static Cluster {
         ]);
         let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
         for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
-            know(&cluster, name, password);
+            cluster.know_by_scram(name, password);
         }
         cluster
     })
@@ -60,40 +59,6 @@ pub fn cluster_itself() -> String {
 /// How many logins at the listener `people` ended so.
 pub fn count(kordon: &Kordon<'_>, outcome: &str) -> f64 {
     kordon.metrics().sum("kordon_logins_total", &[("listener", "people"), ("outcome", outcome)])
-}
-
-/// Has the brokers know a user by SCRAM.
-pub fn know(cluster: &Cluster, name: &str, password: &str) {
-    for mechanism in MECHANISMS {
-        let answer = Raw::connect(&cluster.direct()).ask(
-            ApiKey::ALTER_USER_SCRAM_CREDENTIALS,
-            0,
-            &credential(name, password, mechanism),
-        );
-        let results = answer.nodes(alter_scram::response::RESULTS);
-        let of = |r: &Node| r.i16(alter_scram::response::alter_user_scram_credentials_result::ERROR_CODE);
-        assert_eq!(results.iter().map(of).collect::<Vec<_>>(), [0], "{answer:?}");
-    }
-}
-
-fn credential(name: &str, password: &str, mechanism: PasswordMechanism) -> Node {
-    use alter_scram::request::{UPSERTIONS, scram_credential_upsertion as upsertion};
-    let (number, salted) = match mechanism {
-        PasswordMechanism::ScramSha512 => {
-            (2, pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), b"salt", 4096).to_vec())
-        }
-        _ => (1, pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 4096).to_vec()),
-    };
-    let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
-    let one = request
-        .child(UPSERTIONS)
-        .with(upsertion::NAME, name)
-        .with(upsertion::MECHANISM, number)
-        .with(upsertion::ITERATIONS, 4096)
-        .with(upsertion::SALT, Bytes::from_static(b"salt"))
-        .with(upsertion::SALTED_PASSWORD, Bytes::from(salted));
-    request.push(UPSERTIONS, one);
-    request
 }
 
 fn setup(upstream: Upstream) -> Setup<'static> {

@@ -46,6 +46,7 @@ mod refusals;
 mod reload;
 mod renewals;
 mod revocation;
+mod secrets;
 mod share;
 mod sni;
 mod state;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kordon::wire::ApiKey;
 use kordon::wire::schema::sasl_authenticate;
 
-use crate::logins::{cluster, know};
+use crate::logins::cluster;
 use crate::pass_through::{WRITE, allow};
 use crate::renewals;
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM, classes};
@@ -84,7 +84,7 @@ fn brief() -> (Cluster, u16) {
         ["host=127.0.0.1", "authenticate=false", "ssl=false"].map(|o| format!("-Dcom.sun.management.jmxremote.{o}"));
     let jvm = [classes(Jars::Kafka431), jmx.to_vec(), vec![remote, "-Djava.rmi.server.hostname=127.0.0.1".to_owned()]];
     let cluster = Cluster::start(Options { nodes: 1, properties, jvm: jvm.concat(), ..Options::default() });
-    know(&cluster, SASL_USER, SASL_PASSWORD);
+    cluster.know_by_scram(SASL_USER, SASL_PASSWORD);
     (cluster, port)
 }
 

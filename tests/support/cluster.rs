@@ -51,6 +51,14 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d{HH:mm:ss.SSS} %p %m (%c{1})%n
 ";
 
+/// A password as brokers get it for SCRAM-SHA-256 and SCRAM-SHA-512, by their numbers.
+pub fn salted(password: &str) -> [(i32, Vec<u8>); 2] {
+    [
+        (1, pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 4096).to_vec()),
+        (2, pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), b"salt", 4096).to_vec()),
+    ]
+}
+
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -149,11 +157,7 @@ impl Cluster {
     pub fn know_by_scram(&self, name: &str, password: &str) {
         use alter_scram::request::{UPSERTIONS, scram_credential_upsertion as upsertion};
         use alter_scram::response::{RESULTS, alter_user_scram_credentials_result::ERROR_CODE};
-        let salted = [
-            (1, pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 4096).to_vec()),
-            (2, pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password.as_bytes(), b"salt", 4096).to_vec()),
-        ];
-        for (mechanism, salted) in salted {
+        for (mechanism, salted) in salted(password) {
             let mut request = Node::request(ApiKey::ALTER_USER_SCRAM_CREDENTIALS);
             let one = request
                 .child(UPSERTIONS)

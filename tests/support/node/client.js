@@ -58,6 +58,19 @@ async function topics(command) {
   return out;
 }
 
+// One record after the other, by one producer.
+async function work(command) {
+  const producer = connect(command).producer({ maxInFlightRequests: 1 });
+  await producer.connect();
+  const end = Date.now() + command.seconds * 1000;
+  let sent = 0;
+  for (; Date.now() < end; sent += 1) {
+    await producer.send({ topic: command.topic, messages: [{ value: command.value }] });
+  }
+  await producer.disconnect();
+  return { sent };
+}
+
 // One record there and back.
 async function trip(command) {
   await produce({ ...command, values: [command.value] });
@@ -68,7 +81,7 @@ async function trip(command) {
 const several = (command) => Promise.all(command.steps.map(outcome));
 
 // What a step comes to.
-const outcome = (command) => ({ produce, consume, topics, trip, several })[command.op](command)
+const outcome = (command) => ({ produce, consume, topics, trip, work, several })[command.op](command)
   .then((ok) => ({ ok }), (e) => ({ error: name(e), message: String(e.message) }));
 
 outcome(command)
