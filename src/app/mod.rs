@@ -121,10 +121,11 @@ impl App {
         let secured = secured(&config, &diallers, &acceptors);
         let mut bound = Vec::new();
         let files::Diallers { own, listeners, .. } = diallers;
+        let others = listeners.clone();
         for ((listener, dialler), acceptor) in config.listeners.iter().zip(listeners).zip(acceptors) {
             bound.push(net::bind(listener.clone(), acceptor, dialler).await?);
         }
-        let cluster = Cluster::start_with(&config.cluster, &config.listeners, own);
+        let cluster = Cluster::start_with(&config.cluster, &config.listeners, own, others);
         // Before any listener serves.
         followers.spawn(policy.worlds().follow(&cluster));
         let service = Service::start(&config, &cluster, &metrics);

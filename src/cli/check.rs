@@ -130,7 +130,9 @@ fn who(listener: &Listener) -> String {
     };
     let upstream = match &listener.upstream {
         None => String::new(),
-        Some(config::UpstreamLogin { sasl: Some(sasl), .. }) => format!(", at the brokers `{}`", sasl.username),
+        Some(config::UpstreamLogin { sasl: Some(sasl), .. }) => {
+            format!(", at the brokers with the login {}", sasl.who())
+        }
         Some(config::UpstreamLogin { sasl: None, .. }) => ", at the brokers without a login".to_owned(),
     };
     let supers = if listener.super_users { ", super users admitted" } else { "" };

@@ -2,6 +2,7 @@
 //! its messages (KIP-152). The same for a first login and for one again on the same connection (KIP-368), whoever sends them.
 
 use super::login::{LoginError, Proving, Salted, Scram, plain};
+use super::tokens::{TokenError, Tokens};
 use crate::config::{PasswordMechanism, SecretError, UpstreamSasl};
 use crate::wire::schema::{sasl_authenticate, sasl_handshake};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, api};
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub struct Credentials {
     sasl: UpstreamSasl,
     salted: Salted,
+    tokens: Option<Tokens>,
 }
 
 /// A request to be put to the broker.
@@ -44,10 +46,10 @@ pub enum Next {
 #[derive(Debug, thiserror::Error)]
 pub enum LoginFailure {
     /// The broker does not take the login.
-    #[error("it refused the login of `{username}`: {words}")]
+    #[error("it refused the login {who}: {words}")]
     Refused {
-        /// Whose.
-        username: String,
+        /// Whose, in words.
+        who: String,
         /// What the broker says.
         words: String,
     },
@@ -60,6 +62,9 @@ pub enum LoginFailure {
     /// The password cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
 }
 
 /// A login under way.
@@ -77,14 +82,19 @@ enum Stage {
     First(Scram),
     /// The last message of SCRAM.
     Proof(Proving),
-    /// The only message.
+    /// The only message of PLAIN.
     Only,
+    /// The token.
+    Token,
+    /// That its fault was understood (RFC 7628, 3.2.3).
+    Understood,
     /// Nothing: it is over.
     Over,
 }
 
 enum Message {
     Plain(Vec<u8>),
+    Token(Vec<u8>),
     Scram(Scram, Vec<u8>),
 }
 
@@ -97,7 +107,16 @@ impl fmt::Debug for Exchange {
 impl Credentials {
     /// Of these settings.
     pub fn new(sasl: UpstreamSasl) -> Self {
-        Self { sasl, salted: Salted::default() }
+        let tokens = match &sasl {
+            UpstreamSasl::Password { .. } => None,
+            UpstreamSasl::Token(source) => Some(Tokens::new(source)),
+        };
+        Self { sasl, salted: Salted::default(), tokens }
+    }
+
+    /// As whom brokers see the proxy, as far as it is known: a token has to be there.
+    pub fn user(&self) -> Option<String> {
+        self.sasl.user().map(str::to_owned).or_else(|| self.tokens.as_ref()?.subject())
     }
 
     /// Begins a login at a broker that serves SaslAuthenticate in this version. Secrets are read now: a file may hold another
@@ -105,25 +124,30 @@ impl Credentials {
     ///
     /// # Errors
     /// There is no secret.
-    #[expect(clippy::unused_async, reason = "tokens come from elsewhere")]
     pub async fn begin(self: Arc<Self>, version: i16) -> Result<(Exchange, Ask), LoginFailure> {
-        let (name, mechanism) = (&self.sasl.username, self.sasl.mechanism);
-        let password = self.sasl.password.read()?;
-        let message = match mechanism {
-            PasswordMechanism::Plain => Message::Plain(plain(name, &password)),
-            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => {
-                let nonce = Alphanumeric.sample_string(&mut rand::rng(), 24);
-                let (scram, first) = Scram::begin(mechanism, name, password, &nonce);
-                Message::Scram(scram, first)
+        let message = match (&self.sasl, &self.tokens) {
+            (_, Some(tokens)) => Message::Token(tokens.take().await?.message()),
+            (UpstreamSasl::Password { mechanism, username, password }, None) => {
+                let password = password.read()?;
+                match mechanism {
+                    PasswordMechanism::Plain => Message::Plain(plain(username, &password)),
+                    PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => {
+                        let nonce = Alphanumeric.sample_string(&mut rand::rng(), 24);
+                        let (scram, first) = Scram::begin(*mechanism, username, password, &nonce);
+                        Message::Scram(scram, first)
+                    }
+                }
             }
+            (UpstreamSasl::Token(_), None) => return Err(self.refused("there is no token".to_owned())),
         };
-        let body = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism.name());
+        let mechanism = self.sasl.mechanism();
+        let body = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism);
         let exchange = Exchange { credentials: self, version, stage: Stage::Shaken(message) };
         Ok((exchange, Ask { key: ApiKey::SASL_HANDSHAKE, version: 1, body }))
     }
 
     fn refused(&self, words: String) -> LoginFailure {
-        LoginFailure::Refused { username: self.sasl.username.clone(), words }
+        LoginFailure::Refused { who: self.sasl.who(), words }
     }
 }
 
@@ -138,19 +162,32 @@ impl Exchange {
             self.shaken(answer)?;
             return Ok(match message {
                 Message::Plain(bytes) => self.say(bytes, Stage::Only),
+                Message::Token(bytes) => self.say(bytes, Stage::Token),
                 Message::Scram(scram, bytes) => self.say(bytes, Stage::First(scram)),
             });
         }
-        let (bytes, lifetime) = self.authenticated(answer)?;
+        let (bytes, lifetime) = self.authenticated(answer).inspect_err(|_| self.token_refused(&stage))?;
         match stage {
+            // What is wrong with the token is told in a message first; the refusal follows when it was understood.
+            Stage::Token if !bytes.is_empty() => return Ok(self.say(vec![1], Stage::Understood)),
+            Stage::Understood => {
+                self.token_refused(&stage);
+                return Err(self.credentials.refused("the token is not taken".to_owned()));
+            }
             Stage::First(scram) => {
                 let (proving, last) = scram.prove(&bytes, &self.credentials.salted)?;
                 return Ok(self.say(last, Stage::Proof(proving)));
             }
             Stage::Proof(proving) => proving.finish(&bytes)?,
-            Stage::Only | Stage::Shaken(_) | Stage::Over => {}
+            Stage::Only | Stage::Token | Stage::Shaken(_) | Stage::Over => {}
         }
         Ok(Next::Done(lifetime))
+    }
+
+    fn token_refused(&self, stage: &Stage) {
+        if let (Stage::Token | Stage::Understood, Some(tokens)) = (stage, &self.credentials.tokens) {
+            tokens.refused();
+        }
     }
 
     fn shaken(&self, answer: &Node) -> Result<(), LoginFailure> {
@@ -159,7 +196,7 @@ impl Exchange {
             ErrorCode::NONE => Ok(()),
             ErrorCode::UNSUPPORTED_SASL_MECHANISM => {
                 let offered: Vec<&str> = answer.strs(response::MECHANISMS).collect();
-                let mechanism = self.credentials.sasl.mechanism.name();
+                let mechanism = self.credentials.sasl.mechanism();
                 Err(self.credentials.refused(format!("it takes {}, not {mechanism}", offered.join(", "))))
             }
             code => Err(LoginFailure::Handshake(code)),
@@ -244,13 +281,13 @@ impl Renewal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, SecretSource};
+    use crate::config::{Secret, SecretSource, TokenSource};
     use sasl_authenticate::response as authenticated;
     use sasl_handshake::response as shaken;
 
     fn credentials(mechanism: PasswordMechanism) -> Arc<Credentials> {
         let password = Secret(SecretSource::Given("hunter2".to_owned()));
-        Arc::new(Credentials::new(UpstreamSasl { mechanism, username: "kordon".to_owned(), password }))
+        Arc::new(Credentials::new(UpstreamSasl::Password { mechanism, username: "kordon".to_owned(), password }))
     }
 
     fn well() -> Node {
@@ -288,6 +325,35 @@ mod tests {
         let (mut exchange, _) = credentials(PasswordMechanism::Plain).begin(2).await.unwrap();
         let told = exchange.take(&well().with(shaken::ERROR_CODE, 34)).unwrap_err().to_string();
         assert_eq!(told, "it refused SaslHandshake: ILLEGAL_SASL_STATE");
+    }
+
+    #[tokio::test]
+    async fn a_token_is_shown_and_its_refusal_is_heard_out() {
+        let token = TokenSource::Given(Secret(SecretSource::Given("e30.e30.c2ln".to_owned())));
+        let credentials = Arc::new(Credentials::new(UpstreamSasl::Token(token)));
+        let said = |next: Next| {
+            let Next::Ask(ask) = next else { panic!("{next:?}") };
+            ask.body.bytes(sasl_authenticate::request::AUTH_BYTES).unwrap().clone()
+        };
+        let (mut exchange, ask) = Arc::clone(&credentials).begin(2).await.unwrap();
+        assert_eq!(ask.body.str(sasl_handshake::request::MECHANISM), "OAUTHBEARER");
+        assert_eq!(&said(exchange.take(&well()).unwrap())[..], b"n,,\x01auth=Bearer e30.e30.c2ln\x01\x01");
+        assert!(!format!("{exchange:?}").contains("c2ln"));
+        assert!(matches!(exchange.take(&accepted(4_000)), Ok(Next::Done(Some(_)))));
+
+        let (mut exchange, _) = Arc::clone(&credentials).begin(2).await.unwrap();
+        exchange.take(&well()).unwrap();
+        let fault = accepted(0).with(authenticated::AUTH_BYTES, Bytes::from_static(b"{\"status\":\"invalid_token\"}"));
+        assert_eq!(&said(exchange.take(&fault).unwrap())[..], b"\x01");
+        let refused = accepted(0).with(authenticated::ERROR_CODE, ErrorCode::SASL_AUTHENTICATION_FAILED);
+        let told = exchange.take(&refused.with(authenticated::ERROR_MESSAGE, "no")).unwrap_err().to_string();
+        assert_eq!(told, "it refused the login by the token in what was given: no");
+
+        let (mut exchange, _) = credentials.begin(2).await.unwrap();
+        exchange.take(&well()).unwrap();
+        exchange.take(&fault).unwrap();
+        let told = exchange.take(&accepted(0)).unwrap_err();
+        assert!(matches!(told, LoginFailure::Refused { .. }), "a yes after a no is none");
     }
 
     #[test]

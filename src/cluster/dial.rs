@@ -4,6 +4,7 @@ use super::credentials::{self, Credentials, LoginFailure, Next, Renewal};
 use super::learn::{self, API_VERSIONS};
 use super::login::LoginError;
 use super::passage::Passage;
+use super::tokens::TokenError;
 use crate::config::{self, HostPort, SecretError, UpstreamSasl, UpstreamTls};
 use crate::enforce::topology::Features;
 use crate::tls::{self, ConnectError, Stream, TlsError};
@@ -123,12 +124,12 @@ pub enum DialError {
         code: ErrorCode,
     },
     /// The broker does not take the login.
-    #[error("`{address}` refused the login of `{username}`: {words}")]
+    #[error("`{address}` refused the login {who}: {words}")]
     Login {
         /// The address.
         address: String,
-        /// `cluster.sasl.username`.
-        username: String,
+        /// Whose, in words.
+        who: String,
         /// What the broker says.
         words: String,
     },
@@ -143,16 +144,20 @@ pub enum DialError {
     /// The password cannot be read.
     #[error("cannot log in at brokers: {0}")]
     Secret(#[from] SecretError),
+    /// There is no token.
+    #[error("cannot log in at brokers: {0}")]
+    Token(#[from] TokenError),
 }
 
 impl DialError {
     fn login(address: &HostPort, failure: LoginFailure) -> Self {
         let address = address.to_string();
         match failure {
-            LoginFailure::Refused { username, words } => Self::Login { address, username, words },
+            LoginFailure::Refused { who, words } => Self::Login { address, who, words },
             LoginFailure::Handshake(code) => Self::Refused { address, during: "SaslHandshake", code },
             LoginFailure::Nonsense(cause) => Self::Scram { address, cause },
             LoginFailure::Secret(error) => Self::Secret(error),
+            LoginFailure::Token(error) => Self::Token(error),
         }
     }
 }
@@ -179,6 +184,11 @@ impl Dialler {
         let tls = tls.map(|settings| Arc::new(tls::Upstream::new(settings.clone())));
         let credentials = sasl.map(|sasl| Arc::new(Credentials::new(sasl)));
         Self { connect_timeout, tls, credentials }
+    }
+
+    /// As whom brokers see what this dialler connects, as far as a login says so and it is known.
+    pub fn user(&self) -> Option<String> {
+        self.credentials.as_ref()?.user()
     }
 
     /// TLS as this dialler and its clones have it.

@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub refresh: Duration,
     pub request_timeout: Duration,
     pub dialler: Dialler,
+    /// What dials for clients.
+    pub others: Vec<Dialler>,
 }
 
 /// The task that asks and publishes.
@@ -150,6 +152,7 @@ impl Follower {
                 if everything {
                     next.cluster_id = answer.opt_str(response::CLUSTER_ID).map(Arc::from);
                     self.brokers(&mut next, &answer);
+                    self.users(&mut next);
                     next.names = HashMap::new();
                     next.ids = HashMap::new();
                 }
@@ -177,6 +180,16 @@ impl Follower {
         }
         for done in self.served.drain(..) {
             let _ = done.send(());
+        }
+    }
+
+    /// Whom tokens name is known once there are any (threat 18).
+    fn users(&self, next: &mut Topology) {
+        let diallers = std::iter::once(&self.settings.dialler).chain(&self.settings.others);
+        for user in diallers.filter_map(Dialler::user) {
+            if !next.own.has_user(&user) {
+                next.own.users.push(user.into());
+            }
         }
     }
 
@@ -353,7 +366,7 @@ async fn put(settings: Arc<Settings>, links: Arc<Links>, question: Node) -> Resu
 }
 
 /// A little more or less, so that replicas of the proxy do not come back all at once.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(rand::rng().random_range(0.8..1.2))
 }
 

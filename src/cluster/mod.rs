@@ -12,6 +12,7 @@ mod metadata;
 pub mod passage;
 pub mod producer;
 pub mod records;
+mod tokens;
 pub mod topic;
 pub mod trouble;
 mod wants;
@@ -21,6 +22,7 @@ use crate::enforce::topology::{Broker, OwnTraffic, Topology};
 use crate::model::TopicId;
 use crate::wire::schema::metadata::response::{self, metadata_response_partition, metadata_response_topic};
 use crate::wire::{ApiKey, ErrorCode, Node};
+use credentials::Credentials;
 use dial::Dialler;
 use link::{Link, LinkError};
 use std::collections::HashMap;
@@ -104,11 +106,16 @@ impl Cluster {
     /// Begins to follow the cluster; whether it can be reached shows in [`Self::trouble`]. Must be called within a
     /// tokio runtime.
     pub fn start(config: &config::Cluster) -> Self {
-        Self::start_with(config, &[], Dialler::own(config))
+        Self::start_with(config, &[], Dialler::own(config), Vec::new())
     }
 
-    /// As [`Self::start`], by a dialler that somebody else knows too, behind these listeners.
-    pub fn start_with(config: &config::Cluster, listeners: &[config::Listener], dialler: Dialler) -> Self {
+    /// As [`Self::start`], by a dialler that somebody else knows too, behind these listeners and what dials for them.
+    pub fn start_with(
+        config: &config::Cluster,
+        listeners: &[config::Listener],
+        dialler: Dialler,
+        others: Vec<Dialler>,
+    ) -> Self {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
         let (publish, topology) = watch::channel(Arc::new(at_first(config, listeners)));
@@ -119,6 +126,7 @@ impl Cluster {
                 refresh: config.metadata_refresh,
                 request_timeout: config.request_timeout,
                 dialler: dialler.clone(),
+                others,
             },
             Arc::clone(&links),
             publish,
@@ -259,7 +267,8 @@ pub fn own_users(config: &config::Cluster, listeners: &[config::Listener]) -> Ve
     let clients = std::iter::once((config.sasl.as_ref(), config.tls.as_ref()));
     for (login, tls) in clients.chain([(config.own_sasl(), config.own_tls())]).chain(of_listeners) {
         match login {
-            Some(login) => users.push(login.username.clone()),
+            // Some tokens are not there yet: their users are known once somebody logs in with one.
+            Some(login) => users.extend(Credentials::new(login.clone()).user()),
             None => {
                 // One that cannot be read is told where it is needed: nothing is dialled without it.
                 let certificate = tls.and_then(|tls| crate::tls::Upstream::certificate(tls).ok().flatten());
@@ -310,7 +319,7 @@ mod tests {
 
     #[test]
     fn threat_18_the_proxys_users_at_the_brokers_are_known_before_the_cluster_is_reached() {
-        let login = |name: &str| UpstreamSasl {
+        let login = |name: &str| UpstreamSasl::Password {
             mechanism: PasswordMechanism::Plain,
             username: name.to_owned(),
             password: Secret(SecretSource::Env("PASSWORD".into())),

@@ -166,13 +166,67 @@ pub struct UpstreamLogin {
 
 /// A login of the proxy at the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamSasl {
-    /// The mechanism.
-    pub mechanism: PasswordMechanism,
-    /// The user's name.
-    pub username: String,
-    /// The password; read when it is needed, so that it can be rotated.
-    pub password: Secret,
+pub enum UpstreamSasl {
+    /// With a password.
+    Password {
+        /// The mechanism.
+        mechanism: PasswordMechanism,
+        /// The user's name.
+        username: String,
+        /// The password; read when it is needed, so that it can be rotated.
+        password: Secret,
+    },
+    /// OAUTHBEARER, with a token.
+    Token(TokenSource),
+}
+
+impl UpstreamSasl {
+    /// The mechanism's name in SaslHandshake.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Password { mechanism, .. } => mechanism.name(),
+            Self::Token(_) => "OAUTHBEARER",
+        }
+    }
+
+    /// Who logs in; `None` where a token says so.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Password { username, .. } => Some(username),
+            Self::Token(_) => None,
+        }
+    }
+
+    /// Who logs in, in words.
+    pub fn who(&self) -> String {
+        match self {
+            Self::Password { username, .. } => format!("of `{username}`"),
+            Self::Token(TokenSource::Given(secret)) => format!("by the token in {secret:?}"),
+            Self::Token(TokenSource::Client(client)) => format!("by a token of client `{}`", client.client_id),
+        }
+    }
+}
+
+/// Where tokens for logins at brokers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// From a place where somebody else renews them; read at each login.
+    Given(Secret),
+    /// They are asked for.
+    Client(TokenClient),
+}
+
+/// A client of an endpoint that gives tokens for its credentials (RFC 6749, 4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClient {
+    /// The endpoint.
+    pub token_url: WebAddress,
+    /// The client's name there.
+    pub client_id: String,
+    /// Its secret; read when it is needed.
+    pub client_secret: Secret,
+    /// What the token is to be good for; `None` = not said.
+    pub scope: Option<String>,
 }
 
 /// One place where clients connect.

@@ -330,7 +330,7 @@ fn the_proxy_logs_in_at_the_brokers_and_a_refused_login_is_told() {
     let mut config = configure(&cluster.sasl(), &format!("topic: {topic}"));
     let password = scratch("login").join(unique("password"));
     std::fs::write(&password, SASL_PASSWORD).unwrap();
-    let login = |username: &str, mechanism| UpstreamSasl {
+    let login = |username: &str, mechanism| UpstreamSasl::Password {
         mechanism,
         username: username.to_owned(),
         password: Secret(SecretSource::File(password.clone())),

@@ -1,10 +1,16 @@
 //! As whom the proxy connects to brokers: a login for each listener, secrets that change, logins again.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use kordon::wire::ApiKey;
 use kordon::wire::schema::sasl_authenticate;
+use serde_json::{Value, json};
 
 use crate::logins::cluster;
 use crate::pass_through::{WRITE, allow};
@@ -74,7 +80,13 @@ const BRIEF: Duration = Duration::from_secs(3);
 fn brief() -> (Cluster, u16) {
     let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
     properties.push(known(&[(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")]));
-    for mechanism in ["plain", "scram-sha-512"] {
+    // Tokens without a signature: what one is worth is for the broker to say.
+    let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
+    properties.retain(|(key, _)| !key.ends_with("enabled.mechanisms"));
+    let all = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER".to_owned();
+    properties.push(("listener.name.sasl.sasl.enabled.mechanisms", all));
+    properties.push(("listener.name.sasl.oauthbearer.sasl.jaas.config", module.to_owned()));
+    for mechanism in ["plain", "scram-sha-512", "oauthbearer"] {
         let key: &'static str = format!("listener.name.sasl.{mechanism}.connections.max.reauth.ms").leak();
         properties.push((key, BRIEF.as_millis().to_string()));
     }
@@ -86,6 +98,65 @@ fn brief() -> (Cluster, u16) {
     let cluster = Cluster::start(Options { nodes: 1, properties, jvm: jvm.concat(), ..Options::default() });
     cluster.know_by_scram(SASL_USER, SASL_PASSWORD);
     (cluster, port)
+}
+
+/// Gives tokens for a client's credentials to whoever knows them, as long as it is up.
+struct Endpoint {
+    url: String,
+    up: Arc<AtomicBool>,
+    given: Arc<Mutex<Vec<String>>>,
+}
+
+/// How long its tokens hold.
+const TOKEN: Duration = Duration::from_secs(5);
+const CLIENT_SECRET: &str = "secret-of-the-client";
+
+fn token(subject: &str, life: Duration) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let claims = json!({ "sub": subject, "iat": now.as_secs_f64(), "exp": (now + life).as_secs_f64() });
+    let part = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims))
+}
+
+impl Endpoint {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let (up, given) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+        let endpoint = Self { url, up: Arc::clone(&up), given: Arc::clone(&given) };
+        std::thread::spawn(move || {
+            let login = BASE64_STANDARD.encode(format!("kordon-client:{CLIENT_SECRET}"));
+            for mut peer in listener.incoming().map_while(Result::ok) {
+                let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+                while !request.ends_with(b"grant_type=client_credentials") {
+                    match peer.read(&mut piece) {
+                        Ok(n) if n > 0 => request.extend_from_slice(&piece[..n]),
+                        _ => break,
+                    }
+                }
+                let known = String::from_utf8_lossy(&request).contains(&format!("Basic {login}"));
+                let (status, body) = match (known, up.load(Ordering::Relaxed)) {
+                    (true, true) => {
+                        let token = token("kordon-by-token", TOKEN);
+                        given.lock().unwrap().push(token.clone());
+                        (
+                            "200 OK",
+                            json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN.as_secs() }),
+                        )
+                    }
+                    (false, true) => ("401 No", json!({ "error": "invalid_client" })),
+                    (_, false) => ("503 Away", json!({})),
+                };
+                let body = body.to_string();
+                let _ = write!(peer, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            }
+        });
+        endpoint
+    }
+
+    fn tokens(&self) -> Vec<String> {
+        self.given.lock().unwrap().clone()
+    }
 }
 
 /// How many connections the broker has closed because their login had ended.
@@ -110,15 +181,27 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     needs!(Java);
     let (cluster, jmx) = brief();
     let plain = "upstream: { sasl: { mechanism: PLAIN, username: alice, password: { file: alices } } }";
-    let listeners = ["scram", "plain"];
+    let endpoint = Endpoint::start();
+    let client = "client_id: kordon-client, client_secret: { file: secret }";
+    let client = format!("{{ mechanism: OAUTHBEARER, token_url: \"{}\", {client} }}", endpoint.url);
+    let listeners = ["scram", "plain", "client"];
+    let fixed = "identity: fixed\n    principal: \"User:x\"\n    upstream:";
     let kordon = Kordon::before(&cluster)
         .upstream(Upstream::Scram("SCRAM-SHA-512"))
         .person("scram")
         .listener("plain", &format!("identity: fixed\n    principal: \"User:x\"\n    {plain}"))
+        .listener("client", &format!("{fixed} {{ sasl: {client} }}"))
+        .listener("given", &format!("{fixed} {{ sasl: {{ mechanism: OAUTHBEARER, token: {{ file: token }} }} }}"))
+        .cluster_keys(&format!("own: {{ sasl: {client} }}"))
         .file("alices", "alice-secret")
-        .config("log: { level: debug }")
-        .expects("`cluster.own` is null")
+        .file("secret", CLIENT_SECRET)
+        .file("token", &token("kordon-by-file", Duration::from_secs(3600)))
+        .config("log: { level: trace }")
         .expects("the proxy cannot log in again at a broker")
+        .expects("no new token for logins at brokers")
+        .expects("tokens for brokers can be had again")
+        .expects("kordon::cluster::trouble")
+        .expects("the cluster cannot be asked")
         .start();
     // One that does not log in again, to know that it is counted.
     let mut forgetful = renewals::log_in(&format!("127.0.0.1:{}", cluster.node(1).sasl), "alice");
@@ -162,7 +245,7 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     let log = kordon.log();
     assert!(!log.contains("cannot log in again") && log.contains("kordon::cluster::link: logged in again at a broker"));
     let renewals = |outcome| kordon.metrics().sum("kordon_upstream_renewals_total", &[("outcome", outcome)]);
-    assert!(renewals("renewed") >= 12.0 && renewals("failed") == 0.0, "{} {}", renewals("renewed"), renewals("failed"));
+    assert!(renewals("renewed") >= 18.0 && renewals("failed") == 0.0, "{} {}", renewals("renewed"), renewals("failed"));
     let closed = |reason| kordon.metrics().sum("kordon_connections_closed_total", &[("reason", reason)]);
     assert_eq!((closed("upstream_closed"), closed("upstream_login")), (0.0, 0.0));
     assert!(!kordon.log().contains("own connection ended"), "the proxy's own connections stand too");
@@ -173,6 +256,33 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
         if count == 1 { Ok(()) } else { Err(format!("{count}")) }
     });
 
+    // An outage of the endpoint: the token that is there is good until its end, and then each login says what is wrong.
+    endpoint.up.store(false, Ordering::Relaxed);
+    kordon.await_log("no new token for logins at brokers");
+    warm(2);
+    kordon.await_log("no token from `token_url`: it answered with status 503");
+    endpoint.up.store(true, Ordering::Relaxed);
+    kordon.await_log("tokens for brokers can be had again");
+    soon("the proxy's own connection is back", || kordon.http("/readyz").is_ok_and(|(status, _)| status == 200));
+    warm(3);
+
+    // A token that somebody else renews is read at each login.
+    let given = |text: &str| {
+        std::fs::write(kordon.dir().join("token"), text).unwrap();
+        let settings = [("max.block.ms", "1500")];
+        Java::newest()
+            .producer(kordon.at("given"), &settings)
+            .send(&clients[0].0, &["given"])
+            .error()
+            .map(str::to_owned)
+    };
+    assert_eq!(given(&token("kordon-by-file", Duration::from_secs(3600))), None);
+    let late = token("kordon-by-file", Duration::ZERO);
+    assert_eq!(given(&late).as_deref(), Some("TimeoutException"));
+    kordon.await_log("refused the login by the token in `");
+    assert_eq!(given("no token").as_deref(), Some("TimeoutException"));
+    kordon.await_log("is no bearer token");
+
     // A login that can no longer be made ends the connection, and says so.
     std::fs::write(kordon.dir().join("alices"), "wrong").unwrap();
     soon("a connection ends", || closed("upstream_login") >= 1.0);
@@ -180,10 +290,13 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     let told = kordon.audit().wait("the end", |e| e.text("/connectionInfo/reason") == "upstream_login");
     assert_eq!(told.text("/connectionInfo/detail"), "the proxy could not log in again at the broker");
     std::fs::write(kordon.dir().join("alices"), "alice-secret").unwrap();
-    warm(2);
-    assert_eq!(expired(jmx), 1);
+    warm(4);
     assert!(renewals("failed") >= 1.0);
-    for password in ["alice-secret", "wrong", SASL_PASSWORD] {
-        assert!(!kordon.log().contains(password), "a password in the log");
+    let tokens = endpoint.tokens();
+    assert!(tokens.len() >= 6, "two users, each some: {}", tokens.len());
+    let log = kordon.log();
+    let tokens = tokens.iter().chain([&late]).filter_map(|token| token.split('.').nth(1));
+    for secret in tokens.chain(["alice-secret", SASL_PASSWORD, CLIENT_SECRET]) {
+        assert!(!log.contains(secret), "a secret in the log");
     }
 }

@@ -39,7 +39,7 @@ fn of(text: &str) -> Result<Option<UpstreamSasl>, String> {
         quoted(&jaas, name).ok_or_else(missing)
     };
     let (username, password) = (option("username")?, option("password")?);
-    Ok(Some(UpstreamSasl { mechanism, username, password: Secret(SecretSource::Given(password)) }))
+    Ok(Some(UpstreamSasl::Password { mechanism, username, password: Secret(SecretSource::Given(password)) }))
 }
 
 /// Keys and values: comments left out, lines that end in a backslash joined with the next.
@@ -77,8 +77,9 @@ mod tests {
     fn the_login_of_a_clients_file_is_taken() {
         let text = "# me\nsecurity.protocol = SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \\\n  required username=\"siem\" password=\"a\\\"b=c\";\n";
         let login = of(text).unwrap().unwrap();
-        assert_eq!((login.mechanism, login.username.as_str()), (PasswordMechanism::Plain, "siem"));
-        assert_eq!(login.password.read().unwrap(), "a\"b=c");
+        assert_eq!((login.mechanism(), login.user()), ("PLAIN", Some("siem")));
+        let UpstreamSasl::Password { password, .. } = &login else { panic!() };
+        assert_eq!(password.read().unwrap(), "a\"b=c");
         assert!(!format!("{login:?}").contains("a\"b"), "{login:?}");
     }
 

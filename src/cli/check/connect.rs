@@ -198,7 +198,7 @@ mod tests {
         };
         let without = warned(&cluster).await;
         assert!(without.starts_with("warning: `cluster.sasl` is null"), "{without}");
-        cluster.sasl = Some(UpstreamSasl {
+        cluster.sasl = Some(UpstreamSasl::Password {
             mechanism: PasswordMechanism::Plain,
             username: "kordon".into(),
             password: Secret(SecretSource::Env("KORDON_TEST".into())),

@@ -1,7 +1,10 @@
 //! `cluster`: the brokers and the proxy's logins there.
 
 use super::Reader;
-use crate::config::{ClientTelemetry, Cluster, HostPort, PasswordMechanism, UpstreamLogin, UpstreamSasl};
+use crate::config::{
+    ClientTelemetry, Cluster, HostPort, PasswordMechanism, TokenClient, TokenSource, UpstreamLogin, UpstreamSasl,
+    WebAddress,
+};
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
 
@@ -19,9 +22,11 @@ const CLUSTER: Keys = Keys {
     ],
     later: &[],
 };
+const PASSWORD: [&str; 2] = ["username", "password"];
+const CLIENT: [&str; 4] = ["token_url", "client_id", "client_secret", "scope"];
 const SASL: Keys = Keys {
-    served: &["mechanism", "username", "password"],
-    later: &["token", "token_url", "client_id", "client_secret", "scope"],
+    served: &["mechanism", "username", "password", "token", "token_url", "client_id", "client_secret", "scope"],
+    later: &[],
 };
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -102,13 +107,65 @@ impl Reader<'_> {
     fn upstream_sasl(&mut self, node: Option<&Node>, path: &str) -> Option<Option<UpstreamSasl>> {
         let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(None) };
         let fields = Fields::open(node, path, SASL, &mut self.report)?;
-        let mechanism = fields.required("mechanism", "write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", &mut self.report);
-        let mechanism = mechanism.and_then(|node| self.mechanism(node, &fields.path("mechanism")));
+        let what = "write PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
+        let mechanism = fields.required("mechanism", what, &mut self.report);
+        let [plain, scram_256, scram_512] = PasswordMechanism::EVERY.map(|m| (m.name(), Some(m)));
+        let words = [plain, scram_256, scram_512, ("OAUTHBEARER", None)];
+        let mechanism = mechanism.and_then(|node| self.word(node, &fields.path("mechanism"), &words));
+        if mechanism == Some(None) {
+            return self.token_source(node, &fields).map(|source| Some(UpstreamSasl::Token(source)));
+        }
+        if mechanism.is_some() {
+            self.only_with(&fields, &[&["token"], &CLIENT[..]].concat(), "`mechanism: OAUTHBEARER`");
+        }
         let username = fields.required("username", "write the proxy's login at the brokers", &mut self.report);
         let username = username.and_then(|node| self.text(node, &fields.path("username")));
         let password = fields.required("password", "write `{ file: PATH }` or `{ env: NAME }`", &mut self.report);
         let password = password.and_then(|node| self.secret(node, &fields.path("password")));
-        Some(Some(UpstreamSasl { mechanism: mechanism?, username: username?, password: password? }))
+        let (mechanism, username, password) = (mechanism??, username?, password?);
+        Some(Some(UpstreamSasl::Password { mechanism, username, password }))
+    }
+
+    /// Keys that mean nothing here are not passed over.
+    fn only_with(&mut self, fields: &Fields<'_>, keys: &[&str], with: &str) {
+        for key in keys {
+            if let Some(entry) = fields.entry(key).filter(|entry| entry.value.value != Value::Null) {
+                let text = format!("`{}` goes with {with} only: remove it", fields.path(key));
+                self.fault_at(entry.at, text);
+            }
+        }
+    }
+
+    fn token_source(&mut self, node: &Node, fields: &Fields<'_>) -> Option<TokenSource> {
+        self.only_with(fields, &PASSWORD, "mechanisms that have a password");
+        let path = fields.path("token");
+        match (fields.get("token"), fields.get("token_url")) {
+            (Some(token), None) => {
+                self.only_with(fields, &CLIENT, "`token_url`");
+                Some(TokenSource::Given(self.secret(token, &path)?))
+            }
+            (None, Some(url)) => {
+                let url_path = fields.path("token_url");
+                let url = self.text(url, &url_path).and_then(|text| {
+                    WebAddress::parse(&text).map_err(|why| self.fault(url, format!("`{url_path}` {why}"))).ok()
+                });
+                let id = fields.required("client_id", "write the proxy's name at the endpoint", &mut self.report);
+                let id = id.and_then(|node| self.text(node, &fields.path("client_id")));
+                let what = "write `{ file: PATH }` or `{ env: NAME }`";
+                let secret = fields.required("client_secret", what, &mut self.report);
+                let secret = secret.and_then(|node| self.secret(node, &fields.path("client_secret")));
+                let scope = match fields.get("scope").filter(|node| node.value != Value::Null) {
+                    Some(node) => self.text(node, &fields.path("scope")).map(Some),
+                    None => Some(None),
+                };
+                let client = TokenClient { token_url: url?, client_id: id?, client_secret: secret?, scope: scope? };
+                Some(TokenSource::Client(client))
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                self.fault(node, format!("`{path}` or `{}` is needed, and not both", fields.path("token_url")));
+                None
+            }
+        }
     }
 
     /// A mechanism with a password; OAUTHBEARER is known, but not served.

@@ -43,7 +43,7 @@ fn a_listener_may_have_a_login_of_its_own_at_the_brokers() {
     let logins = |upstream: &str| {
         let config = well(&[cluster, ("#listener", &format!("upstream: {upstream},"))]);
         let listener = &config.listeners[0];
-        let name = listener.upstream_sasl(&config.cluster).map(|sasl| sasl.username.clone());
+        let name = listener.upstream_sasl(&config.cluster).and_then(|sasl| sasl.user().map(str::to_owned));
         (name, listener.upstream_tls(&config.cluster).unwrap().ca.clone())
     };
     let file = |name: &str| Authorities::File(format!("etc/{name}").into());
@@ -57,6 +57,53 @@ fn a_listener_may_have_a_login_of_its_own_at_the_brokers() {
         ("{ own: null }", "`listeners[0].upstream.own` is not a known key"),
     ] {
         let told = fault(&[("#listener", &format!("upstream: {upstream},"))]);
+        assert!(told.contains(text), "{told}");
+    }
+}
+
+#[test]
+fn tokens_for_brokers_are_taken_from_a_secret_or_asked_for() {
+    let sasl = |keys: &str| {
+        let keys = format!(", sasl: {{ mechanism: OAUTHBEARER, {keys} }}");
+        well(&[("#cluster", &keys)]).cluster.sasl.unwrap()
+    };
+    let given = sasl("token: { file: token }");
+    assert_eq!(given, UpstreamSasl::Token(TokenSource::Given(Secret(SecretSource::File("etc/token".into())))));
+    assert_eq!((given.mechanism(), given.user()), ("OAUTHBEARER", None));
+    let client = "token_url: \"https://idp/t\", client_id: kordon, client_secret: { env: S }";
+    let asked = |scope: Option<&str>| {
+        UpstreamSasl::Token(TokenSource::Client(TokenClient {
+            token_url: WebAddress::parse("https://idp/t").unwrap(),
+            client_id: "kordon".into(),
+            client_secret: Secret(SecretSource::Env("S".into())),
+            scope: scope.map(str::to_owned),
+        }))
+    };
+    assert_eq!(sasl(client), asked(None));
+    assert_eq!(sasl(&format!("{client}, scope: a b")), asked(Some("a b")));
+    assert_eq!(sasl(client).who(), "by a token of client `kordon`");
+    for (keys, text) in [
+        ("mechanism: OAUTHBEARER", "`cluster.sasl.token` or `cluster.sasl.token_url` is needed, and not both"),
+        (
+            "mechanism: OAUTHBEARER, token: { env: T }, username: u",
+            "`cluster.sasl.username` goes with mechanisms that have a password only",
+        ),
+        ("mechanism: OAUTHBEARER, token: { env: T }, scope: s", "`cluster.sasl.scope` goes with `token_url` only"),
+        ("mechanism: OAUTHBEARER, token: secret", "`cluster.sasl.token` must not stand in this file"),
+        (
+            "mechanism: OAUTHBEARER, token_url: \"https://i\", client_secret: { env: S }",
+            "`cluster.sasl.client_id` is missing",
+        ),
+        (
+            "mechanism: OAUTHBEARER, token_url: \"http://idp/t\", client_id: k, client_secret: { env: S }",
+            "`cluster.sasl.token_url` must begin with `https://`",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: { env: P }, client_id: k",
+            "`cluster.sasl.client_id` goes with `mechanism: OAUTHBEARER` only",
+        ),
+    ] {
+        let told = fault(&[("#cluster", &format!(", sasl: {{ {keys} }}"))]);
         assert!(told.contains(text), "{told}");
     }
 }
