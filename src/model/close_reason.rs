@@ -38,6 +38,7 @@ reasons! {
     TlsOnPlaintext = "tls_on_plaintext", "a TLS client connected to a plaintext listener";
     PlaintextOnTls = "plaintext_on_tls", "a client without TLS connected to a listener with it";
     HandshakeFailed = "handshake_failed", "the TLS handshake failed: the log says why";
+    TlsFault = "tls_fault", "TLS with the client failed after the handshake: the log says why";
     UnknownApi = "unknown_api", "a request for an API that has no row in the table";
     UnsupportedVersion = "unsupported_version", "a request in a version that is not advertised";
     MalformedRequest = "malformed_request", "a request whose body does not follow its schema";
@@ -90,7 +91,7 @@ mod tests {
         let words: Vec<&str> = CloseReason::EVERY.iter().map(|r| r.as_str()).collect();
         assert_eq!(
             words.join(" "),
-            "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed unknown_api \
+            "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed tls_fault unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed handshake_timeout not_from_balancer proxy_header frame_timeout \
              not_connected_role super_user_listener drain too_many_connections displaced broker_unmapped unknown_server_name session_expired login_revoked \

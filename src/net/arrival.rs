@@ -207,7 +207,7 @@ async fn secure(
         AcceptError::PeerSentPlaintext => CloseReason::PlaintextOnTls,
         AcceptError::PeerSentProxyHeader => CloseReason::ProxyHeader,
         AcceptError::PeerLeft(_) => CloseReason::ClientEof,
-        AcceptError::Handshake(_) => CloseReason::HandshakeFailed,
+        AcceptError::Handshake(_) | AcceptError::PeerSentMuch(_) => CloseReason::HandshakeFailed,
     };
     Err(NotArrived { reason, detail: error.to_string(), is_login })
 }

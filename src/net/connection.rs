@@ -3,6 +3,7 @@
 mod broker_login;
 mod change;
 mod clock;
+mod fault;
 mod part;
 mod renewal;
 mod share;
@@ -17,6 +18,8 @@ use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
 use crate::session::{Input, Machine, Outputs, World};
 use broker_login::{AtBroker, Beginning};
+pub(super) use fault::of_client;
+
 use change::Changing;
 use clock::{Edges, moved};
 use renewal::Checking;
@@ -204,11 +207,15 @@ impl Link<'_> {
                         self.door.metrics.received.inc_by(n as u64);
                         Input::Client
                     }
-                    Err(_) => return CloseReason::ClientReset,
+                    Err(error) => return self.client_broke(&error),
                 },
                 got = read(from_broker, &mut self.machine.from_broker, usize::MAX), if connected && reads_broker => {
                     match got {
-                        Ok(0) | Err(_) => Input::BrokerEnd,
+                        Ok(0) => Input::BrokerEnd,
+                        Err(error) => {
+                            self.broker_broke(&error);
+                            Input::BrokerEnd
+                        }
                         Ok(_) => Input::Broker,
                     }
                 }

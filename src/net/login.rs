@@ -1,5 +1,6 @@
 //! The login of one connection: reads frames, has passwords checked where that holds nobody up, sends the answers.
 
+use super::connection::of_client;
 use super::dial::NotDialled;
 use super::relay::Relay;
 use super::shared::{Door, Shared};
@@ -388,7 +389,10 @@ impl Talk<'_> {
             match self.client.read(&mut self.inbound, usize::MAX).await {
                 Ok(0) => return Err(lost(CloseReason::ClientEof)),
                 Ok(n) => self.door.metrics.received.inc_by(n as u64),
-                Err(_) => return Err(lost(CloseReason::ClientReset)),
+                Err(error) => {
+                    let (reason, words) = of_client(&error);
+                    return Err(words.map_or_else(|| lost(reason), |detail| NotLoggedIn { reason, detail }));
+                }
             }
         }
     }

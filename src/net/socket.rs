@@ -251,6 +251,7 @@ impl io::Write for Now<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Bounded;
     use rustls::crypto::aws_lc_rs::default_provider;
     use rustls::pki_types::{PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -276,7 +277,8 @@ mod tests {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(port.local_addr().unwrap()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let (client, server) = tokio::join!(client.connect(name, tcp), server.accept(port.accept().await.unwrap().0));
+        let accepted = Bounded::new(port.accept().await.unwrap().0, None);
+        let (client, server) = tokio::join!(client.connect(name, tcp), server.accept(accepted));
         let mut client = client.unwrap();
         client.write_all(&[7; 4096]).await.unwrap();
         client.flush().await.unwrap();

@@ -1,5 +1,6 @@
 //! TLS of a listener.
 
+use super::bounded::{Bounded, TooMuch};
 use super::files::{TlsError, authorities, pair, refused, revocations};
 use super::stream::Stream;
 use super::{provider, versions};
@@ -51,6 +52,9 @@ pub enum AcceptError {
     /// It left before it said anything, or in the middle.
     #[error("the client ended the connection in the handshake: {0}")]
     PeerLeft(io::Error),
+    /// Its handshake is longer than any.
+    #[error("the client sent more than {0} bytes of a handshake")]
+    PeerSentMuch(usize),
     /// The handshake failed.
     #[error("{}", super::client_fault(.0))]
     Handshake(rustls::Error),
@@ -107,11 +111,14 @@ impl Acceptor {
         }
         let mut changes = self.current.subscribe();
         let config = Arc::clone(&changes.borrow_and_update().config);
-        let handshake = TlsAcceptor::from(config).accept(tcp).await;
-        let stream = handshake.map_err(|error| match super::of_tls(&error) {
+        let most = if self.settings.trust().is_some() { LONGEST_WITH_CHAIN } else { LONGEST };
+        let handshake = TlsAcceptor::from(config).accept(Bounded::new(tcp, Some(most))).await;
+        let mut stream = handshake.map_err(|error| match super::of_tls(&error) {
             Some(fault) => AcceptError::Handshake(fault.clone()),
+            None if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) => AcceptError::PeerSentMuch(most),
             None => AcceptError::PeerLeft(error),
         })?;
+        stream.get_mut().0.release();
         let session = stream.get_ref().1;
         let chain = session.peer_certificates().map(<[_]>::to_vec);
         // What is resumed was checked when the session began: since then the certificate or a list may have ended.
@@ -122,6 +129,12 @@ impl Acceptor {
         Ok((Stream::Tls(Box::new(TlsStream::Server(stream))), watch))
     }
 }
+
+/// What a client may send in a handshake. It says hello in some hundred bytes, in two thousand with keys against quantum
+/// computers.
+const LONGEST: usize = 16 * 1024;
+/// The same with certificates: as long as rustls takes a message.
+const LONGEST_WITH_CHAIN: usize = 64 * 1024;
 
 /// How often a chain is looked at again at least: whatever may end that says no end, nobody stays much longer.
 const LOOK: Duration = Duration::from_secs(600);

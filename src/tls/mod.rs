@@ -2,6 +2,7 @@
 //! in words. Keys stand in no message.
 
 mod acceptor;
+mod bounded;
 mod coverage;
 mod ends;
 mod files;
@@ -10,12 +11,13 @@ mod upstream;
 mod words;
 
 pub use acceptor::{AcceptError, Acceptor, Distrusted};
+pub use bounded::Bounded;
 pub use coverage::not_covered;
 pub use ends::{TlsFile, files_of_listener, files_of_upstream};
 pub use files::TlsError;
 pub use stream::Stream;
 pub use upstream::{ConnectError, Upstream, web_client};
-pub use words::{broker_fault, client_fault, of_tls};
+pub use words::{broker_fault, client_fault, late_fault, of_tls};
 
 use crate::config::TlsVersion;
 use rustls::SupportedProtocolVersion;

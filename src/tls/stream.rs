@@ -1,5 +1,6 @@
 //! A connection, plain or over TLS, for what reads and writes in turn.
 
+use super::bounded::Bounded;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ pub enum Stream {
     /// Without TLS.
     Plain(TcpStream),
     /// With it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Bounded>>),
 }
 
 impl Stream {
@@ -43,11 +44,11 @@ impl Stream {
             Self::Tls(tls) => match *tls {
                 TlsStream::Client(tls) => {
                     let (tcp, session) = tls.into_inner();
-                    (tcp, Some(Box::new(session.into())))
+                    (tcp.into_inner(), Some(Box::new(session.into())))
                 }
                 TlsStream::Server(tls) => {
                     let (tcp, session) = tls.into_inner();
-                    (tcp, Some(Box::new(session.into())))
+                    (tcp.into_inner(), Some(Box::new(session.into())))
                 }
             },
         }

@@ -1,5 +1,6 @@
 //! TLS towards brokers.
 
+use super::bounded::Bounded;
 use super::files::{TlsError, authorities, chain, pair, refused};
 use super::stream::Stream;
 use super::{provider, versions};
@@ -70,7 +71,8 @@ impl Upstream {
         let name = self.settings.server_name.as_deref().unwrap_or(host);
         // A dot at the end is for the resolver; certificates have none.
         let name = ServerName::try_from(name.trim_end_matches('.').to_owned()).map_err(|_| ConnectError::Name)?;
-        let stream = TlsConnector::from(config).connect(name, tcp).await.map_err(ConnectError::Handshake)?;
+        let stream =
+            TlsConnector::from(config).connect(name, Bounded::new(tcp, None)).await.map_err(ConnectError::Handshake)?;
         Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
     }
 }

@@ -50,6 +50,18 @@ pub fn client_fault(error: &Error) -> String {
     }
 }
 
+/// What went wrong with a client when its handshake was over.
+pub fn late_fault(error: &Error) -> String {
+    match error {
+        Error::AlertReceived(alert) => format!("the client gave TLS up: alert {alert:?}"),
+        Error::DecryptError => {
+            "what the client sent cannot be decrypted: it was changed on the way, or the client is broken".to_owned()
+        }
+        Error::InvalidMessage(_) => "what the client sent is no TLS any more".to_owned(),
+        other => format!("TLS with the client failed: {other}"),
+    }
+}
+
 /// What is wrong with the certificate of a client.
 fn of_client(error: &CertificateError) -> String {
     match error {
@@ -183,6 +195,8 @@ mod tests {
                 })),
                 "was to be renewed by 1970-01-02T00:00:00.000Z",
             ),
+            (late_fault(&Error::DecryptError), "cannot be decrypted"),
+            (late_fault(&Error::AlertReceived(AlertDescription::BadRecordMac)), "gave TLS up: alert BadRecordMac"),
             (
                 client_fault(&Error::AlertReceived(AlertDescription::UnknownCA)),
                 "does not trust this listener's `certificate`",

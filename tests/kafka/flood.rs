@@ -171,17 +171,24 @@ fn crowds_that_nobody_knows_give_way_to_who_logs_in_and_cost_little() {
     drop((half, rest, creep.join().unwrap()));
     soon("all are gone", || open() == 0);
     let memory = kordon.memory();
-    let count = slow;
+    let count = if full { places } else { slow };
     let mut stuffing: Vec<TcpStream> = (0..count).map(|n| connect(to, CROWD[n % 2])).collect();
     for stream in &mut stuffing {
         stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-        for _ in 0..3 {
-            let _ = stream.write_all(&stuffed());
-        }
+        stream.write_all(&stuffed()[..12 * 1024]).unwrap();
     }
     soon("they are in", || open() == count);
     let each = per(kordon.memory().saturating_sub(memory), count);
-    say(format!("{count} stuffed handshakes: {each} bytes each"));
+    say(format!("{count} stuffed handshakes: {each} bytes each, {} MB in all", kordon.memory() / 1_000_000));
+    assert!(each < 48 * 1024, "{each} bytes for each stuffed handshake");
+    for stream in &mut stuffing {
+        // Closed by then, if it is quick.
+        let _ = stream.write_all(&stuffed());
+    }
+    soon("more than any handshake has is taken for none", || {
+        metric("kordon_connections_closed_total", &[("reason", "handshake_failed")]) as usize == count
+    });
+    soon("all are gone", || open() == 0);
     well_behaved(&at, &config);
     drop(stuffing);
     soon("all are gone", || open() == 0);

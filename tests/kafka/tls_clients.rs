@@ -224,6 +224,31 @@ fn who_speaks_the_other_protocol_is_told_so_and_the_slow_are_turned_away() {
     drop(silent);
 }
 
+#[test]
+fn what_goes_wrong_in_tls_after_the_handshake_is_told_as_that() {
+    let authority = Authority::new(&scratch(&unique("tls")), "listeners");
+    let fixed = "identity: fixed\n    principal: \"User:alice\"";
+    let kordon = before(Cluster::single())
+        .listener("secured", &format!("{}{fixed}", tls(&authority.server(), "")))
+        .listener(
+            "people",
+            &format!("{}identity: sasl\n    sasl: {{ mechanisms: [PLAIN] }}", tls(&authority.server(), "")),
+        )
+        .start();
+    for listener in ["secured", "people"] {
+        let mut open = Open::to(kordon.at(listener), &client(&authority, None, BOTH));
+        // A record that nobody encrypted.
+        open.0
+            .sock
+            .write_all(&[0x17, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
+            .unwrap();
+        assert!(open.ask().is_err());
+        let reason = [("listener", listener), ("reason", "tls_fault")];
+        soon("it is counted", || kordon.metrics().sum("kordon_connections_closed_total", &reason) == 1.0);
+    }
+    kordon.await_log("what the client sent cannot be decrypted");
+}
+
 /// A connection that stays.
 pub struct Open(pub StreamOwned<ClientConnection, TcpStream>);
 
