@@ -9,6 +9,7 @@ pub mod files;
 mod policy;
 mod reload;
 mod tls;
+pub mod tokens;
 pub mod watch;
 mod worlds;
 
@@ -83,6 +84,8 @@ pub struct App {
 /// What `/readyz` tells.
 struct Status {
     policy: Arc<PolicyKeeper>,
+    /// Whether the issuers of tokens were asked for keys.
+    asked: OnceLock<tokens::Asked>,
     parts: OnceLock<(Cluster, Access, AuditStatus)>,
     stopping: channel::Receiver<bool>,
     metrics: Arc<Metrics>,
@@ -106,9 +109,11 @@ impl App {
         let diallers = files::diallers(&config).map_err(AppError::Policy)?;
         let names = Arc::new(files::names(&config).map_err(AppError::Policy)?);
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
+        let tokens = tokens::load(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
             policy: Arc::clone(&policy),
+            asked: OnceLock::new(),
             parts: OnceLock::new(),
             stopping: stopping.clone(),
             metrics: Arc::clone(&metrics),
@@ -125,6 +130,9 @@ impl App {
         for ((listener, dialler), acceptor) in config.listeners.iter().zip(listeners).zip(acceptors) {
             bound.push(net::bind(listener.clone(), acceptor, dialler).await?);
         }
+        let (issuers, asked) = tokens::follow(&config, tokens, &metrics, &mut followers)?;
+        // Nobody else fills it.
+        let _ = status.asked.set(asked);
         let cluster = Cluster::start_with(&config.cluster, &config.listeners, own, others);
         // Before any listener serves.
         followers.spawn(policy.worlds().follow(&cluster));
@@ -151,6 +159,7 @@ impl App {
                 config.limits.connections_per_address,
             )),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
+            issuers,
             failures: Failures::default(),
             names,
             checks: net::checks(),
@@ -278,6 +287,7 @@ impl Health for Status {
         if *self.stopping.borrow() {
             obstacles.push("stopping".to_owned());
         }
+        obstacles.extend(self.asked.get().and_then(tokens::Asked::obstacle));
         match self.parts.get() {
             None => obstacles.push("starting".to_owned()),
             Some((cluster, access, audit)) => {

@@ -3,8 +3,8 @@
 mod connect;
 
 use super::{ConfigFile, Failure, online};
-use crate::app::files;
-use crate::config::{self, Brokers, ClientAuth, Config, Identity, Listener};
+use crate::app::{files, tokens};
+use crate::config::{self, Brokers, ClientAuth, Config, Identity, KeySource, Listener};
 use crate::enforce::Topology;
 use crate::model::ResourceType;
 use crate::policy::Snapshot;
@@ -31,7 +31,12 @@ impl Check {
         let config = self.config.load()?;
         let policy = files::load_policy(&config, files::now());
         let users = files::load_users(&config);
-        let tls = [files::diallers(&config).err(), files::acceptors(&config).err(), files::names(&config).err()];
+        let tls = [
+            files::diallers(&config).err(),
+            files::acceptors(&config).err(),
+            files::names(&config).err(),
+            tokens::load(&config).err(),
+        ];
         let others = [policy.as_ref().err(), users.as_ref().err()];
         let faults = tls.iter().map(Option::as_ref).chain(others).flatten().flatten();
         let faults: Vec<Problem> = faults.cloned().collect();
@@ -49,6 +54,12 @@ impl Check {
         writeln!(out, "policy {}: revision {}", config.policy.file.display(), policy.snapshot.revision())?;
         if let Some(file) = &config.users {
             writeln!(out, "users {}: {}", file.display(), users.iter().count())?;
+        }
+        for one in &config.tokens {
+            match &one.keys {
+                KeySource::File(file) => writeln!(out, "tokens of {}: keys in {}", one.issuer, file.display())?,
+                KeySource::Url { address, .. } => writeln!(out, "tokens of {}: keys at {address}", one.issuer)?,
+            }
         }
         if !self.connect {
             not_covered(&config, &[], err)?;
@@ -70,6 +81,7 @@ impl Check {
             faults.extend(connect::state(config, &cluster, out, err).await?);
             faults.extend(connect::logins(config, &topology, out).await?);
             connect::doors(&config.cluster, &topology, out, err).await?;
+            faults.extend(connect::issuers(&config.tokens, out).await?);
             if faults.is_empty() { Ok(topology) } else { Err(Failure::Bad(faults.join("\n"))) }
         })
     }

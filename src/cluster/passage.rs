@@ -2,7 +2,7 @@
 //! after the other. None of them is kept or told of.
 
 use super::dial::{DialError, Talk};
-use crate::model::PasswordMechanism;
+use crate::model::Mechanism;
 use crate::session::{Answered, Shook};
 use crate::tls::Stream;
 use crate::wire::{ApiKey, Versions, api};
@@ -30,7 +30,7 @@ impl Passage {
     ///
     /// # Errors
     /// The connection broke, or what answers is no broker.
-    pub async fn shake(&mut self, mechanism: PasswordMechanism) -> Result<Shook, DialError> {
+    pub async fn shake(&mut self, mechanism: Mechanism) -> Result<Shook, DialError> {
         let answer = self.talk.ask(ApiKey::SASL_HANDSHAKE, SHAKE, &Shook::ask(mechanism), "SaslHandshake").await?;
         Ok(Shook::read(&answer))
     }

@@ -9,15 +9,17 @@ mod parse;
 mod secret;
 mod size;
 mod tls;
+mod tokens;
 mod web;
 
-pub use crate::model::{GroupsFrom, NameFrom, PasswordMechanism, ProtocolAcls};
+pub use crate::model::{GroupsFrom, Mechanism, NameFrom, PasswordMechanism, ProtocolAcls, TokenAlgorithm};
 pub use broker_ports::{BrokerAddress, Brokers, HostPort, HostPortError};
 pub use limits::{Connections, FailedLogins, Limits, ListenerLimits, UpstreamAhead};
 pub use parse::{Environment, load, parse};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use size::ByteSize;
 pub use tls::{Authorities, ClientAuth, ClientTrust, KeyPair, ListenerTls, TlsVersion, UpstreamTls};
+pub use tokens::{KeySource, TokenIssuer};
 pub use web::{WebAddress, WebAddressError};
 
 use crate::model::{Category, Operation, Principal, ResourceType};
@@ -37,10 +39,12 @@ pub struct Config {
     pub cluster: Cluster,
     /// Where clients connect; at least one, names are unique, no two bind the same port.
     pub listeners: Vec<Listener>,
-    /// The users file; always there when a listener's identity is `sasl`.
+    /// The users file; always there when a listener takes passwords.
     pub users: Option<PathBuf>,
     /// How certificates name clients.
     pub certificates: CertificateNames,
+    /// Whose tokens are taken; at least one when a listener takes any.
+    pub tokens: Vec<TokenIssuer>,
     /// The policy.
     pub policy: Policy,
     /// Where ACLs that are made over the protocol are kept.
@@ -292,7 +296,7 @@ impl Listener {
 pub enum Identity {
     /// Everybody who connects is this principal.
     Fixed(Principal),
-    /// A SASL login that the proxy checks against the users file.
+    /// A SASL login that the proxy checks against the users file, or by the keys of who issues tokens.
     Sasl(ListenerSasl),
     /// The certificate that the client shows.
     Certificate,
@@ -321,8 +325,8 @@ impl Default for CertificateNames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSasl {
     /// The mechanisms told to clients, in the order of the file; at least one.
-    pub mechanisms: Vec<PasswordMechanism>,
-    /// Whether passwords may go over a network without TLS.
+    pub mechanisms: Vec<Mechanism>,
+    /// Whether passwords and tokens may go over a network without TLS.
     pub without_tls: bool,
 }
 

@@ -3,7 +3,9 @@
 
 pub mod certificate;
 pub mod fixed;
+mod names;
 pub mod sasl;
+pub mod tokens;
 pub mod users;
 
 use crate::model::{Principal, Subject, Timestamp, Verified};

@@ -52,6 +52,7 @@ reasons! {
     ResponseTooLarge = "response_too_large", "an answer that has to be changed is larger than `limits.response_in_memory`";
     LoginTimeout = "login_timeout", "no principal known within `limits.login_timeout`, or a login again that took longer";
     LoginFailed = "login_failed", "the login failed";
+    KeysUnavailable = "keys_unavailable", "a login by a token whose issuer's keys cannot be had: the log says why";
     HandshakeTimeout = "handshake_timeout", "no TLS handshake, or no PROXY header, within `limits.handshake_timeout`";
     NotFromBalancer = "not_from_balancer", "a connection from outside of the listener's `proxy_protocol`";
     ProxyHeader = "proxy_header", "no PROXY header where one is due, a damaged one, or one where none is due";
@@ -93,7 +94,7 @@ mod tests {
             words.join(" "),
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed tls_fault unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
-             upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed handshake_timeout not_from_balancer proxy_header frame_timeout \
+             upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed keys_unavailable handshake_timeout not_from_balancer proxy_header frame_timeout \
              not_connected_role super_user_listener drain too_many_connections displaced broker_unmapped unknown_server_name session_expired login_revoked \
              certificate_revoked internal"
         );

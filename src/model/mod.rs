@@ -21,7 +21,7 @@ pub use category::Category;
 pub use certificate_names::{GroupsFrom, NameFrom};
 pub use close_reason::CloseReason;
 pub use host::Host;
-pub use mechanism::PasswordMechanism;
+pub use mechanism::{Mechanism, PasswordMechanism, TokenAlgorithm};
 pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};
 pub use operation::{Operation, OperationSet};
 pub use principal::{Principal, PrincipalError};

@@ -7,8 +7,8 @@ use super::shared::{Door, Shared};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
 use crate::identity::certificate::Certificate;
-use crate::identity::sasl::{Exchange, Turn};
-use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Timestamp, Verified};
+use crate::identity::sasl::{Against, Exchange, Turn};
+use crate::model::{CloseReason, Connection, Mechanism, Subject, Timestamp, Verified};
 use crate::session::{Checked, Login, LoginStep, LoginVerdict, Mechanisms, Outbox, Standing, close_reason};
 use crate::telemetry::LoginOutcome;
 use crate::tls::Stream;
@@ -155,7 +155,7 @@ fn count_failure(facts: &Connection, shared: &Shared, door: &Door) {
 const NONCE: usize = 32;
 
 /// How a client says who it is, as audit events name it.
-fn named(facts: &Connection, mechanism: PasswordMechanism) -> Arc<str> {
+fn named(facts: &Connection, mechanism: Mechanism) -> Arc<str> {
     format!("{}/{}", facts.mechanism, mechanism.name()).into()
 }
 
@@ -207,29 +207,46 @@ pub(super) async fn verify(
     again: bool,
 ) -> Option<(Option<Exchange>, Checked)> {
     let mechanism = exchange.mechanism();
-    let (users, now) = (Arc::clone(&door.worlds.borrow().users), shared.now().wall);
     let (failures, most) = (&shared.failures, door.login.per_minute);
     let is_worth_it = || again || !failures.too_many(address, most);
-    let nonce = Alphanumeric.sample_string(&mut rand::rng(), NONCE);
     let costly = exchange.is_costly();
-    let check = move || {
-        let turn = exchange.take(&message, &users, &nonce, now);
-        (exchange, turn)
-    };
-    let checked = if costly {
-        checked(&shared.checks, is_worth_it, check).await
-    } else {
-        // Some hashes: less than to ask another thread.
-        is_worth_it().then(|| Ok(check()))
-    };
-    Some(match checked? {
-        Err(error) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
-        Ok((exchange, Ok(Turn::Challenge(bytes)))) => (Some(exchange), Checked::Challenge(bytes)),
-        Ok((_, Ok(Turn::Proved { login, last }))) => (None, Checked::Proved { login, last, lifetime: None }),
-        Ok((_, Err(error))) => {
-            (None, Checked::Failed { told: error.told(mechanism, again), detail: error.to_string() })
-        }
-    })
+    // Whether a key that the message needs was asked for.
+    let mut asked = false;
+    loop {
+        let (users, tokens) = (Arc::clone(&door.worlds.borrow().users), shared.issuers.tokens());
+        let (now, nonce) = (shared.now().wall, Alphanumeric.sample_string(&mut rand::rng(), NONCE));
+        let message = message.clone();
+        let check = move || {
+            let turn = exchange.take(&message, &Against { users: &users, tokens: &tokens, asked, nonce: &nonce, now });
+            (exchange, turn)
+        };
+        let checked = if costly {
+            checked(&shared.checks, is_worth_it, check).await
+        } else {
+            // Some hashes, or a signature: less than to ask another thread.
+            is_worth_it().then(|| Ok(check()))
+        };
+        return Some(match checked? {
+            Err(error) => (None, Checked::Failed { told: "the proxy failed".to_owned(), detail: error.to_string() }),
+            Ok((exchange, Ok(Turn::Challenge(bytes)))) => (Some(exchange), Checked::Challenge(bytes)),
+            Ok((_, Ok(Turn::Proved { login, last }))) => (None, Checked::Proved { login, last, lifetime: None }),
+            Ok((under_way, Ok(Turn::Wants(wanted)))) => match shared.issuers.ask(wanted).await {
+                Ok(()) => {
+                    (exchange, asked) = (under_way, true);
+                    continue;
+                }
+                Err(detail) => {
+                    // The client learns nothing, but it is a login that did not come about.
+                    let outcome = if again { LoginOutcome::RenewalFailed } else { LoginOutcome::Failed };
+                    door.metrics.login(outcome);
+                    (None, Checked::Lost { reason: CloseReason::KeysUnavailable, detail })
+                }
+            },
+            Ok((_, Err(error))) => {
+                (None, Checked::Failed { told: error.told(mechanism, again), detail: error.to_string() })
+            }
+        });
+    }
 }
 
 /// Who checks the messages of a login.
@@ -240,6 +257,16 @@ pub(super) enum Check {
     Here(Exchange),
     /// A broker.
     Broker(Box<Relay>),
+}
+
+impl Check {
+    /// As [`Exchange::refused`], in words.
+    pub(super) fn refused(&self) -> Option<String> {
+        match self {
+            Self::Here(exchange) => exchange.refused().map(ToString::to_string),
+            Self::Broker(_) | Self::Nothing => None,
+        }
+    }
 }
 
 struct Talk<'a> {
@@ -258,7 +285,15 @@ impl Talk<'_> {
         self.shared.cluster.reached(self.door.dialler.connect_timeout).await;
         let mut check = Check::Nothing;
         loop {
-            let frame = self.frame(&login).await?;
+            let refused = check.refused();
+            let frame = match (self.frame(&login).await, &refused) {
+                (Ok(frame), _) => frame,
+                // It knew enough.
+                (Err(NotLoggedIn { reason: CloseReason::ClientEof | CloseReason::ClientReset, .. }), Some(detail)) => {
+                    return Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: detail.clone() });
+                }
+                (Err(lost), _) => return Err(lost),
+            };
             let step = match login.take(&frame, &self.shared.cluster.topology()) {
                 LoginStep::Shake(mechanism) => {
                     self.recorder.authenticates_by(named(self.facts, mechanism));
@@ -291,6 +326,10 @@ impl Talk<'_> {
                         self.door.metrics.login(LoginOutcome::Failed);
                         return Err(too_many());
                     };
+                    if check.refused().is_some() {
+                        // At once, as below.
+                        self.count_failure();
+                    }
                     let (verdict, proved, failed) = match checked {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
                         Checked::Lost { reason, detail } => return Err(NotLoggedIn { reason, detail }),
@@ -322,7 +361,9 @@ impl Talk<'_> {
                         LoginStep::Answer(rope) => self.send(rope).await?,
                         LoginStep::Close { answer, reason, detail } => {
                             // At once: who leaves without waiting for the answer, or tries many at a time, has failed too.
-                            self.count_failure();
+                            if refused.is_none() {
+                                self.count_failure();
+                            }
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
                             return self.part(answer, failed.unwrap_or(NotLoggedIn { reason, detail })).await;

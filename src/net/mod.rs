@@ -4,6 +4,7 @@ mod arrival;
 mod connection;
 mod dial;
 mod failures;
+mod issuers;
 mod listener;
 mod login;
 mod memory;
@@ -14,6 +15,7 @@ mod shared;
 mod socket;
 
 pub use failures::Failures;
+pub use issuers::{Issuers, Request};
 pub use listener::{BindError, Bound, bind};
 pub use login::{LoginLimits, checks};
 pub use memory::RequestMemory;

@@ -5,7 +5,7 @@ use super::shared::{Door, Shared};
 use crate::cluster::dial::DialError;
 use crate::cluster::passage::Passage;
 use crate::identity::sasl::Relayed;
-use crate::model::{CloseReason, PasswordMechanism};
+use crate::model::{CloseReason, Mechanism};
 use crate::session::{Checked, Shook};
 use crate::tls::Stream;
 use bytes::Bytes;
@@ -22,7 +22,7 @@ impl Relay {
         shared: &Shared,
         door: &Door,
         broker: Option<i32>,
-        mechanism: PasswordMechanism,
+        mechanism: Mechanism,
     ) -> Result<(Self, Shook), NotDialled> {
         let mut passage = passage(shared, &door.dialler, broker).await?;
         let shook = passage.shake(mechanism).await.map_err(|error| lost(&error))?;

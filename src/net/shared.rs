@@ -2,6 +2,7 @@
 
 use super::arrival::Names;
 use super::failures::Failures;
+use super::issuers::Issuers;
 use super::login::LoginLimits;
 use super::memory::RequestMemory;
 use super::seats::{ByAddress, Seats};
@@ -46,6 +47,8 @@ pub struct Shared {
     pub memory: RequestMemory,
     /// How certificates name clients.
     pub names: Arc<Mapping>,
+    /// Whose tokens are taken.
+    pub issuers: Arc<Issuers>,
     /// How often logins failed lately.
     pub failures: Failures,
     /// How many passwords are checked at once.

@@ -127,6 +127,12 @@ impl Inflight {
         self.slots.is_empty()
     }
 
+    /// Whether the broker has been asked for records.
+    pub(super) fn waits_for_records(&self) -> bool {
+        let asks = |slot: &Slot| matches!(slot.asked.0, ApiKey::FETCH | ApiKey::SHARE_FETCH);
+        self.slots.iter().any(|slot| asks(slot) && matches!(slot.turn, Turn::Broker(_)))
+    }
+
     /// Bytes of answers made here that wait for their turn.
     pub(super) fn ready_bytes(&self) -> usize {
         self.ready_bytes

@@ -5,7 +5,7 @@
 //! version 0 is followed by tokens without Kafka's headers; it is served for PLAIN alone.
 
 use crate::enforce::{Topology, table};
-use crate::model::{CloseReason, PasswordMechanism};
+use crate::model::{CloseReason, Mechanism};
 use crate::wire::frame::{FrameError, request_size, token_size};
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::schema::api_versions::request as api_versions;
@@ -25,7 +25,7 @@ pub enum LoginStep {
     /// Send this and read on.
     Answer(Rope),
     /// Ask the broker for this mechanism, then say [`Login::shaken`].
-    Shake(PasswordMechanism),
+    Shake(Mechanism),
     /// Check this message of the mechanism, then say [`Login::verified`].
     Verify(Bytes),
     /// Send this, if there is anything, then close.
@@ -69,18 +69,18 @@ enum Stage {
     Checking(Option<(i32, i16)>),
     /// A login again by another mechanism: answered, and closed at the next message
     /// (`SaslServerAuthenticator.ReauthInfo.saslMechanismUnchanged`).
-    Changed { before: PasswordMechanism, to: PasswordMechanism },
+    Changed { before: Mechanism, to: Mechanism },
 }
 
 /// The mechanisms that a listener offers.
-pub type Mechanisms = Arc<[PasswordMechanism]>;
+pub type Mechanisms = Arc<[Mechanism]>;
 
 /// One login.
 pub struct Login {
     mechanisms: Mechanisms,
-    agreed: Option<PasswordMechanism>,
+    agreed: Option<Mechanism>,
     /// For a login again: the mechanism before.
-    before: Option<PasswordMechanism>,
+    before: Option<Mechanism>,
     /// Whether a broker checks it.
     relays: bool,
     stage: Stage,
@@ -105,12 +105,12 @@ impl Login {
     }
 
     /// A login of a client that is logged in already, by this mechanism.
-    pub(super) fn again(mechanisms: Mechanisms, broker: Option<i32>, before: PasswordMechanism) -> Self {
+    pub(super) fn again(mechanisms: Mechanisms, broker: Option<i32>, before: Mechanism) -> Self {
         Self { before: Some(before), ..Self::new(mechanisms, broker) }
     }
 
     /// The mechanism that was agreed.
-    pub fn mechanism(&self) -> Option<PasswordMechanism> {
+    pub fn mechanism(&self) -> Option<Mechanism> {
         self.agreed
     }
 
@@ -267,14 +267,14 @@ pub(super) fn software(view: View<'_, '_>) -> Option<(Arc<str>, Arc<str>)> {
 }
 
 fn shake(
-    mechanisms: &[PasswordMechanism],
+    mechanisms: &[Mechanism],
     relays: bool,
     header: &RequestHeader<'_>,
     view: View<'_, '_>,
-) -> (LoginStep, Option<PasswordMechanism>) {
+) -> (LoginStep, Option<Mechanism>) {
     let asked = view.str(handshake::MECHANISM);
     // Clients of that age know PLAIN and GSSAPI; a failed exchange without headers could not be told in words.
-    let served = |m: &PasswordMechanism| header.version > 0 || (*m == PasswordMechanism::Plain && !relays);
+    let served = |m: &Mechanism| header.version > 0 || (*m == Mechanism::PLAIN && !relays);
     let agreed = mechanisms.iter().copied().filter(served).find(|m| m.name() == asked);
     let error = if agreed.is_some() { ErrorCode::NONE } else { ErrorCode::UNSUPPORTED_SASL_MECHANISM };
     let rope = told(header.correlation_id, header.version, error, mechanisms.iter().filter(|m| served(m)));

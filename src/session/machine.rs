@@ -11,7 +11,7 @@ use super::span::Span;
 use crate::enforce::memory::Memory;
 use crate::enforce::{DurableToken, Recorder, Routes, Topology, Trail};
 use crate::identity::users::Users;
-use crate::model::{CloseReason, Connection, PasswordMechanism, Subject, Timestamp, TopicId, Verified};
+use crate::model::{CloseReason, Connection, Mechanism, Subject, Timestamp, TopicId, Verified};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Snapshot};
 use crate::wire::{ApiKey, Scan, WireError};
 use bytes::{Bytes, BytesMut};
@@ -96,7 +96,7 @@ pub struct Outputs {
     pub change: Option<AclChange>,
     /// Check this message of a login again by this mechanism, then say [`Input::Checked`]. It belongs to the login of the
     /// messages before it, up to one that proved or failed.
-    pub check: Option<(PasswordMechanism, Bytes)>,
+    pub check: Option<(Mechanism, Bytes)>,
     /// Do this for a login again that a broker checks, then say [`Input::Checked`].
     pub relay: Option<Relaying>,
     /// Whether the client logged in again.

@@ -9,7 +9,7 @@ use super::login::{Answered, LoginStep, Shook};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use super::renewal::Checked;
 use crate::identity::sasl::Relayed;
-use crate::model::PasswordMechanism;
+use crate::model::Mechanism;
 use crate::wire::frame::{SIZE_LEN, response_size};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, api};
@@ -34,7 +34,7 @@ pub(super) enum Checks {
 #[derive(Debug)]
 pub enum Relaying {
     /// Ask a broker for this mechanism, on a connection of its own.
-    Shake(PasswordMechanism),
+    Shake(Mechanism),
     /// Pass this message on to it.
     Message(Bytes),
     /// The client's own broker has decided so: treat it as what was checked here.

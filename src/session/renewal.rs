@@ -10,7 +10,7 @@ use super::machine::{Limits, Machine, Now, Outputs, Wait};
 use super::relay::{Checks, Relaying};
 use crate::identity;
 use crate::identity::users::Credential;
-use crate::model::{CloseReason, PasswordMechanism, Principal, Timestamp};
+use crate::model::{CloseReason, Mechanism, Principal, Timestamp};
 use crate::wire::frame::{FrameError, request_size};
 use crate::wire::{ApiKey, Rope};
 use bytes::Bytes;
@@ -19,9 +19,13 @@ use std::time::Duration;
 /// Who logs in again sooner is answered as where nobody can (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
 const LEAST_INTERVAL: u64 = 1_000_000;
 
-/// What a login with a password holds by.
+/// How long records may still come for a Fetch that waited when its client's token ended, in milliseconds. Clients log in
+/// again behind such a Fetch, which by default waits half a second; and may let one wait for weeks.
+const LINGER: i64 = 10_000;
+
+/// What a login by SASL holds by.
 pub struct Standing {
-    pub(super) mechanism: PasswordMechanism,
+    pub(super) mechanism: Mechanism,
     offered: Mechanisms,
     pub(super) checks: Checks,
     /// The longest that a login holds; `None` = no bound.
@@ -34,6 +38,8 @@ pub struct Standing {
     begun: Option<u64>,
     /// Whether it was looked up in the users in force.
     looked_up: bool,
+    /// Whether the end of what was proved has come, and the connection was kept for a login again.
+    lapsed: bool,
     pub(super) again: Option<Login>,
 }
 
@@ -115,7 +121,7 @@ impl Standing {
     /// `of_broker`: for how long the broker agrees that checked it.
     pub fn new(
         login: &identity::Login,
-        mechanism: PasswordMechanism,
+        mechanism: Mechanism,
         offered: Mechanisms,
         [most, of_broker]: [Option<Duration>; 2],
         now: Now,
@@ -130,6 +136,7 @@ impl Standing {
             ends: None,
             begun: None,
             looked_up: false,
+            lapsed: false,
             again: None,
         };
         let told = standing.renew(login, of_broker, now);
@@ -147,7 +154,7 @@ impl Standing {
         self.credential.clone_from(&login.credential);
         self.expires = login.expires;
         self.ends = lifetime.map(|l| now.micros.saturating_add(u64::try_from(l.as_micros()).unwrap_or(u64::MAX)));
-        self.looked_up = false;
+        (self.looked_up, self.lapsed) = (false, false);
         told(lifetime)
     }
 }
@@ -215,7 +222,12 @@ impl Machine {
 
     /// The next instant at which the login ends by itself.
     pub(super) fn standing_ends(&self) -> Option<Timestamp> {
-        self.standing.as_ref().and_then(|standing| standing.expires)
+        let standing = self.standing.as_ref()?;
+        match standing.lapsed {
+            false => standing.expires,
+            // Else no timer is to ring for it.
+            true => standing.expires.filter(|_| self.waits_at_the_end()).map(|end| end.plus_millis(LINGER)),
+        }
     }
 
     /// Takes what a message came to.
@@ -293,7 +305,7 @@ impl Machine {
             return;
         }
         standing.looked_up = true;
-        let Some(credential) = &standing.credential else { return };
+        let Some(credential) = &standing.credential else { return self.check_end(now, out) };
         match self.world.users.holds(credential, now.wall) {
             Ok(login) => {
                 standing.expires = login.expires;
@@ -307,6 +319,24 @@ impl Machine {
                 self.close(CloseReason::LoginRevoked);
             }
         }
+    }
+
+    /// What was proved holds by nothing but its end (a token). As at a broker, who logs in again goes on, who asks
+    /// something first is closed, and what was asked before is answered, which for a member of a group may take minutes. But
+    /// records for which a client waits as long as it likes are not given much later, and what waits here is not written.
+    fn check_end(&mut self, now: Now, out: &mut Outputs) {
+        let waits = self.waits_at_the_end();
+        let Some(standing) = &mut self.standing else { return };
+        let Some(end) = standing.expires.filter(|end| now.wall >= *end) else { return };
+        standing.lapsed = true;
+        if waits && now.wall >= end.plus_millis(LINGER) {
+            out.detail = Some("the token has expired, and the client did not log in again".to_owned());
+            self.close(CloseReason::SessionExpired);
+        }
+    }
+
+    fn waits_at_the_end(&self) -> bool {
+        self.inflight.waits_for_records() || self.is_waiting()
     }
 
     /// Other users are in force.

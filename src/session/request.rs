@@ -83,8 +83,7 @@ impl Machine {
                     return Ok(());
                 }
                 if self.has_expired(now) {
-                    let detail =
-                        "`listeners[].max_session` is over, or the user's time, and the client did not log in again";
+                    let detail = "`listeners[].max_session` is over, or the time of the user or token, and the client did not log in again";
                     self.refuse(CloseReason::SessionExpired, detail.to_owned(), now, out);
                     return Ok(());
                 }

@@ -32,6 +32,9 @@ pub struct Metrics {
     revision: Mutex<Option<Revision>>,
     reloads: IntCounterVec,
     certificate_expiry: IntGaugeVec,
+    token_keys: IntGaugeVec,
+    token_keys_confirmed: IntGaugeVec,
+    token_key_requests: IntCounterVec,
     /// Offset of the last state record in force.
     pub state_offset: IntGauge,
     /// ACLs in force that were made over the protocol.
@@ -155,6 +158,33 @@ pub enum UpstreamRenewal {
     Failed,
 }
 
+/// The metrics of a token issuer.
+#[derive(Clone, Debug)]
+pub struct IssuerMetrics {
+    keys: IntGauge,
+    confirmed: IntGauge,
+    succeeded: IntCounter,
+    failed: IntCounter,
+}
+
+impl IssuerMetrics {
+    /// Counts one request for its keys.
+    pub fn asked(&self, succeeded: bool) {
+        if succeeded { self.succeeded.inc() } else { self.failed.inc() }
+    }
+
+    /// Shows how many keys were had, and when.
+    pub fn confirmed(&self, keys: usize, at: Timestamp) {
+        self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        self.confirmed.set(at.0.div_euclid(1000));
+    }
+
+    /// Shows that its keys no longer count.
+    pub fn gave_up(&self) {
+        self.keys.set(0);
+    }
+}
+
 /// How a login ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LoginOutcome {
@@ -177,6 +207,8 @@ pub enum ReloadedFile {
     Users,
     /// A certificate, key, authority or revocation list.
     Tls,
+    /// The keys of a token issuer.
+    Keys,
 }
 
 impl ReloadedFile {
@@ -186,6 +218,7 @@ impl ReloadedFile {
             Self::Policy => "policy",
             Self::Users => "users",
             Self::Tls => "tls",
+            Self::Keys => "keys",
         }
     }
 }
@@ -287,6 +320,9 @@ impl Metrics {
             revision: Mutex::new(None),
             reloads: add.counters(&specs::RELOADS)?,
             certificate_expiry: add.gauges(&specs::CERTIFICATE_EXPIRY)?,
+            token_keys: add.gauges(&specs::TOKEN_KEYS)?,
+            token_keys_confirmed: add.gauges(&specs::TOKEN_KEYS_CONFIRMED)?,
+            token_key_requests: add.counters(&specs::TOKEN_KEY_REQUESTS)?,
             state_offset: add.gauge(&specs::STATE_OFFSET)?,
             state_acls: add.gauge(&specs::STATE_ACLS)?,
             state_staleness: add.seconds(&specs::STATE_STALENESS)?,
@@ -355,6 +391,17 @@ impl Metrics {
     /// Shows when a file of TLS ends.
     pub fn certificate_ends(&self, file: &str, end: Timestamp) {
         self.certificate_expiry.with_label_values(&[file]).set(end.0.div_euclid(1000));
+    }
+
+    /// The metrics of a token issuer, to be kept by who asks it for keys.
+    pub fn issuer(&self, name: &str) -> IssuerMetrics {
+        let of = |outcome: &str| self.token_key_requests.with_label_values(&[name, outcome]);
+        IssuerMetrics {
+            keys: self.token_keys.with_label_values(&[name]),
+            confirmed: self.token_keys_confirmed.with_label_values(&[name]),
+            succeeded: of("succeeded"),
+            failed: of("failed"),
+        }
     }
 
     /// Counts one change of ACLs that a client asked for.
@@ -428,6 +475,9 @@ mod tests {
         metrics.policy_loaded(&Revision::new("0123456789abcdef", None), Timestamp(1_500));
         metrics.reload(ReloadedFile::Users, ReloadOutcome::Refused);
         metrics.certificate_ends("a.pem", Timestamp(2_500));
+        let issuer = metrics.issuer("https://idp");
+        issuer.asked(true);
+        issuer.confirmed(2, Timestamp(3_500));
         metrics.state_change(ChangeOutcome::Done);
         let api = metrics.api(ApiKey(0));
         api.proxy_time(Duration::from_micros(30));

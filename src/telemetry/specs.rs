@@ -58,6 +58,9 @@ specs! {
     POLICY_LOADED = "kordon_policy_loaded_timestamp_seconds", Gauge, "seconds", [], "when the policy in force was loaded, as Unix time; its age is time() minus this";
     RELOADS = "kordon_reloads_total", Counter, "1", ["file", "outcome"], "looks at changed files; outcome is loaded, refused or unreadable";
     CERTIFICATE_EXPIRY = "kordon_certificate_expiry_timestamp_seconds", Gauge, "seconds", ["file"], "when a certificate or revocation list of TLS ends, as Unix time; of several in a file the one that matters first";
+    TOKEN_KEYS = "kordon_token_keys", Gauge, "1", ["issuer"], "keys of a token issuer with jwks_url that are in force; 0 if there are none, or they are older than jwks_max_age";
+    TOKEN_KEYS_CONFIRMED = "kordon_token_keys_confirmed_timestamp_seconds", Gauge, "seconds", ["issuer"], "when the keys of a token issuer were last had from its jwks_url, as Unix time";
+    TOKEN_KEY_REQUESTS = "kordon_token_key_requests_total", Counter, "1", ["issuer", "outcome"], "requests to the jwks_url of a token issuer; outcome is succeeded or failed";
     STATE_OFFSET = "kordon_state_offset", Gauge, "1", [], "offset of the last state record in force; -1 without one";
     STATE_ACLS = "kordon_state_acls", Gauge, "1", [], "ACLs in force that were made over the protocol";
     STATE_STALENESS = "kordon_state_staleness_seconds", Gauge, "seconds", [], "since the end of the state topic, or the ACLs of the cluster, were last confirmed";
@@ -86,6 +89,7 @@ mod tests {
              kordon_received_bytes_total{listener} kordon_sent_bytes_total{listener} kordon_logins_total{listener,outcome} \
              kordon_upstream_connect_failures_total{} kordon_upstream_renewals_total{outcome} kordon_unmapped_brokers_total{listener} kordon_policy_info{revision} \
              kordon_policy_loaded_timestamp_seconds{} kordon_reloads_total{file,outcome} kordon_certificate_expiry_timestamp_seconds{file} \
+             kordon_token_keys{issuer} kordon_token_keys_confirmed_timestamp_seconds{issuer} kordon_token_key_requests_total{issuer,outcome} \
              kordon_state_offset{} kordon_state_acls{} kordon_state_staleness_seconds{} kordon_state_changes_total{outcome} \
              kordon_audit_queue_events{} \
              kordon_audit_queue_bytes{} kordon_audit_lag_seconds{} kordon_audit_events_written_total{} \
@@ -103,7 +107,7 @@ mod tests {
             }
             assert!(!spec.help.ends_with('.'), "{}", spec.name);
             for label in spec.labels {
-                let closed = ["version", "api", "outcome", "listener", "reason", "revision", "file"];
+                let closed = ["version", "api", "outcome", "listener", "reason", "revision", "file", "issuer"];
                 assert!(closed.contains(label), "{}: {label}", spec.name);
             }
         }

@@ -17,6 +17,8 @@ mod input;
 #[allow(dead_code, reason = "shared with the tests of the codec, which compare trees, too")]
 #[path = "../codec/messages.rs"]
 mod messages;
+#[path = "../support/mint.rs"]
+mod mint;
 mod simulator;
 mod stage;
 mod targets;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kordon::cluster::login::{Salted, Scram};
-use kordon::model::PasswordMechanism;
+use kordon::model::{Mechanism, PasswordMechanism};
 use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::{Value, json};
@@ -118,13 +118,14 @@ fn clients_log_in_with_scram_and_a_wrong_password_is_refused_in_their_own_words(
 }
 
 /// A client that has agreed on a mechanism.
-pub fn shaken(address: &str, mechanism: PasswordMechanism) -> Raw {
+pub fn shaken(address: &str, mechanism: impl Into<Mechanism>) -> Raw {
     let mut raw = Raw::connect(address);
     shake(&mut raw, mechanism);
     raw
 }
 
-pub fn shake(raw: &mut Raw, mechanism: PasswordMechanism) {
+pub fn shake(raw: &mut Raw, mechanism: impl Into<Mechanism>) {
+    let mechanism = mechanism.into();
     let answer = raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake(mechanism.name()));
     assert_eq!(answer.i16(sasl_handshake::response::ERROR_CODE), 0, "{answer:?}");
 }

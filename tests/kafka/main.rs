@@ -54,6 +54,7 @@ mod streams_groups;
 mod threats;
 mod tls;
 mod tls_clients;
+mod tokens;
 mod tools;
 mod topology;
 mod transactions;

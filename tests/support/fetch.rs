@@ -102,6 +102,8 @@ impl Jars {
             Jars::Clients440 => &[
                 ("org.apache.kafka", "kafka-clients", "4.4.0"),
                 ("com.fasterxml.jackson.core", "jackson-databind", "2.21.2"),
+                // What its logins with tokens need, and it does not bring.
+                ("org.bitbucket.b_c", "jose4j", "0.9.6"),
                 ("org.apache.logging.log4j", "log4j-core", "2.25.4"),
                 ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
             ],

@@ -5,7 +5,7 @@
 //! * [`certificates`] signs for brokers, clients and the proxy.
 //! * [`gate`] stands between the proxy and every broker: it knows who connects, and shows what passes.
 //! * [`proxy`] runs the binary under test; [`metrics`] and [`audit`] read what it says of itself.
-//! * [`people`] log in.
+//! * [`people`] log in; [`idp`] gives tokens to some of them.
 //! * [`raw`] speaks the protocol frame by frame; [`java`], [`tools`], [`python`] and [`node`] are stock clients.
 
 use std::fmt::Display;
@@ -20,8 +20,10 @@ pub mod certificates;
 pub mod cluster;
 pub mod fetch;
 pub mod gate;
+pub mod idp;
 pub mod java;
 pub mod metrics;
+pub(crate) mod mint;
 pub mod node;
 pub mod pair;
 pub mod people;

@@ -11,6 +11,9 @@ mod input;
 #[path = "../../tests/codec/messages.rs"]
 mod messages;
 #[allow(dead_code)]
+#[path = "../../tests/support/mint.rs"]
+mod mint;
+#[allow(dead_code)]
 #[path = "../../tests/hostile/simulator/mod.rs"]
 mod simulator;
 #[allow(dead_code)]

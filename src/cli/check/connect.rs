@@ -1,12 +1,12 @@
 //! `kordon check --connect`: what clients of each listener would be told, and whether they could reach it.
 
 use crate::access;
-use crate::app::files;
+use crate::app::{files, tokens};
 use crate::cli::Failure;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::door::{self, State as Door};
-use crate::config::{self, Config, HostPort, Identity, Listener, PasswordMechanism, ProtocolAcls};
+use crate::config::{self, Config, HostPort, Identity, KeySource, Listener, Mechanism, ProtocolAcls, TokenIssuer};
 use crate::enforce::Topology;
 use crate::wire::ErrorCode;
 use std::io::{self, Write};
@@ -82,6 +82,24 @@ pub(super) async fn logins(config: &Config, topology: &Topology, out: &mut dyn W
     Ok(faults)
 }
 
+/// Asks the issuers of tokens for their keys. Gives what is wrong in words.
+pub(super) async fn issuers(issuers: &[TokenIssuer], out: &mut dyn Write) -> io::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for one in issuers {
+        let KeySource::Url { address, .. } = &one.keys else { continue };
+        match tokens::fetch(address).await {
+            Ok(keys) => {
+                writeln!(out, "tokens of {}: {} keys", one.issuer, keys.len())?;
+                for skipped in keys.skipped() {
+                    writeln!(out, "  left out: {skipped}")?;
+                }
+            }
+            Err(why) => faults.push(format!("tokens of `{}`: their keys cannot be had: {why}", one.issuer)),
+        }
+    }
+    Ok(faults)
+}
+
 /// Tells whether the brokers serve who comes past the proxy.
 pub(super) async fn doors(
     cluster: &config::Cluster,
@@ -145,7 +163,7 @@ pub(super) async fn state(
 }
 
 /// Whether every broker offers a mechanism; else why not.
-async fn offers(dialler: &Dialler, topology: &Topology, mechanism: PasswordMechanism) -> Result<(), String> {
+async fn offers(dialler: &Dialler, topology: &Topology, mechanism: Mechanism) -> Result<(), String> {
     for (id, broker) in &topology.brokers {
         let mut passage = dialler.passage(&broker.into()).await.map_err(|error| error.to_string())?;
         let shook = passage.shake(mechanism).await.map_err(|error| error.to_string())?;

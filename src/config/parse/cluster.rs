@@ -167,14 +167,4 @@ impl Reader<'_> {
             }
         }
     }
-
-    /// A mechanism with a password; OAUTHBEARER is known, but not served.
-    pub(super) fn mechanism(&mut self, node: &Node, path: &str) -> Option<PasswordMechanism> {
-        if matches!(&node.value, Value::Text(text) if text == "OAUTHBEARER") {
-            self.fault(node, format!("`{path}: OAUTHBEARER` is not served by this version: use another mechanism"));
-            return None;
-        }
-        let words = PasswordMechanism::EVERY.map(|m| (m.name(), m));
-        self.word(node, path, &words)
-    }
 }

@@ -1,7 +1,7 @@
 //! `listeners`: where clients connect, and who they are.
 
 use super::Reader;
-use crate::config::{Brokers, ClientAuth, Identity, Limits, Listener, ListenerSasl, PasswordMechanism, UpstreamLogin};
+use crate::config::{Brokers, ClientAuth, Identity, Limits, Listener, ListenerSasl, Mechanism, UpstreamLogin};
 use crate::model::Principal;
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::net::SocketAddr;
@@ -201,7 +201,14 @@ impl Reader<'_> {
                 }
                 let path = fields.path("sasl");
                 let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
-                Some(Identity::PassThrough(self.listener_sasl(node?, &path, secured)?))
+                let sasl = self.listener_sasl(node?, &path, secured)?;
+                if sasl.mechanisms.contains(&Mechanism::OAuthBearer) {
+                    let text = format!(
+                        "`{path}.mechanisms: OAUTHBEARER` is not served by this version with `identity: pass_through`: use another mechanism"
+                    );
+                    self.fault(node?, text);
+                }
+                Some(Identity::PassThrough(sasl))
             }
         }
     }
@@ -248,14 +255,16 @@ impl Reader<'_> {
         let mut mechanisms = Vec::new();
         for (i, item) in items?.iter().enumerate() {
             let path = format!("{list_path}[{i}]");
-            match self.mechanism(item, &path)? {
+            match self.word(item, &path, &Mechanism::EVERY.map(|m| (m.name(), m)))? {
                 again if mechanisms.contains(&again) => {
                     self.fault(item, format!("`{path}` names {} a second time: keep one", again.name()));
                 }
                 mechanism => {
-                    if mechanism == PasswordMechanism::Plain && !without_tls && !secured {
+                    if mechanism.shows_secret() && !without_tls && !secured {
+                        let secrets = if mechanism == Mechanism::OAuthBearer { "tokens" } else { "passwords" };
                         let text = format!(
-                            "`{path}` is PLAIN on a listener without TLS, where passwords can be read on the way: give it `tls`, or set `{}: true` if the network is trusted",
+                            "`{path}` is {} on a listener without TLS, where {secrets} can be read on the way: give it `tls`, or set `{}: true` if the network is trusted",
+                            mechanism.name(),
                             fields.path("without_tls")
                         );
                         self.fault(item, text);

@@ -9,6 +9,7 @@ mod overlap;
 mod scalars;
 mod state;
 mod tls;
+mod tokens;
 mod top;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::scalars::is_label;
 use super::{Environment, Reader};
-use crate::config::{Config, Identity, Limits, Listener, Log, LogFormat, LogLevel, PasswordMechanism};
+use crate::config::{Config, Identity, Limits, Listener, Log, LogFormat, LogLevel, Mechanism};
 use crate::yaml::{self, Fields, Keys, Node, Problem, Report, Value};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +16,7 @@ const ROOT: Keys = Keys {
         "listeners",
         "users",
         "certificates",
+        "tokens",
         "policy",
         "state",
         "audit",
@@ -24,7 +25,7 @@ const ROOT: Keys = Keys {
         "limits",
         "shutdown",
     ],
-    later: &["tokens", "admin", "notifications"],
+    later: &["admin", "notifications"],
 };
 
 /// Reads a configuration file.
@@ -78,7 +79,7 @@ impl Reader<'_> {
             Some(node) => self.file(node, "users").map(Some),
             None => Some(None),
         };
-        if let (Some(None), Some(name)) = (&users, listeners.as_ref().and_then(|l| first_with_sasl(l))) {
+        if let (Some(None), Some(name)) = (&users, listeners.as_ref().and_then(|l| first_with(l, takes_passwords))) {
             self.fault(root, format!("`users` is missing: listener `{name}` checks logins against that file"));
         }
         if let (Some(cluster), Some(all), Some(Value::List(items))) =
@@ -96,6 +97,12 @@ impl Reader<'_> {
             }
         }
         let certificates = self.certificates(fields.get("certificates"));
+        let tokens = self.tokens(fields.get("tokens"));
+        if let (Some(issuers), Some(name)) = (&tokens, listeners.as_ref().and_then(|l| first_with(l, takes_tokens)))
+            && issuers.is_empty()
+        {
+            self.fault(root, format!("`tokens` is missing: listener `{name}` takes tokens, so write who issues them"));
+        }
         let policy = fields.required("policy", "write `policy: { file: policy.yaml }`", &mut self.report);
         let policy = policy.and_then(|node| self.policy(node));
         let state = self.state(fields.get("state"));
@@ -120,6 +127,7 @@ impl Reader<'_> {
             listeners: listeners?,
             users: users?,
             certificates: certificates?,
+            tokens: tokens?,
             policy: policy?,
             state: state?,
             audit: audit?,
@@ -204,12 +212,24 @@ impl Reader<'_> {
 /// Whether passwords go on to the brokers that must not be read on the way.
 fn tells_passwords(listener: &Listener) -> bool {
     match &listener.identity {
-        Identity::PassThrough(sasl) => !sasl.without_tls && sasl.mechanisms.contains(&PasswordMechanism::Plain),
+        Identity::PassThrough(sasl) => !sasl.without_tls && sasl.mechanisms.contains(&Mechanism::PLAIN),
         Identity::Fixed(_) | Identity::Sasl(_) | Identity::Certificate => false,
     }
 }
 
-fn first_with_sasl(listeners: &[Listener]) -> Option<&str> {
-    let sasl = |l: &&Listener| matches!(l.identity, Identity::Sasl(_));
-    listeners.iter().find(sasl).map(|l| l.name.as_str())
+/// The name of the first listener that offers such a mechanism.
+fn first_with(listeners: &[Listener], which: fn(Mechanism) -> bool) -> Option<&str> {
+    let offers = |l: &&Listener| match &l.identity {
+        Identity::Sasl(sasl) => sasl.mechanisms.iter().copied().any(which),
+        Identity::Fixed(_) | Identity::Certificate | Identity::PassThrough(_) => false,
+    };
+    listeners.iter().find(offers).map(|l| l.name.as_str())
+}
+
+fn takes_passwords(mechanism: Mechanism) -> bool {
+    matches!(mechanism, Mechanism::Password(_))
+}
+
+fn takes_tokens(mechanism: Mechanism) -> bool {
+    mechanism == Mechanism::OAuthBearer
 }

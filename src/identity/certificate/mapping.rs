@@ -3,8 +3,8 @@
 use super::rules::{self, Rule, RuleError};
 use super::{Alternative, Certificate};
 use crate::identity::Login;
-use crate::identity::users::check_name;
-use crate::model::{self, GroupsFrom, NameFrom, Principal, Verified};
+use crate::identity::names::{LINE_ENDS, check_given, shortened};
+use crate::model::{GroupsFrom, NameFrom, Principal, Verified};
 use std::sync::Arc;
 
 /// How certificates name clients.
@@ -38,28 +38,6 @@ pub enum NamelessError {
     NoGroup(String),
 }
 
-/// How long the name of a user or group may be, in bytes: it stands in every event, and whoever wants a certificate chooses it.
-const LONGEST: usize = 255;
-
-/// What Java's patterns take for the end of a line and is no control character.
-const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
-
-/// Whether a text that a client brings can be the name of a user or group: what a users file must not hold is none either.
-pub(in crate::identity) fn check(name: &str, prefix: &str) -> Result<(), String> {
-    if name.len() > LONGEST {
-        return Err(format!("has {} bytes, which is more than {LONGEST}: `{}…`", name.len(), shown(name)));
-    }
-    if name.contains(LINE_ENDS) {
-        return Err(format!("is {name:?}, which is not a name"));
-    }
-    check_name(name, prefix)
-}
-
-/// As much of a name as is told: it need not be one.
-fn shown(name: &str) -> String {
-    model::shown(name).chars().take(LONGEST).collect()
-}
-
 impl Mapping {
     /// By these rules, in their order; each text may hold several, as Kafka's does.
     ///
@@ -83,18 +61,18 @@ impl Mapping {
             return Err(NamelessError::Control);
         }
         let mapped = self.rules.iter().find_map(|rule| rule.apply(&name));
-        let mapped = mapped.ok_or_else(|| NamelessError::NoRule(shown(&name)))?;
+        let mapped = mapped.ok_or_else(|| NamelessError::NoRule(shortened(&name)))?;
         if mapped.is_empty() {
-            return Err(NamelessError::Empty(shown(&name)));
+            return Err(NamelessError::Empty(shortened(&name)));
         }
-        check(&mapped, "User:").map_err(NamelessError::NoUser)?;
+        check_given(&mapped, "User:").map_err(NamelessError::NoUser)?;
         let mut groups: Vec<Arc<str>> = match self.groups_from {
             GroupsFrom::None => Vec::new(),
             GroupsFrom::Ou => certificate.subject.values("OU").map(Arc::from).collect(),
             GroupsFrom::O => certificate.subject.values("O").map(Arc::from).collect(),
         };
         // Not let in without it: a rule may deny something to that group.
-        groups.iter().try_for_each(|group| check(group, "Group:")).map_err(NamelessError::NoGroup)?;
+        groups.iter().try_for_each(|group| check_given(group, "Group:")).map_err(NamelessError::NoGroup)?;
         groups.sort();
         groups.dedup();
         let principal = Verified::proved(Principal::user(&mapped));
@@ -134,6 +112,7 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::names::LONGEST;
     use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 
     fn certificate(subject: &[(DnType, &str)], names: Vec<SanType>) -> Certificate {

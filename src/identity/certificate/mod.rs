@@ -7,7 +7,6 @@ mod name;
 mod rules;
 
 pub use der::Malformed;
-pub(super) use mapping::check as check_claim;
 pub use mapping::{Mapping, NamelessError};
 pub use name::{Name, NameError};
 pub use rules::RuleError;

@@ -1,5 +1,6 @@
 //! SASL mechanisms of the proxy's listeners, as functions from bytes to an identity.
 
+pub mod oauthbearer;
 pub mod plain;
 mod relayed;
 mod scram;
@@ -7,13 +8,15 @@ mod scram;
 pub use relayed::Relayed;
 
 use super::Login;
+use super::tokens::{TokenError, Tokens, Unproved, Wanted};
 use super::users::{Hash, Users};
-use crate::model::{PasswordMechanism, Timestamp};
+use crate::model::{Mechanism, PasswordMechanism, Timestamp, shown};
+use oauthbearer::Bearer;
 use scram::Challenged;
 
 /// A login failed. What the client is told is Kafka's text, in SaslAuthenticate's `error_message` with error 58
 /// (SASL_AUTHENTICATION_FAILED): it never says whether the user exists.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// The message has not three parts.
     #[error("Invalid SASL/PLAIN response: expected 3 tokens, got {0}")]
@@ -36,6 +39,22 @@ pub enum LoginError {
     /// SCRAM: nobody has this name, or not this password, or is disabled or expired.
     #[error("SCRAM: invalid user credentials")]
     PeerSentWrongProof,
+    /// A message of OAUTHBEARER that is none. The message itself is never repeated: it holds a token.
+    #[error("OAUTHBEARER: {0}")]
+    PeerSentBearer(&'static str),
+    /// A token that is not taken.
+    #[error("OAUTHBEARER: {0}")]
+    PeerSentToken(TokenError),
+    /// The client asks to be somebody else than its token says.
+    #[error(
+        "Authentication failed: Client requested an authorization id ({asked}) that is different from the token's principal name ({name})"
+    )]
+    PeerSentOtherName {
+        /// Whom it asks to be.
+        asked: String,
+        /// Who it is.
+        name: String,
+    },
     /// A message behind the last.
     #[error("a message after the login was over")]
     PeerSentMore,
@@ -50,15 +69,18 @@ pub enum LoginError {
 impl LoginError {
     /// What the client is told; `again`: it was logged in before. Kafka tells the texts of `SaslAuthenticationException`
     /// and hides those of `SaslException` (`SaslServerAuthenticator.handleSaslToken`).
-    pub fn told(self, mechanism: PasswordMechanism, again: bool) -> String {
+    pub fn told(&self, mechanism: Mechanism, again: bool) -> String {
         match self {
             Self::PeerSentTokens(_)
             | Self::PeerSentNoUsername
             | Self::PeerSentNoPassword
             | Self::PeerSentWrongCredentials
-            | Self::PeerSentOtherAuthorizationId => self.to_string(),
+            | Self::PeerSentOtherAuthorizationId
+            | Self::PeerSentOtherName { .. } => self.to_string(),
+            Self::PeerSentToken(_) => oauthbearer::REFUSAL.to_owned(),
             Self::PeerSentScram(_)
             | Self::PeerSentWrongProof
+            | Self::PeerSentBearer(_)
             | Self::PeerSentMore
             | Self::PeerSentName
             | Self::UpstreamSentNoProof => {
@@ -81,12 +103,29 @@ pub enum Turn {
         /// The last message to the client; may be empty.
         last: Vec<u8>,
     },
+    /// It cannot be told without this key: once it was asked for, the same message is to be taken again.
+    Wants(Wanted),
+}
+
+/// What a message is checked against.
+#[derive(Copy, Clone)]
+pub struct Against<'a> {
+    /// Who has a password.
+    pub users: &'a Users,
+    /// Whose tokens are taken.
+    pub tokens: &'a Tokens,
+    /// Whether a key that the message wanted was asked for: what is not there now does not exist.
+    pub asked: bool,
+    /// Random text without commas, another for each message.
+    pub nonce: &'a str,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// The messages of one login, by one mechanism.
 #[derive(Debug)]
 pub struct Exchange {
-    mechanism: PasswordMechanism,
+    mechanism: Mechanism,
     stage: Stage,
 }
 
@@ -94,51 +133,96 @@ pub struct Exchange {
 enum Stage {
     Start,
     Challenged(Box<Challenged>),
+    /// The client was told that its token is not taken, and has to say that it has seen that.
+    Refused(Box<TokenError>),
     Over,
 }
 
 impl Exchange {
     /// A login by this mechanism.
-    pub fn new(mechanism: PasswordMechanism) -> Self {
+    pub fn new(mechanism: Mechanism) -> Self {
         Self { mechanism, stage: Stage::Start }
     }
 
     /// The mechanism.
-    pub fn mechanism(&self) -> PasswordMechanism {
+    pub fn mechanism(&self) -> Mechanism {
         self.mechanism
+    }
+
+    /// Why the login has failed, where the client is told so by a message that it still has to answer: it has failed
+    /// whether it does or not.
+    pub fn refused(&self) -> Option<&TokenError> {
+        match &self.stage {
+            Stage::Refused(error) => Some(error),
+            Stage::Start | Stage::Challenged(_) | Stage::Over => None,
+        }
     }
 
     /// Whether a message costs milliseconds of computing: the shell then takes it where that does not hold other
     /// connections up.
     pub fn is_costly(&self) -> bool {
         match self.mechanism {
-            PasswordMechanism::Plain => true,
-            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => false,
+            Mechanism::Password(PasswordMechanism::Plain) => true,
+            // A signature is checked in some tens of microseconds.
+            Mechanism::Password(PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512)
+            | Mechanism::OAuthBearer => false,
         }
     }
 
-    /// Takes a message of the client; `nonce` is random text without commas, another for each message.
+    /// Takes a message of the client.
     ///
     /// # Errors
     /// The login failed, and takes no further message.
-    pub fn take(&mut self, message: &[u8], users: &Users, nonce: &str, now: Timestamp) -> Result<Turn, LoginError> {
-        let hash = match self.mechanism {
-            PasswordMechanism::Plain => None,
-            PasswordMechanism::ScramSha256 => Some(Hash::Sha256),
-            PasswordMechanism::ScramSha512 => Some(Hash::Sha512),
-        };
-        match (std::mem::replace(&mut self.stage, Stage::Over), hash) {
-            (Stage::Start, None) => Ok(Turn::Proved { login: plain::login(message, users, now)?, last: Vec::new() }),
-            (Stage::Start, Some(hash)) => {
-                let (challenged, answer) = Challenged::new(hash, message, users, nonce)?;
-                self.stage = Stage::Challenged(Box::new(challenged));
-                Ok(Turn::Challenge(answer))
+    pub fn take(&mut self, message: &[u8], against: &Against<'_>) -> Result<Turn, LoginError> {
+        let Against { users, nonce, now, .. } = *against;
+        match (std::mem::replace(&mut self.stage, Stage::Over), self.mechanism) {
+            (Stage::Start, Mechanism::Password(PasswordMechanism::Plain)) => {
+                Ok(Turn::Proved { login: plain::login(message, users, now)?, last: Vec::new() })
             }
+            (Stage::Start, Mechanism::Password(PasswordMechanism::ScramSha256)) => {
+                self.challenge(Hash::Sha256, message, users, nonce)
+            }
+            (Stage::Start, Mechanism::Password(PasswordMechanism::ScramSha512)) => {
+                self.challenge(Hash::Sha512, message, users, nonce)
+            }
+            (Stage::Start, Mechanism::OAuthBearer) => self.bearer(message, against),
             (Stage::Challenged(challenged), _) => {
                 let (login, last) = challenged.finish(message, users, now)?;
                 Ok(Turn::Proved { login, last })
             }
-            (Stage::Over, _) => Err(LoginError::PeerSentMore),
+            // Kafka would take another token instead; no client sends one.
+            (Stage::Refused(error), _) if message == oauthbearer::SEEN => Err(LoginError::PeerSentToken(*error)),
+            (Stage::Refused(_) | Stage::Over, _) => Err(LoginError::PeerSentMore),
         }
     }
+
+    fn challenge(&mut self, hash: Hash, message: &[u8], users: &Users, nonce: &str) -> Result<Turn, LoginError> {
+        let (challenged, answer) = Challenged::new(hash, message, users, nonce)?;
+        self.stage = Stage::Challenged(Box::new(challenged));
+        Ok(Turn::Challenge(answer))
+    }
+
+    fn bearer(&mut self, message: &[u8], against: &Against<'_>) -> Result<Turn, LoginError> {
+        let bearer = Bearer::parse(message)?;
+        let login = match against.tokens.verify(bearer.token, against.now) {
+            Ok(login) => login,
+            Err(Unproved::Wants(wanted, _)) if !against.asked => {
+                self.stage = Stage::Start;
+                return Ok(Turn::Wants(wanted));
+            }
+            Err(Unproved::Wants(_, error) | Unproved::Refused(error)) => {
+                self.stage = Stage::Refused(Box::new(error));
+                return Ok(Turn::Challenge(oauthbearer::REFUSAL.into()));
+            }
+        };
+        let name = login.principal.get().name();
+        if !bearer.authorization_id.is_empty() && bearer.authorization_id != name {
+            let asked: String = bearer.authorization_id.chars().take(255).collect();
+            return Err(LoginError::PeerSentOtherName { asked: shown(&asked).into_owned(), name: name.to_owned() });
+        }
+        Ok(Turn::Proved { login, last: Vec::new() })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,13 @@ use super::LoginError;
 use super::plain::Credentials;
 use super::scram::ClientFirst;
 use crate::identity::Login;
-use crate::identity::certificate::check_claim;
-use crate::model::{PasswordMechanism, Principal, Verified};
+use crate::identity::names::check_given;
+use crate::model::{Mechanism, PasswordMechanism, Principal, Verified};
 use std::fmt;
 
 /// The messages of one login, on their way to a broker and back.
 pub struct Relayed {
-    mechanism: PasswordMechanism,
+    mechanism: Mechanism,
     stage: Stage,
 }
 
@@ -45,12 +45,12 @@ impl fmt::Debug for Relayed {
 
 impl Relayed {
     /// A login by this mechanism.
-    pub fn new(mechanism: PasswordMechanism) -> Self {
+    pub fn new(mechanism: Mechanism) -> Self {
         Self { mechanism, stage: Stage::Start }
     }
 
     /// The mechanism.
-    pub fn mechanism(&self) -> PasswordMechanism {
+    pub fn mechanism(&self) -> Mechanism {
         self.mechanism
     }
 
@@ -60,8 +60,9 @@ impl Relayed {
     /// It must not: nothing could be said of who is proved by it.
     pub fn sent(&mut self, message: &[u8]) -> Result<(), LoginError> {
         let is_plain = match self.mechanism {
-            PasswordMechanism::Plain => true,
-            PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => false,
+            Mechanism::Password(PasswordMechanism::Plain) => true,
+            Mechanism::Password(PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512) => false,
+            Mechanism::OAuthBearer => return Err(LoginError::PeerSentBearer("tokens are not passed on")),
         };
         self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Start if is_plain => {
@@ -92,8 +93,11 @@ impl Relayed {
             }
             Stage::Proving(claim) => {
                 let proves = match self.mechanism {
-                    PasswordMechanism::Plain => true,
-                    PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512 => answer.starts_with(b"v="),
+                    Mechanism::Password(PasswordMechanism::Plain) => true,
+                    Mechanism::Password(PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512) => {
+                        answer.starts_with(b"v=")
+                    }
+                    Mechanism::OAuthBearer => false,
                 };
                 if !proves {
                     return Err(LoginError::UpstreamSentNoProof);
@@ -110,7 +114,7 @@ impl Relayed {
 
 impl Claim {
     fn new(name: &str, authorization_id: Option<&str>) -> Result<Self, LoginError> {
-        check_claim(name, "User:").map_err(|_| LoginError::PeerSentName)?;
+        check_given(name, "User:").map_err(|_| LoginError::PeerSentName)?;
         Ok(Self { name: name.to_owned(), is_other: authorization_id.is_some_and(|id| id != name) })
     }
 
@@ -128,7 +132,7 @@ mod tests {
     const PROOF: &[u8] = b"v=proof";
 
     /// What comes of a login to whose messages the broker says this.
-    fn outcome(mechanism: PasswordMechanism, talk: &[(&str, &[u8])]) -> Result<String, LoginError> {
+    fn outcome(mechanism: Mechanism, talk: &[(&str, &[u8])]) -> Result<String, LoginError> {
         let mut relayed = Relayed::new(mechanism);
         let mut proved = None;
         for (message, answer) in talk {
@@ -139,11 +143,11 @@ mod tests {
     }
 
     fn plain(message: &str) -> Result<String, LoginError> {
-        outcome(PasswordMechanism::Plain, &[(message, b"")])
+        outcome(Mechanism::PLAIN, &[(message, b"")])
     }
 
     fn scram(first: &str, last: &[u8]) -> Result<String, LoginError> {
-        outcome(PasswordMechanism::ScramSha512, &[(first, b"r=nonce+,s=,i=4096"), ("c=biws,r=nonce+,p=", last)])
+        outcome(Mechanism::SCRAM_SHA_512, &[(first, b"r=nonce+,s=,i=4096"), ("c=biws,r=nonce+,p=", last)])
     }
 
     #[test]
@@ -159,11 +163,7 @@ mod tests {
             assert_eq!(scram(first, PROOF), Ok(format!("User:{name}")));
         }
         let first = [("n,,n=alice,r=nonce", PROOF)];
-        assert_eq!(
-            outcome(PasswordMechanism::ScramSha256, &first),
-            Ok("nobody yet".into()),
-            "a challenge proves nobody"
-        );
+        assert_eq!(outcome(Mechanism::SCRAM_SHA_256, &first), Ok("nobody yet".into()), "a challenge proves nobody");
     }
 
     #[test]
@@ -179,15 +179,15 @@ mod tests {
             "n,,n=,r=nonce",
             "",
         ] {
-            assert_eq!(Relayed::new(PasswordMechanism::ScramSha256).sent(first.as_bytes()), Err(refused), "{first}");
+            assert_eq!(Relayed::new(Mechanism::SCRAM_SHA_256).sent(first.as_bytes()), Err(refused.clone()), "{first}");
         }
         for message in ["alice", "\0alice\0secret\0", "\0\0secret", "\0alice\0"] {
-            assert!(Relayed::new(PasswordMechanism::Plain).sent(message.as_bytes()).is_err(), "{message:?}");
+            assert!(Relayed::new(Mechanism::PLAIN).sent(message.as_bytes()).is_err(), "{message:?}");
         }
-        assert!(Relayed::new(PasswordMechanism::Plain).sent(b"\0ali\xffce\0secret").is_err(), "java reads U+FFFD");
+        assert!(Relayed::new(Mechanism::PLAIN).sent(b"\0ali\xffce\0secret").is_err(), "java reads U+FFFD");
         for name in ["*", "User:alice", "a\u{1}b", "a\u{2028}b", &"a".repeat(256)] {
             let message = format!("\0{name}\0secret");
-            let sent = Relayed::new(PasswordMechanism::Plain).sent(message.as_bytes());
+            let sent = Relayed::new(Mechanism::PLAIN).sent(message.as_bytes());
             assert_eq!(sent, Err(LoginError::PeerSentName), "{name:?}");
         }
     }
@@ -208,16 +208,16 @@ mod tests {
 
     #[test]
     fn a_message_out_of_turn_is_refused() {
-        let mut relayed = Relayed::new(PasswordMechanism::ScramSha512);
+        let mut relayed = Relayed::new(Mechanism::SCRAM_SHA_512);
         assert_eq!(relayed.answered(PROOF), Err(LoginError::PeerSentMore));
-        let mut relayed = Relayed::new(PasswordMechanism::Plain);
+        let mut relayed = Relayed::new(Mechanism::PLAIN);
         relayed.sent(b"\0alice\0secret").unwrap();
         assert_eq!(relayed.sent(b"\0bob\0secret"), Err(LoginError::PeerSentMore));
     }
 
     #[test]
     fn nothing_of_the_messages_is_shown() {
-        let mut relayed = Relayed::new(PasswordMechanism::Plain);
+        let mut relayed = Relayed::new(Mechanism::PLAIN);
         relayed.sent(b"\0alice\0hunter2").unwrap();
         let text = format!("{relayed:?}");
         assert!(!text.contains("hunter2") && !text.contains("alice"), "{text}");

@@ -26,6 +26,7 @@ impl<'a> Link<'a> {
         }
         let (under_way, broker) = (std::mem::replace(under_way, Check::Nothing), self.facts.broker);
         Some(Box::pin(async move {
+            let refused = under_way.refused().is_some();
             let (under_way, checked) = match (check, relay) {
                 (Some((mechanism, message)), _) => {
                     let exchange = match under_way {
@@ -54,8 +55,12 @@ impl<'a> Link<'a> {
                 (None, None) => (Check::Nothing, nothing_agreed()),
             };
             let checked = checked.of_same(&before);
-            if checked.is_failure() {
+            let failed = checked.is_failure();
+            // Told already, and counted then, where it had to be answered once more.
+            if !refused && (failed || under_way.refused().is_some()) {
                 count_failure(asks);
+            }
+            if failed {
                 tokio::time::sleep(asks.door.login.delay).await;
             }
             let goes_on = matches!(checked, Checked::Shaken(_) | Checked::Challenge(_));

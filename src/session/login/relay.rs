@@ -2,7 +2,7 @@
 
 use super::{Login, LoginStep, Stage, close};
 use crate::identity::sasl::Relayed;
-use crate::model::{CloseReason, PasswordMechanism};
+use crate::model::{CloseReason, Mechanism};
 use crate::session::Checked;
 use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
 use crate::wire::schema::sasl_handshake::{request as handshake, response as shaken};
@@ -24,7 +24,7 @@ pub struct Shook {
 
 impl Shook {
     /// The question for a mechanism.
-    pub fn ask(mechanism: PasswordMechanism) -> Node {
+    pub fn ask(mechanism: Mechanism) -> Node {
         Node::request(ApiKey::SASL_HANDSHAKE).with(handshake::MECHANISM, mechanism.name())
     }
 
@@ -35,7 +35,7 @@ impl Shook {
     }
 
     /// Why a mechanism was refused, for the operator.
-    pub fn words(&self, mechanism: PasswordMechanism) -> String {
+    pub fn words(&self, mechanism: Mechanism) -> String {
         let name = mechanism.name();
         let offered: String = self.offered.join(", ").escape_debug().take(LONGEST_WORDS).collect();
         match self.code {
@@ -144,7 +144,7 @@ pub(super) fn told<'m>(
     correlation_id: i32,
     version: i16,
     error: ErrorCode,
-    mechanisms: impl Iterator<Item = &'m PasswordMechanism>,
+    mechanisms: impl Iterator<Item = &'m Mechanism>,
 ) -> Rope {
     let offered: Vec<Value> = mechanisms.map(|m| Value::from(m.name())).collect();
     let node = Node::response(ApiKey::SASL_HANDSHAKE).with(shaken::ERROR_CODE, error).with(shaken::MECHANISMS, offered);

@@ -18,7 +18,7 @@ fn frame(key: ApiKey, version: i16, node: &Node) -> Bytes {
 }
 
 fn login() -> Login {
-    Login::new([PasswordMechanism::Plain, PasswordMechanism::ScramSha512].into(), Some(1))
+    Login::new([Mechanism::PLAIN, Mechanism::SCRAM_SHA_512].into(), Some(1))
 }
 
 fn answered(step: LoginStep, key: ApiKey, version: i16) -> Node {
@@ -112,7 +112,7 @@ fn a_challenge_asks_for_another_message() {
     let (mut login, topology) = (login(), topology());
     assert_eq!(login.mechanism(), None);
     let _ = login.take(&handshake("SCRAM-SHA-512", 1), &topology);
-    assert_eq!(login.mechanism(), Some(PasswordMechanism::ScramSha512));
+    assert_eq!(login.mechanism(), Some(Mechanism::SCRAM_SHA_512));
     for (verdict, said) in [(LoginVerdict::Challenge(b"c".to_vec()), "c"), (proved(b"p", 0), "p")] {
         assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Verify(m) if m == "m"));
         let answer = answered(login.verified(verdict), ApiKey::SASL_AUTHENTICATE, 2);
@@ -143,13 +143,13 @@ fn the_lifetime_is_told_from_version_1_on() {
 
 #[test]
 fn threat_24_a_login_again_keeps_its_mechanism() {
-    let mut login = Login::again(login().mechanisms, Some(1), PasswordMechanism::ScramSha512);
+    let mut login = Login::again(login().mechanisms, Some(1), Mechanism::SCRAM_SHA_512);
     let agreed = answered(login.take(&handshake("PLAIN", 1), &topology()), ApiKey::SASL_HANDSHAKE, 1);
     assert_eq!(agreed.i16(shaken::ERROR_CODE), 0, "as a broker answers it");
     let step = login.take(&token(b"\0a\0b"), &topology());
     let text = "SASL mechanism 'PLAIN' requested by client is not supported for re-authentication of mechanism 'SCRAM-SHA-512'";
     assert!(matches!(step, LoginStep::Close { answer: None, detail, .. } if detail == text));
-    let mut login = Login::again(login.mechanisms, Some(1), PasswordMechanism::ScramSha512);
+    let mut login = Login::again(login.mechanisms, Some(1), Mechanism::SCRAM_SHA_512);
     let step = login.take(&handshake("GSSAPI", 1), &topology());
     assert!(matches!(step, LoginStep::Close { answer: None, .. }), "as a broker");
 }
@@ -161,7 +161,7 @@ fn agreed() -> Shook {
 #[test]
 fn a_login_that_is_relayed_asks_the_broker_for_the_mechanism_and_tells_what_both_offer() {
     let (mut login, topology) = (login().relayed(), topology());
-    assert!(matches!(login.take(&handshake("PLAIN", 1), &topology), LoginStep::Shake(PasswordMechanism::Plain)));
+    assert!(matches!(login.take(&handshake("PLAIN", 1), &topology), LoginStep::Shake(Mechanism::PLAIN)));
     assert!(matches!(login.take(&token(b"m"), &topology), LoginStep::Close { .. }), "a token before the answer");
     let said = answered(login.shaken(&agreed()), ApiKey::SASL_HANDSHAKE, 1);
     assert_eq!(said.i16(shaken::ERROR_CODE), 0);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::identity;
 use crate::identity::sasl::Relayed;
-use crate::model::PasswordMechanism;
+use crate::model::Mechanism;
 use crate::session::{Answered, Checked, Relaying, Shook, Standing};
 use crate::wire::schema::{sasl_authenticate, sasl_handshake};
 use std::time::Duration;
@@ -12,13 +12,13 @@ const SECOND: u64 = 1_000_000;
 const ALICE: &[u8] = b"\0alice\0secret";
 
 fn alice() -> identity::Login {
-    let mut relayed = Relayed::new(PasswordMechanism::Plain);
+    let mut relayed = Relayed::new(Mechanism::PLAIN);
     relayed.sent(ALICE).unwrap();
     relayed.answered(b"").unwrap().unwrap()
 }
 
 fn handshake() -> Node {
-    Shook::ask(PasswordMechanism::Plain)
+    Shook::ask(Mechanism::PLAIN)
 }
 
 fn shook(code: i16) -> Node {
@@ -41,7 +41,7 @@ impl Stage {
     /// A stage whose client is alice by PLAIN, for five seconds by the proxy and for this many by the broker.
     fn relayed(of_broker: Option<u32>) -> Self {
         let mut stage = Self::new(OPEN);
-        let (now, plain) = (Now { wall: Timestamp(0), micros: 0 }, PasswordMechanism::Plain);
+        let (now, plain) = (Now { wall: Timestamp(0), micros: 0 }, Mechanism::PLAIN);
         let most = [Some(Duration::from_secs(5)), of_broker.map(|secs| Duration::from_secs(secs.into()))];
         let (standing, told) = Standing::new(&alice(), plain, [plain].into(), most, now);
         assert_eq!(told, 1000 * i64::from(of_broker.unwrap_or(5).min(5)));
@@ -156,7 +156,7 @@ fn a_login_again_that_the_broker_has_no_use_for_leaves_the_client_logged_in() {
 fn where_only_the_proxy_gives_a_time_the_login_again_goes_beside_the_connection() {
     let mut stage = Stage::relayed(None);
     stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &handshake());
-    assert!(matches!(stage.out.relay.take(), Some(Relaying::Shake(PasswordMechanism::Plain))));
+    assert!(matches!(stage.out.relay.take(), Some(Relaying::Shake(Mechanism::PLAIN))));
     stage.input(Input::Checked(Checked::Shaken(Shook::read(&shook(0)))));
     assert_eq!(stage.at_client(ApiKey::SASL_HANDSHAKE, 1)[0].0, 70);
     stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token(ALICE));

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::identity::{self, users::User, users::Users};
-use crate::model::PasswordMechanism;
+use crate::model::Mechanism;
 use crate::wire::schema::{sasl_authenticate, sasl_handshake};
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000;
-const OFFERED: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha512, PasswordMechanism::Plain];
+const OFFERED: [Mechanism; 2] = [Mechanism::SCRAM_SHA_512, Mechanism::PLAIN];
 
 fn user(change: impl Fn(&mut User)) -> User {
     let mut user = User::with_password("alice", "secret", b"salt-of-alice", 4096);
@@ -44,7 +44,7 @@ impl Stage {
         let now = Now { wall: Timestamp(0), micros: 0 };
         let most = Some(Duration::from_secs(5));
         let login = login(who.clone());
-        let (standing, told) = Standing::new(&login, PasswordMechanism::Plain, OFFERED.into(), [most, None], now);
+        let (standing, told) = Standing::new(&login, Mechanism::PLAIN, OFFERED.into(), [most, None], now);
         assert!(told == 5_000 || who.expires.is_some());
         stage.machine = stage.machine.logged_in(Some(standing));
         stage.users(rules, vec![who]);
@@ -56,7 +56,7 @@ impl Stage {
     }
 
     /// Shakes hands and sends a password; what is to be checked.
-    fn begin(&mut self) -> Option<(PasswordMechanism, Bytes)> {
+    fn begin(&mut self) -> Option<(Mechanism, Bytes)> {
         self.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &handshake("PLAIN"));
         let shaken = self.at_client(ApiKey::SASL_HANDSHAKE, 1);
         assert!(matches!(shaken.as_slice(), [(70, node)] if node.i16(sasl_handshake::response::ERROR_CODE) == 0));
@@ -99,7 +99,7 @@ fn a_login_again_prolongs_the_session_behind_what_was_asked_before() {
     assert_eq!(sent.len(), 2);
     stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token());
     let (mechanism, message) = stage.out.check.take().expect("a check");
-    assert_eq!((mechanism, &message[..]), (PasswordMechanism::Plain, &b"\0alice\0secret"[..]));
+    assert_eq!((mechanism, &message[..]), (Mechanism::PLAIN, &b"\0alice\0secret"[..]));
     // Nothing goes on before it is known.
     stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
     assert!(stage.at_broker().len() == 1 && !stage.out.renewed);
@@ -257,7 +257,7 @@ fn a_token_without_headers_may_be_shorter_than_any_request() {
         let mut stage = Stage::logged_in(OPEN);
         stage.ask(ApiKey::SASL_HANDSHAKE, 0, 70, &handshake("PLAIN"));
         stage.client(&[&u32::try_from(token.len()).unwrap().to_be_bytes(), token].concat());
-        assert_eq!(stage.out.check.take(), Some((PasswordMechanism::Plain, Bytes::from_static(token))));
+        assert_eq!(stage.out.check.take(), Some((Mechanism::PLAIN, Bytes::from_static(token))));
     }
 }
 
@@ -299,8 +299,7 @@ fn a_lifetime_is_told_as_a_year_at_most() {
     let ends = user(|user| user.expires = Some(Timestamp(i64::MAX)));
     let now = Now { wall: Timestamp(0), micros: 0 };
     for most in [None, Some(Duration::MAX)] {
-        let (_, told) =
-            Standing::new(&login(ends.clone()), PasswordMechanism::Plain, OFFERED.into(), [most, None], now);
+        let (_, told) = Standing::new(&login(ends.clone()), Mechanism::PLAIN, OFFERED.into(), [most, None], now);
         assert_eq!(told, 365 * 24 * 3600 * 1000, "clients multiply it by a million, in 64 bits");
     }
 }
@@ -314,4 +313,84 @@ fn it_is_known_since_when_a_login_again_is_under_way() {
     assert!(since > 0 && since < stage.micros, "with the handshake");
     stage.input(Input::Checked(proved(login(user(|_| {})))));
     assert_eq!(stage.machine.renews_since(), None);
+}
+
+/// A login by a token that ends after three seconds.
+fn bearer() -> identity::Login {
+    identity::Login { credential: None, expires: Some(Timestamp(3_000)), ..login(user(|_| {})) }
+}
+
+impl Stage {
+    fn with_token() -> Self {
+        let mut stage = Self::new(OPEN);
+        let now = Now { wall: Timestamp(0), micros: 0 };
+        let (standing, told) = Standing::new(&bearer(), Mechanism::PLAIN, OFFERED.into(), [None, None], now);
+        assert_eq!(told, 3_000, "without `max_session` too");
+        stage.machine = stage.machine.logged_in(Some(standing));
+        stage
+    }
+
+    fn at_the_end(&mut self) {
+        assert_eq!(self.machine.next_edge(), Some(Timestamp(3_000)));
+        (self.wall, self.micros) = (3_000, 3 * SECOND + 10);
+        self.input(Input::Tick);
+    }
+}
+
+#[test]
+fn at_the_end_of_a_token_what_was_asked_is_answered_and_nothing_else_but_a_login_again() {
+    let mut stage = Stage::with_token();
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    stage.at_broker();
+    stage.at_the_end();
+    assert_eq!(
+        (stage.machine.closing(), stage.machine.next_edge()),
+        (None, None),
+        "and no timer rings again and again"
+    );
+    stage.broker(ApiKey::PRODUCE, 9, 1, &acknowledged("open"));
+    assert_eq!(stage.at_client(ApiKey::PRODUCE, 9).len(), 1);
+    stage.begin().expect("a check");
+    let next = identity::Login { expires: Some(Timestamp(9_000)), ..bearer() };
+    stage.input(Input::Checked(proved(next)));
+    assert_eq!(stage.told().int(sasl_authenticate::response::SESSION_LIFETIME_MS), 6_000);
+    assert_eq!(stage.machine.next_edge(), Some(Timestamp(9_000)));
+    stage.ask(ApiKey::PRODUCE, 9, 2, &produce(&["open"], -1));
+    assert_eq!(stage.at_broker().len(), 1);
+
+    let mut stage = Stage::with_token();
+    stage.at_the_end();
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    assert!(stage.at_broker().is_empty());
+    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+}
+
+#[test]
+fn records_that_a_client_waits_for_are_not_given_long_after_the_end_of_its_token() {
+    let mut stage = Stage::with_token();
+    stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open"], (0, -1)));
+    assert_eq!(stage.at_broker().len(), 1);
+    // A login again behind it changes nothing.
+    stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &handshake("PLAIN"));
+    stage.at_the_end();
+    assert_eq!((stage.machine.closing(), stage.machine.next_edge()), (None, Some(Timestamp(13_000))));
+    stage.wall = 12_999;
+    stage.input(Input::Tick);
+    assert_eq!(stage.machine.closing(), None);
+    stage.wall = 13_000;
+    stage.input(Input::Tick);
+    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+    assert_eq!(stage.out.detail.as_deref(), Some("the token has expired, and the client did not log in again"));
+}
+
+#[test]
+fn a_login_again_that_is_under_way_at_the_end_of_a_token_is_waited_for() {
+    let mut stage = Stage::with_token();
+    stage.begin().expect("a check");
+    stage.at_the_end();
+    assert_eq!((stage.machine.closing(), stage.machine.next_edge()), (None, None));
+    let detail = "the issuer is away".to_owned();
+    stage.input(Input::Checked(Checked::Lost { reason: CloseReason::KeysUnavailable, detail: detail.clone() }));
+    assert_eq!((stage.machine.closing(), stage.out.detail.take()), (Some(CloseReason::KeysUnavailable), Some(detail)));
+    assert!(stage.at_client(ApiKey::SASL_AUTHENTICATE, 2).is_empty(), "as a lost connection, for it to try again");
 }

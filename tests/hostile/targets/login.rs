@@ -3,17 +3,21 @@
 use crate::allocator::within;
 use crate::input::{Input, damage};
 use crate::messages::{Style, Subject, message};
+use crate::mint::{Signer, jwks};
 use crate::stage;
 use bytes::Bytes;
 use kordon::cluster::login::{Proving, Salted, Scram, plain};
-use kordon::identity::sasl::{Exchange, Relayed, Turn};
+use kordon::identity::sasl::{Against, Exchange, Relayed, Turn};
+use kordon::identity::tokens::{Issuer, KeySet, Tokens};
 use kordon::identity::users::{User, Users};
-use kordon::model::{PasswordMechanism, Timestamp};
+use kordon::model::{Mechanism, PasswordMechanism, Timestamp, TokenAlgorithm};
 use kordon::session::{Login, LoginStep, LoginVerdict};
 use kordon::wire::header::request_header;
 use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, Node, api, message as frame};
-use std::sync::LazyLock;
+use serde_json::json;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// What a login takes at the most, and for each byte of a message: it is kept and repeated.
 const FLAT: usize = 64 * 1024;
@@ -31,7 +35,29 @@ static USERS: LazyLock<Users> = LazyLock::new(|| {
 /// Deriving is what a client's login costs; it is paid once.
 static SALTED: LazyLock<[Salted; 3]> = LazyLock::new(Default::default);
 
-/// A client that knows the password of alice, until its messages are damaged.
+/// Who signs a token of alice's, and one of bob's that has ended.
+static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::new("k1", "ES256"));
+static MINTED: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let token = |sub: &str, exp: i64| {
+        SIGNER.token(&json!({ "iss": "https://idp", "aud": ["kafka"], "sub": sub, "exp": exp, "groups": ["devs"] }))
+    };
+    [token("alice", 60), token("bob", -60)]
+});
+static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
+    let issuer = Issuer {
+        name: "https://idp".into(),
+        audience: vec!["kafka".to_owned()],
+        algorithms: vec![TokenAlgorithm::Rs256, TokenAlgorithm::Es256],
+        principal_claim: "sub".to_owned(),
+        groups_claim: "groups".to_owned(),
+        merge_groups: false,
+        clock_skew: Duration::ZERO,
+    };
+    let keys = KeySet::parse(jwks(&[&SIGNER]).as_bytes()).expect("a set");
+    Tokens::new(vec![issuer]).with_keys(0, Arc::new(keys), None)
+});
+
+/// A client that knows the password of alice, or has a token of hers, until its messages are damaged.
 #[derive(Default)]
 struct Client {
     scram: Option<Scram>,
@@ -42,8 +68,24 @@ struct Client {
 }
 
 impl Client {
-    fn message(&mut self, mechanism: PasswordMechanism, input: &mut Input<'_>) -> Vec<u8> {
-        let mut honest = match (mechanism, self.scram.take(), &self.challenge) {
+    fn message(&mut self, mechanism: Mechanism, input: &mut Input<'_>) -> Vec<u8> {
+        let mut honest = match mechanism {
+            Mechanism::Password(mechanism) => self.password(mechanism, input),
+            Mechanism::OAuthBearer => {
+                let which = input.below(2);
+                self.lied |= which != 0;
+                format!("n,,\x01auth=Bearer {}\x01\x01", MINTED[which]).into_bytes()
+            }
+        };
+        let before = honest.clone();
+        let most = input.below(4);
+        damage(&mut honest, input, most);
+        self.lied |= honest != before && !is_the_same(mechanism, &honest);
+        honest
+    }
+
+    fn password(&mut self, mechanism: PasswordMechanism, input: &mut Input<'_>) -> Vec<u8> {
+        match (mechanism, self.scram.take(), &self.challenge) {
             (PasswordMechanism::Plain, _, _) => {
                 // A check costs milliseconds: seldom.
                 let known = input.one_in(64);
@@ -67,22 +109,25 @@ impl Client {
                 self.scram = Some(scram);
                 first
             }
-        };
-        let before = honest.clone();
-        let most = input.below(4);
-        damage(&mut honest, input, most);
-        self.lied |= honest != before;
-        honest
+        }
     }
+}
+
+/// Whether a damaged message still holds the token of alice: what is around it proves nothing.
+fn is_the_same(mechanism: Mechanism, message: &[u8]) -> bool {
+    let token = MINTED[0].as_bytes();
+    mechanism == Mechanism::OAuthBearer && message.windows(token.len()).any(|window| window == token)
 }
 
 pub(super) fn login(data: &[u8]) {
     let mut input = Input(data);
     let (topology, mut client) = (stage::world_of(1).topology, Client::default());
     LazyLock::force(&USERS);
-    let mut login = Login::new(PasswordMechanism::EVERY.into(), Some(1));
+    LazyLock::force(&TOKENS);
+    LazyLock::force(&MINTED);
+    let mut login = Login::new(Mechanism::EVERY.into(), Some(1));
     let mut exchange: Option<Exchange> = None;
-    // The same login, as if the exchange were a broker's that it goes on to.
+    // The same login, as if the exchange were a broker's that it goes on to; tokens do not.
     let mut relayed: Option<Relayed> = None;
     while !input.is_empty() {
         let bytes = match input.below(4) {
@@ -95,7 +140,7 @@ pub(super) fn login(data: &[u8]) {
                 // An honest step, as far as it was honest before.
                 let node = match login.mechanism() {
                     None => {
-                        let mechanism = PasswordMechanism::EVERY[input.below(3)];
+                        let mechanism = Mechanism::EVERY[input.below(4)];
                         Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism.name())
                     }
                     Some(mechanism) => {
@@ -120,36 +165,52 @@ pub(super) fn login(data: &[u8]) {
                 assert!(login.mechanism().is_none() || exchange.is_some() || shaken);
                 if let (None, Some(mechanism)) = (&exchange, login.mechanism()) {
                     exchange = Some(Exchange::new(mechanism));
-                    relayed = Some(Relayed::new(mechanism));
+                    relayed = matches!(mechanism, Mechanism::Password(_)).then(|| Relayed::new(mechanism));
                 }
             }
             LoginStep::Shake(_) => panic!("no broker takes part"),
             LoginStep::Verify(message) => {
                 let exchange = exchange.as_mut().expect("a password was looked at before a mechanism was agreed");
-                let relayed = relayed.as_mut().expect("as the exchange");
-                let sent = within(FLAT, PER_BYTE, message.len(), || relayed.sent(&message));
-                let take = || exchange.take(&message, &USERS, "nonce-of-the-proxy", Timestamp(0));
+                let mut relayed = relayed.as_mut();
+                let sent =
+                    relayed.as_mut().map(|relayed| within(FLAT, PER_BYTE, message.len(), || relayed.sent(&message)));
+                let against = Against {
+                    users: &USERS,
+                    tokens: &TOKENS,
+                    asked: false,
+                    nonce: "nonce-of-the-proxy",
+                    now: Timestamp(0),
+                };
+                let take = || exchange.take(&message, &against);
                 let verdict = match within(FLAT, PER_BYTE, message.len(), take) {
                     Ok(Turn::Challenge(bytes)) => {
                         // Names that no user of the file can have are refused there.
-                        if sent.is_err() {
-                            return;
+                        if let Some(relayed) = relayed {
+                            if sent != Some(Ok(())) {
+                                return;
+                            }
+                            assert_eq!(relayed.answered(&bytes), Ok(None), "a challenge proves nobody");
                         }
-                        assert_eq!(relayed.answered(&bytes), Ok(None), "a challenge proves nobody");
                         client.challenge = Some(bytes.clone());
                         LoginVerdict::Challenge(bytes)
                     }
                     Ok(Turn::Proved { login: who, last }) => {
                         assert!(!client.lied, "let in without the password");
                         assert_eq!(who.principal.get().as_str(), "User:alice");
-                        let learned = sent.and_then(|()| relayed.answered(&last));
-                        let learned = learned.map(|login| login.map(|login| login.principal));
-                        assert_eq!(learned, Ok(Some(who.principal.clone())), "who goes by is who is proved");
+                        if let Some((relayed, sent)) = relayed.zip(sent) {
+                            let learned = sent.and_then(|()| relayed.answered(&last));
+                            let learned = learned.map(|login| login.map(|login| login.principal));
+                            assert_eq!(learned, Ok(Some(who.principal.clone())), "who goes by is who is proved");
+                        }
                         if let Some(proving) = client.proving.take() {
                             assert_eq!(proving.finish(&last), Ok(()), "the proxy proves itself");
                         }
                         let step = login.verified(LoginVerdict::Proved { last, lifetime: 0 });
                         assert!(matches!(step, LoginStep::Answer(_)));
+                        return;
+                    }
+                    Ok(Turn::Wants(_)) => {
+                        // Where the shell would ask the issuer, which has no other key.
                         return;
                     }
                     Err(error) => {
@@ -176,7 +237,7 @@ fn random_request(input: &mut Input<'_>) -> Vec<u8> {
     let version = api.versions.min + input.below(versions) as i16;
     let mut node = message(Subject { api, response: false, version }, Style::Random, u64::from(input.u32()));
     if key == ApiKey::SASL_HANDSHAKE && input.one_in(2) {
-        let mechanism = PasswordMechanism::EVERY[input.below(3)];
+        let mechanism = Mechanism::EVERY[input.below(4)];
         node.set(sasl_handshake::request::MECHANISM, mechanism.name());
     }
     let mut bytes = frame::request_frame(key, version, ID, None, &node).into_bytes().split_off(4).to_vec();

@@ -7,6 +7,7 @@ mod documents;
 mod judge;
 mod login;
 mod records;
+mod tokens;
 mod wire;
 
 /// One thing that is fuzzed.
@@ -21,7 +22,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 16] = [
+pub(crate) const TARGETS: [Target; 18] = [
     target("frame", wire::frame),
     target("header", wire::header),
     target("proxy_header", wire::proxy),
@@ -34,6 +35,8 @@ pub(crate) const TARGETS: [Target; 16] = [
     target("policy", documents::policy),
     target("config", documents::config),
     target("users", documents::users),
+    target("keys", tokens::keys),
+    target("token", tokens::token),
     target("records", records::records),
     target("state", records::state),
     target("json", audit::json),

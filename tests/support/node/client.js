@@ -8,6 +8,9 @@ const command = JSON.parse(process.argv[2]);
 const dns = require("dns");
 const { lookup } = dns;
 dns.lookup = (host, ...rest) => lookup(host.endsWith(".kordon.test") ? "127.0.0.1" : host, ...rest);
+// A token cannot be told as kafkajs wants it.
+const { sasl } = command.config ?? {};
+if (sasl?.token) sasl.oauthBearerProvider = async () => ({ value: sasl.token });
 const connect = (command) => new Kafka({
   clientId: "kafkajs",
   brokers: command.at.split(","),

@@ -1,9 +1,12 @@
 use super::super::{Exchange, Turn};
 use super::*;
+use crate::identity::sasl::Against;
+use crate::identity::tokens::Tokens;
 use crate::identity::users::User;
-use crate::model::{PasswordMechanism, Principal};
+use crate::model::{Mechanism, PasswordMechanism, Principal};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
+use std::sync::LazyLock;
 
 const NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
@@ -50,10 +53,15 @@ fn users() -> Users {
     Users::new(vec![user("alice", "secret"), user("bob", "other"), user("a=b,c", "secret")])
 }
 
+fn against<'a>(users: &'a Users, nonce: &'a str) -> Against<'a> {
+    static NOBODY: LazyLock<Tokens> = LazyLock::new(Tokens::default);
+    Against { users, tokens: &NOBODY, asked: false, nonce, now: Timestamp(0) }
+}
+
 fn challenge(exchange: &mut Exchange, first: &str, users: &Users) -> Result<String, LoginError> {
-    match exchange.take(first.as_bytes(), users, NONCE, Timestamp(0))? {
+    match exchange.take(first.as_bytes(), &against(users, NONCE))? {
         Turn::Challenge(bytes) => Ok(String::from_utf8(bytes).unwrap()),
-        Turn::Proved { .. } => panic!("proved by one message"),
+        Turn::Proved { .. } | Turn::Wants(_) => panic!("no challenge"),
     }
 }
 
@@ -65,15 +73,15 @@ fn log_in(
     later: &Users,
     change: impl Fn(String) -> String,
 ) -> Result<Login, LoginError> {
-    let mut exchange = Exchange::new(mechanism);
+    let mut exchange = Exchange::new(mechanism.into());
     let challenge = challenge(&mut exchange, first, &users())?;
     let last = change(last(hash(mechanism), password, first, &challenge));
-    match exchange.take(last.as_bytes(), later, NONCE, Timestamp(0))? {
+    match exchange.take(last.as_bytes(), &against(later, NONCE))? {
         Turn::Proved { login, last } => {
             assert!(last.starts_with(b"v="));
             Ok(login)
         }
-        Turn::Challenge(_) => panic!("a third step"),
+        Turn::Challenge(_) | Turn::Wants(_) => panic!("a third step"),
     }
 }
 
@@ -81,11 +89,11 @@ fn log_in(
 fn the_example_of_rfc_7677_is_spoken() {
     let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let users = Users::new(vec![User::with_password("user", "pencil", &salt, 4096)]);
-    let mut exchange = Exchange::new(PasswordMechanism::ScramSha256);
+    let mut exchange = Exchange::new(Mechanism::SCRAM_SHA_256);
     let told = challenge(&mut exchange, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO", &users).unwrap();
     assert_eq!(told, format!("r=rOprNGfwEbeRWgbNEkqO{NONCE},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"));
     let last = format!("c=biws,r=rOprNGfwEbeRWgbNEkqO{NONCE},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-    let Turn::Proved { login, last } = exchange.take(last.as_bytes(), &users, "", Timestamp(0)).unwrap() else {
+    let Turn::Proved { login, last } = exchange.take(last.as_bytes(), &against(&users, "")).unwrap() else {
         panic!("not proved");
     };
     assert_eq!(login.principal.get(), &Principal::user("user"));
@@ -124,7 +132,7 @@ fn a_name_that_nobody_has_is_challenged_like_one_that_somebody_has() {
     for mechanism in MECHANISMS {
         let told = |name: &str| {
             let first = format!("n,,n={name},r=x");
-            let told = challenge(&mut Exchange::new(mechanism), &first, &users()).unwrap();
+            let told = challenge(&mut Exchange::new(mechanism.into()), &first, &users()).unwrap();
             let [nonce, salt, iterations] = told.split(',').collect::<Vec<_>>().try_into().unwrap();
             (nonce.to_owned(), salt.to_owned(), iterations.to_owned())
         };
@@ -140,11 +148,11 @@ fn a_name_that_nobody_has_is_challenged_like_one_that_somebody_has() {
 fn an_unknown_name_cannot_be_proved_with_the_keys_that_stand_in() {
     let users = Users::new(Vec::new());
     for mechanism in MECHANISMS {
-        let mut exchange = Exchange::new(mechanism);
+        let mut exchange = Exchange::new(mechanism.into());
         let first = "n,,n=nobody,r=x";
         let told = challenge(&mut exchange, first, &users).unwrap();
         let last = last(hash(mechanism), "", first, &told);
-        let error = exchange.take(last.as_bytes(), &users, NONCE, Timestamp(0)).err();
+        let error = exchange.take(last.as_bytes(), &against(&users, NONCE)).err();
         assert_eq!(error, Some(LoginError::PeerSentWrongProof));
     }
 }
@@ -185,7 +193,7 @@ fn long_nonce(bytes: usize) -> String {
 
 #[test]
 fn threat_32_extensions_channel_binding_and_malformed_messages_are_refused() {
-    let first = |text: &str| challenge(&mut Exchange::new(PasswordMechanism::ScramSha512), text, &users()).err();
+    let first = |text: &str| challenge(&mut Exchange::new(Mechanism::SCRAM_SHA_512), text, &users()).err();
     for text in [
         "",
         "n",
@@ -214,8 +222,8 @@ fn threat_32_extensions_channel_binding_and_malformed_messages_are_refused() {
         assert_eq!(first(text), Some(CLIENT_FIRST), "{text:?}");
     }
     assert_eq!(first(&long_nonce(LONGEST_NONCE)), None);
-    let mut exchange = Exchange::new(PasswordMechanism::ScramSha512);
-    assert_eq!(exchange.take(b"n,,n=\xff,r=x", &users(), NONCE, Timestamp(0)).err(), Some(CLIENT_FIRST));
+    let mut exchange = Exchange::new(Mechanism::SCRAM_SHA_512);
+    assert_eq!(exchange.take(b"n,,n=\xff,r=x", &against(&users(), NONCE)).err(), Some(CLIENT_FIRST));
 
     let last = |change: &dyn Fn(String) -> String| {
         log_in(PasswordMechanism::ScramSha512, "n,,n=alice,r=x", "secret", &users(), change).unwrap_err()
@@ -234,10 +242,10 @@ fn threat_32_extensions_channel_binding_and_malformed_messages_are_refused() {
 #[test]
 fn an_exchange_that_is_over_takes_no_further_message() {
     for first in ["n,,n=alice,r=x", "no message"] {
-        let mut exchange = Exchange::new(PasswordMechanism::ScramSha256);
+        let mut exchange = Exchange::new(Mechanism::SCRAM_SHA_256);
         let _ = challenge(&mut exchange, first, &users());
-        let _ = exchange.take(b"c=biws,r=x,p=", &users(), NONCE, Timestamp(0));
-        let again = exchange.take(first.as_bytes(), &users(), NONCE, Timestamp(0)).err();
+        let _ = exchange.take(b"c=biws,r=x,p=", &against(&users(), NONCE));
+        let again = exchange.take(first.as_bytes(), &against(&users(), NONCE)).err();
         assert_eq!(again, Some(LoginError::PeerSentMore));
     }
 }
@@ -248,9 +256,7 @@ fn every_failure_is_told_in_the_words_of_kafka() {
     let text =
         "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512";
     for error in [CLIENT_FIRST, CLIENT_FINAL, LoginError::PeerSentWrongProof] {
-        assert_eq!(error.told(mechanism, false), text);
+        assert_eq!(error.told(mechanism.into(), false), text);
     }
-    assert!(
-        LoginError::PeerSentWrongProof.told(PasswordMechanism::ScramSha256, true).contains("during re-authentication ")
-    );
+    assert!(LoginError::PeerSentWrongProof.told(Mechanism::SCRAM_SHA_256, true).contains("during re-authentication "));
 }

@@ -1,0 +1,341 @@
+//! Keys of token issuers: files are followed, addresses are asked, before clients come and ever after. An issuer that is
+//! away does not stop the proxy: its keys count for `jwks_max_age` after they were last had, and then logins by its tokens
+//! are put off.
+
+use super::files::{self, now};
+use super::watch::{Contents, FileWatch, WatchError};
+use crate::config::{Config, KeySource, TokenIssuer, WebAddress};
+use crate::http::Ask;
+use crate::identity::tokens::{Issuer, KeySet, KeySetError, MOST_BYTES, Tokens, Wanted};
+use crate::model::Timestamp;
+use crate::net::{Issuers, Request};
+use crate::telemetry::{IssuerMetrics, Metrics, ReloadOutcome, ReloadedFile};
+use crate::yaml::Problem;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How long an issuer may take to answer. Logins wait for it, within `limits.login_timeout`.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often keys may be asked for because a token names one that is not there: who makes tokens up must not make the proxy
+/// ask more often than this.
+const LEAST_APART: Duration = Duration::from_secs(10);
+/// After how long an issuer is asked again that did not answer, at the least and at the most.
+const RETRIES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+/// How many names of keys are remembered that an issuer has not.
+const MOST_ABSENT: usize = 1_000;
+
+/// The issuers of the configuration, with the keys that are in files.
+pub struct Loaded {
+    tokens: Tokens,
+    /// Of which of them, and what is in force of it.
+    files: Vec<(usize, PathBuf, Vec<u8>)>,
+}
+
+/// Reads the keys that are in files.
+///
+/// # Errors
+/// A file that cannot be read or used.
+pub fn load(config: &Config) -> Result<Loaded, Vec<Problem>> {
+    let issuer = |one: &TokenIssuer| Issuer {
+        name: one.issuer.as_str().into(),
+        audience: one.audience.clone(),
+        algorithms: one.algorithms.clone(),
+        principal_claim: one.principal_claim.clone(),
+        groups_claim: one.groups_claim.clone(),
+        merge_groups: one.merge_groups,
+        clock_skew: one.clock_skew,
+    };
+    let mut tokens = Tokens::new(config.tokens.iter().map(issuer).collect());
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for (place, one) in config.tokens.iter().enumerate() {
+        let KeySource::File(file) = &one.keys else { continue };
+        match files::read(file).and_then(|bytes| Ok((keys_of(&bytes, file)?, bytes))) {
+            Ok((keys, bytes)) => {
+                tokens = tokens.with_keys(place, Arc::new(keys), None);
+                files.push((place, file.clone(), bytes));
+            }
+            Err(mut faults) => problems.append(&mut faults),
+        }
+    }
+    if problems.is_empty() { Ok(Loaded { tokens, files }) } else { Err(problems) }
+}
+
+/// The keys that an issuer gives at its address.
+///
+/// # Errors
+/// Why there are none, in words.
+pub async fn fetch(address: &WebAddress) -> Result<KeySet, String> {
+    let bytes = Ask { address, timeout: PATIENCE, most: MOST_BYTES }.get().await;
+    let bytes = bytes.map_err(|error| format!("{address}: {error}"))?;
+    KeySet::parse(&bytes).map_err(|error| format!("{address}: {error}"))
+}
+
+fn keys_of(bytes: &[u8], file: &Path) -> Result<KeySet, Vec<Problem>> {
+    let whole = |error: KeySetError| Problem { file: file.display().to_string(), place: None, text: error.to_string() };
+    KeySet::parse(bytes).map_err(|error| vec![whole(error)])
+}
+
+/// Whether every issuer was asked once, whatever came of it.
+pub(super) struct Asked(Vec<(Arc<str>, Arc<AtomicBool>)>);
+
+impl Asked {
+    /// Who was not.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        let (issuer, _) = self.0.iter().find(|(_, asked)| !asked.load(Ordering::Relaxed))?;
+        Some(format!("tokens: the keys of issuer `{issuer}` were not asked for yet"))
+    }
+}
+
+/// Begins to follow files and to ask issuers.
+///
+/// # Errors
+/// A file that cannot be watched.
+pub(super) fn follow(
+    config: &Config,
+    loaded: Loaded,
+    metrics: &Arc<Metrics>,
+    followers: &mut JoinSet<()>,
+) -> Result<(Arc<Issuers>, Asked), WatchError> {
+    let is_asked: Vec<bool> = config.tokens.iter().map(|one| matches!(one.keys, KeySource::Url { .. })).collect();
+    let (issuers, requests) = Issuers::new(loaded.tokens, &is_asked);
+    let issuers = Arc::new(issuers);
+    for (place, file, known) in loaded.files {
+        let watch = FileWatch::start(&file, known)?;
+        followers.spawn(follow_file(watch, file, Arc::clone(&issuers), place, Arc::clone(metrics)));
+    }
+    let mut asked = Vec::new();
+    for (place, (one, requests)) in config.tokens.iter().zip(requests).enumerate() {
+        let (KeySource::Url { address, refresh, max_age }, Some(requests)) = (&one.keys, requests) else { continue };
+        let once = Arc::new(AtomicBool::new(false));
+        let name: Arc<str> = one.issuer.as_str().into();
+        asked.push((Arc::clone(&name), Arc::clone(&once)));
+        let keeper = Keeper {
+            metrics: metrics.issuer(&name),
+            name,
+            place,
+            address: address.clone(),
+            refresh: *refresh,
+            max_age: *max_age,
+            issuers: Arc::clone(&issuers),
+            due: Instant::now(),
+            begun: None,
+            wanted: None,
+            absent: HashSet::new(),
+            state: State::Unasked,
+        };
+        followers.spawn(keeper.run(requests, once));
+    }
+    Ok((issuers, Asked(asked)))
+}
+
+async fn follow_file(mut watch: FileWatch, file: PathBuf, issuers: Arc<Issuers>, place: usize, metrics: Arc<Metrics>) {
+    while let Some(contents) = watch.changed().await {
+        let outcome = match contents {
+            Contents::Bytes(bytes) => match keys_of(&bytes, &file) {
+                Ok(keys) => {
+                    issuers.put(place, &Arc::new(keys), None);
+                    tracing::info!(file = %file.display(), "keys of a token issuer reloaded");
+                    ReloadOutcome::Loaded
+                }
+                Err(problems) => {
+                    for problem in &problems {
+                        tracing::error!("{problem}");
+                    }
+                    tracing::error!(file = %file.display(), "keys of a token issuer refused: those in force stay");
+                    ReloadOutcome::Refused
+                }
+            },
+            Contents::Unreadable(error) => {
+                tracing::error!(file = %file.display(), error, "keys of a token issuer unreadable: those in force stay");
+                ReloadOutcome::Unreadable
+            }
+        };
+        metrics.reload(ReloadedFile::Keys, outcome);
+    }
+}
+
+/// Asks one issuer for its keys.
+struct Keeper {
+    name: Arc<str>,
+    place: usize,
+    address: WebAddress,
+    refresh: Duration,
+    max_age: Duration,
+    issuers: Arc<Issuers>,
+    metrics: IssuerMetrics,
+    /// When it is asked next without a cause.
+    due: Instant,
+    /// When the last request began that was answered with keys.
+    begun: Option<Instant>,
+    /// When it was last asked because of a token.
+    wanted: Option<Instant>,
+    /// Keys that were wanted and that it has not, by its last answer.
+    absent: HashSet<String>,
+    state: State,
+}
+
+/// How it stands with an issuer.
+enum State {
+    /// It was not asked yet.
+    Unasked,
+    /// It answered.
+    Well,
+    /// It does not answer, so often in a row; why; and whether its keys were given up.
+    Failing { times: u32, why: String, given_up: bool },
+}
+
+impl Keeper {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, once: Arc<AtomicBool>) {
+        loop {
+            let end = self.end();
+            // Nothing is lost with a branch that is dropped: a request that is not taken stays in its channel.
+            tokio::select! {
+                () = tokio::time::sleep_until(self.due.into()) => {
+                    // What is wrong was told.
+                    let _ = self.ask().await;
+                    once.store(true, Ordering::Relaxed);
+                }
+                request = requests.recv() => match request {
+                    Some(request) => {
+                        let answer = self.look_for(&request).await;
+                        // Who asked may have left.
+                        let _ = request.answer.send(answer);
+                    }
+                    None => return,
+                },
+                () = tokio::time::sleep_until(end.unwrap_or(self.due).into()), if end.is_some() => self.give_up(),
+            }
+        }
+    }
+
+    /// Whether a key is there, or is known not to exist: that is well. Else why that cannot be told.
+    async fn look_for(&mut self, request: &Request) -> Result<(), String> {
+        let wanted = &request.wanted;
+        if request.answer.is_closed() || self.has(wanted) || self.is_absent(request) {
+            return Ok(());
+        }
+        let name = Arc::clone(&self.name);
+        let cannot = |why: &str| Err(format!("the keys of issuer `{name}` cannot be had: {why}"));
+        if self.wanted.is_some_and(|last| last.elapsed() < LEAST_APART) {
+            return cannot(match &self.state {
+                State::Failing { why, .. } => why,
+                State::Unasked | State::Well => "they were asked for less than 10 s ago",
+            });
+        }
+        self.wanted = Some(Instant::now());
+        if let Err(why) = self.ask().await {
+            return cannot(&why);
+        }
+        if !self.has(wanted) {
+            self.forget(wanted);
+        }
+        Ok(())
+    }
+
+    fn has(&self, wanted: &Wanted) -> bool {
+        self.issuers.tokens().has(wanted, now())
+    }
+
+    /// Whether the issuer has answered, since the key was wanted or lately, that there is none.
+    fn is_absent(&mut self, request: &Request) -> bool {
+        let Some((begun, kid)) = self.begun.zip(request.wanted.kid.as_ref()) else { return false };
+        if begun >= request.since {
+            self.forget(&request.wanted);
+            return true;
+        }
+        begun.elapsed() < LEAST_APART && self.absent.contains(kid)
+    }
+
+    /// Remembers that there is no such key.
+    fn forget(&mut self, wanted: &Wanted) {
+        if let Some(kid) = &wanted.kid
+            && self.absent.len() < MOST_ABSENT
+        {
+            self.absent.insert(kid.clone());
+        }
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
+        let (begun, at) = (Instant::now(), now());
+        let fetched = fetch(&self.address).await;
+        self.metrics.asked(fetched.is_ok());
+        match fetched {
+            Ok(keys) => {
+                self.take(keys, begun, at);
+                Ok(())
+            }
+            Err(why) => {
+                self.failed(&why);
+                Err(why)
+            }
+        }
+    }
+
+    fn take(&mut self, keys: KeySet, begun: Instant, at: Timestamp) {
+        let age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
+        let (issuer, keys) = (&*self.name, Arc::new(keys));
+        match &self.state {
+            State::Unasked => tracing::info!(issuer, keys = keys.len(), "keys of a token issuer are known"),
+            State::Well => tracing::debug!(issuer, keys = keys.len(), "keys of a token issuer confirmed"),
+            State::Failing { .. } => {
+                tracing::info!(issuer, keys = keys.len(), "keys of a token issuer are known again");
+            }
+        }
+        for skipped in keys.skipped() {
+            tracing::debug!(issuer, "a key of the issuer is left out: {skipped}");
+        }
+        self.issuers.put(self.place, &keys, Some(at.plus_millis(age)));
+        self.metrics.confirmed(keys.len(), at);
+        self.state = State::Well;
+        self.absent.clear();
+        self.begun = Some(begun);
+        self.due = begun + self.refresh;
+    }
+
+    fn failed(&mut self, why: &str) {
+        let issuer = &*self.name;
+        let (times, given_up) = match self.state {
+            State::Unasked | State::Well => {
+                let until = match self.begun {
+                    Some(_) => "those that are known count until `jwks_max_age` is over",
+                    None => "logins by its tokens are put off until it answers",
+                };
+                tracing::warn!(issuer, why, "keys of a token issuer cannot be had: {until}");
+                (1, false)
+            }
+            State::Failing { times, given_up, .. } => {
+                tracing::debug!(issuer, why, "keys of a token issuer still cannot be had");
+                (times.saturating_add(1), given_up)
+            }
+        };
+        let [least, most] = RETRIES;
+        let pause = least.saturating_mul(1 << (times - 1).min(8)).min(most).min(self.refresh);
+        self.due = Instant::now() + pause;
+        self.state = State::Failing { times, why: why.to_owned(), given_up };
+    }
+
+    /// When keys end that cannot be confirmed.
+    fn end(&self) -> Option<Instant> {
+        match self.state {
+            State::Failing { given_up: false, .. } => Some(self.begun? + self.max_age),
+            State::Failing { .. } | State::Unasked | State::Well => None,
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let State::Failing { given_up, why, .. } = &mut self.state {
+            *given_up = true;
+            tracing::error!(
+                issuer = &*self.name,
+                why = &**why,
+                "keys of a token issuer are older than `jwks_max_age`: logins by its tokens are put off until it answers"
+            );
+        }
+        self.metrics.gave_up();
+    }
+}
