@@ -264,7 +264,8 @@ impl Check {
     pub(super) fn refused(&self) -> Option<String> {
         match self {
             Self::Here(exchange) => exchange.refused().map(ToString::to_string),
-            Self::Broker(_) | Self::Nothing => None,
+            Self::Broker(relay) => relay.refused(),
+            Self::Nothing => None,
         }
     }
 }
@@ -334,7 +335,7 @@ impl Talk<'_> {
                         Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None, None),
                         Checked::Lost { reason, detail } => return Err(NotLoggedIn { reason, detail }),
                         // Only of a client that is logged in.
-                        Checked::Shaken(_) => continue,
+                        Checked::Shaken(_) | Checked::Vouched(..) => continue,
                         Checked::Failed { told, detail } => (
                             LoginVerdict::Failed(told),
                             None,
@@ -401,9 +402,10 @@ impl Talk<'_> {
                 if self.shared.failures.too_many(address, self.door.login.per_minute) {
                     return Ok(None);
                 }
-                let checked = relay.check(message, false).await;
+                let asks = Asks { shared: self.shared, door: self.door, address };
+                let checked = relay.check(asks, message, false).await;
                 *check = Check::Broker(relay);
-                Ok(Some(checked))
+                Ok(checked)
             }
             Check::Nothing => {
                 let detail = "a message after the login was over".to_owned();

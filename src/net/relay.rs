@@ -1,10 +1,11 @@
 //! A login that goes on to a broker (`identity: pass_through`), on the connection that then is the client's.
 
 use super::dial::{NotDialled, passage};
+use super::login::{Asks, verify};
 use super::shared::{Door, Shared};
 use crate::cluster::dial::DialError;
 use crate::cluster::passage::Passage;
-use crate::identity::sasl::Relayed;
+use crate::identity::sasl::{Exchange, Relayed};
 use crate::model::{CloseReason, Mechanism};
 use crate::session::{Checked, Shook};
 use crate::tls::Stream;
@@ -14,6 +15,8 @@ use bytes::Bytes;
 pub(super) struct Relay {
     passage: Passage,
     exchange: Relayed,
+    /// What finds tokens good here, before the broker sees them.
+    own: Option<Exchange>,
 }
 
 impl Relay {
@@ -26,19 +29,36 @@ impl Relay {
     ) -> Result<(Self, Shook), NotDialled> {
         let mut passage = passage(shared, &door.dialler, broker).await?;
         let shook = passage.shake(mechanism).await.map_err(|error| lost(&error))?;
-        Ok((Self { passage, exchange: Relayed::new(mechanism) }, shook))
+        let own = Some(Exchange::new(mechanism));
+        Ok((Self { passage, exchange: Relayed::new(mechanism), own }, shook))
     }
 
-    /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it.
-    pub(super) async fn check(&mut self, message: Bytes, again: bool) -> Checked {
+    /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it; nothing at all
+    /// where too many logins failed meanwhile.
+    pub(super) async fn check(&mut self, asks: Asks<'_>, message: Bytes, again: bool) -> Option<Checked> {
+        if self.exchange.wants_voucher() {
+            let own = self.own.take()?;
+            let (own, checked) = verify(asks, own, message.clone(), again).await?;
+            self.own = own;
+            match checked {
+                Checked::Proved { login, .. } => self.exchange.vouched(login),
+                checked => return Some(checked),
+            }
+        }
         if let Err(error) = self.exchange.sent(&message) {
             let told = error.told(self.exchange.mechanism(), again);
-            return Checked::Failed { told, detail: error.to_string() };
+            return Some(Checked::Failed { told, detail: error.to_string() });
         }
-        match self.passage.say(message).await {
+        Some(match self.passage.say(message).await {
             Ok(answered) => answered.judged(&mut self.exchange, again),
             Err(error) => lost(&error).into(),
-        }
+        })
+    }
+
+    /// Why the login has failed, where the client was told so by a message that it still has to answer.
+    pub(super) fn refused(&self) -> Option<String> {
+        let own = self.own.as_ref().and_then(Exchange::refused).map(ToString::to_string);
+        own.or_else(|| self.exchange.is_denied().then(|| "the broker does not take the token".to_owned()))
     }
 
     /// The connection, once the client is logged in there.

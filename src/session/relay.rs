@@ -8,6 +8,7 @@
 use super::login::{Answered, LoginStep, Shook};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use super::renewal::Checked;
+use crate::identity;
 use crate::identity::sasl::Relayed;
 use crate::model::Mechanism;
 use crate::wire::frame::{SIZE_LEN, response_size};
@@ -37,6 +38,8 @@ pub enum Relaying {
     Shake(Mechanism),
     /// Pass this message on to it.
     Message(Bytes),
+    /// Look whether this message, of a login by tokens, is good as far as can be told here, before it goes on.
+    Vouch(Mechanism, Bytes),
     /// The client's own broker has decided so: treat it as what was checked here.
     Settle(Checked),
 }
@@ -65,6 +68,11 @@ impl Machine {
             }
             (Checks::Pipe(exchange), Relaying::Message(message)) => {
                 let Some(exchange) = exchange else { return };
+                if exchange.wants_voucher() {
+                    out.relay = Some(Relaying::Vouch(exchange.mechanism(), message));
+                    self.wait = Wait::Renewal;
+                    return;
+                }
                 match exchange.sent(&message) {
                     Ok(()) => {
                         let version = self.authenticates_in();
@@ -77,7 +85,8 @@ impl Machine {
                 }
             }
             // Nobody asks for these.
-            (Checks::Here, Relaying::Shake(_) | Relaying::Settle(_)) | (Checks::Pipe(_), Relaying::Settle(_)) => {}
+            (Checks::Here, Relaying::Shake(_) | Relaying::Vouch(..) | Relaying::Settle(_))
+            | (Checks::Pipe(_), Relaying::Vouch(..) | Relaying::Settle(_)) => {}
         }
     }
 
@@ -131,6 +140,14 @@ impl Machine {
             }
         };
         self.renewal_step(step, out);
+    }
+
+    /// The broker is to say what it makes of a token that is good here.
+    pub(super) fn vouched(&mut self, login: identity::Login, message: Bytes, out: &mut Outputs) {
+        if let Some(Checks::Pipe(Some(exchange))) = self.standing.as_mut().map(|standing| &mut standing.checks) {
+            exchange.vouched(login);
+        }
+        self.relay(Relaying::Message(message), out);
     }
 
     fn settle(&mut self, checked: Checked, out: &mut Outputs) {

@@ -66,6 +66,8 @@ pub enum Checked {
         /// For the operator.
         detail: String,
     },
+    /// A token was found good here; this message takes it to the broker.
+    Vouched(identity::Login, Bytes),
     /// A broker refused the login.
     Refused(Answered),
     /// It cannot be told now, by no fault of the client's: it is to try again, as after any lost connection.
@@ -82,7 +84,7 @@ impl Checked {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Failed { .. } | Self::Refused(_) => true,
-            Self::Shaken(_) | Self::Challenge(_) | Self::Proved { .. } | Self::Lost { .. } => false,
+            Self::Shaken(_) | Self::Challenge(_) | Self::Proved { .. } | Self::Vouched(..) | Self::Lost { .. } => false,
         }
     }
 
@@ -90,7 +92,7 @@ impl Checked {
     #[must_use]
     pub fn of_same(self, before: &Principal) -> Self {
         match self {
-            Self::Proved { login, .. } if login.principal.get() != before => {
+            Self::Proved { login, .. } | Self::Vouched(login, _) if login.principal.get() != before => {
                 let name = |p: &Principal| format!("{}.{}", p.kind(), p.name());
                 let (before, after) = (name(before), name(login.principal.get()));
                 let told = format!("Cannot change principals during re-authentication from {before}: {after}");
@@ -238,6 +240,7 @@ impl Machine {
         self.wait = Wait::Nothing;
         let checked = match checked {
             Checked::Shaken(shook) => return self.shaken(&shook, out),
+            Checked::Vouched(login, message) => return self.vouched(login, message, out),
             Checked::Lost { reason, detail } => {
                 out.detail = Some(detail);
                 return self.close(reason);
@@ -250,7 +253,7 @@ impl Machine {
         let (verdict, detail) = match checked.of_same(&self.subject.get().principal) {
             Checked::Challenge(bytes) => (LoginVerdict::Challenge(bytes), None),
             // Taken above.
-            Checked::Shaken(_) | Checked::Lost { .. } => return,
+            Checked::Shaken(_) | Checked::Vouched(..) | Checked::Lost { .. } => return,
             Checked::Failed { told, detail } => (LoginVerdict::Failed(told), Some(detail)),
             Checked::Refused(answered) => {
                 let detail = answered.words();

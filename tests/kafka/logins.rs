@@ -8,14 +8,16 @@ use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
-use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM};
+use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM, classes};
+use crate::support::fetch::Jars;
+use crate::support::idp::{AUDIENCE, Idp};
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
 use crate::support::people::{self, authenticate, handshake, java_login, java_send, known, librdkafka_login};
 use crate::support::proxy::{Kordon, Setup, Upstream};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw};
-use crate::support::{needs, soon, unique};
+use crate::support::{needs, scratch, soon, unique};
 
 pub const MECHANISMS: [PasswordMechanism; 2] = [PasswordMechanism::ScramSha256, PasswordMechanism::ScramSha512];
 const POLICY: &str = "version: 1
@@ -35,6 +37,7 @@ pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
+        properties[0].1.push_str(",OAUTHBEARER");
         properties.extend([
             known(&[&[(SASL_USER, SASL_PASSWORD), SHORT], &PEOPLE[..]].concat()),
             // Not for SCRAM, by which the proxy logs in here.
@@ -43,12 +46,35 @@ pub fn cluster() -> &'static Cluster {
             ("super.users", format!("User:ANONYMOUS;User:{SASL_USER}")),
             ("delegation.token.secret.key", "of-tests".to_owned()),
         ]);
-        let cluster = Cluster::start(Options { nodes: 1, properties, ..Options::default() });
+        let keys = scratch(&unique("issuer")).join("keys.json");
+        std::fs::write(&keys, issuer().key_set()).expect("keys");
+        let url = format!("file://{}", keys.display());
+        properties.extend([
+            ("listener.name.sasl.oauthbearer.sasl.jaas.config", format!("{BEARER}.OAuthBearerLoginModule required;")),
+            (
+                "listener.name.sasl.oauthbearer.sasl.server.callback.handler.class",
+                format!("{BEARER}.OAuthBearerValidatorCallbackHandler"),
+            ),
+            ("listener.name.sasl.oauthbearer.sasl.oauthbearer.jwks.endpoint.url", url.clone()),
+            ("listener.name.sasl.oauthbearer.sasl.oauthbearer.expected.issuer", issuer().issuer()),
+            ("listener.name.sasl.oauthbearer.sasl.oauthbearer.expected.audience", AUDIENCE.to_owned()),
+        ]);
+        let mut jvm = classes(Jars::Kafka431);
+        jvm.push(format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}"));
+        let cluster = Cluster::start(Options { nodes: 1, properties, jvm, ..Options::default() });
         for (name, password) in [(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")] {
             cluster.know_by_scram(name, password);
         }
         cluster
     })
+}
+
+const BEARER: &str = "org.apache.kafka.common.security.oauthbearer";
+
+/// Whose tokens that broker takes, for [`AUDIENCE`] alone.
+pub fn issuer() -> &'static Idp {
+    static ISSUER: OnceLock<Idp> = OnceLock::new();
+    ISSUER.get_or_init(|| Idp::start("k1"))
 }
 
 /// Where clients log in at its broker.

@@ -1,13 +1,13 @@
 //! Logins that go on to the brokers (`identity: pass_through`): the client's own principal there, and the broker's own words.
 
 use bytes::Bytes;
-use kordon::model::PasswordMechanism;
+use kordon::model::Mechanism;
 use kordon::wire::schema::{create_acls, produce, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-use crate::logins::{MECHANISMS, PEOPLE, cluster, outcome, say, shake, shaken};
+use crate::logins::{MECHANISMS, PEOPLE, authenticated, cluster, cluster_itself, issuer, outcome, say, shake, shaken};
 use crate::renewals::PLAIN;
 use crate::support::audit::Event;
 use crate::support::cluster::SASL_PASSWORD;
@@ -177,7 +177,7 @@ fn clients_log_in_again_at_the_brokers_and_lose_nothing() {
 }
 
 /// The answers to these messages, as they come over the wire, and how the connection ends.
-fn frames(address: &str, mechanism: PasswordMechanism, messages: &[&[u8]]) -> (Vec<Bytes>, Option<End>) {
+fn frames(address: &str, mechanism: impl Into<Mechanism>, messages: &[&[u8]]) -> (Vec<Bytes>, Option<End>) {
     let mut raw = shaken(address, mechanism);
     let mut frames = Vec::new();
     for message in messages {
@@ -371,4 +371,83 @@ fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     }
+}
+
+#[test]
+fn tokens_that_are_good_here_go_on_and_count_where_the_broker_takes_them() {
+    use crate::tokens::{BEARER, holds, java_login, log_in, message};
+    needs!(Java);
+    let topic = unique("bearer");
+    cluster().create_topic(&topic, 1, &[]);
+    allow("alice", &topic, &[WRITE]);
+    allow("bob", &topic, &[WRITE]);
+    let (idp, broker) = (issuer(), cluster_itself());
+    // One audience more than the broker has.
+    let entry = idp.entry("").replace("audience: [kafka]", "audience: [kafka, other]");
+    let policy = "version: 1\ndefault: deny\nacls:\n  - { allow: [All], principals: [\"Group:devs\"], resources: [\"*\"] }\nend: true\n";
+    let sasl =
+        "identity: pass_through\n    sasl: { mechanisms: [OAUTHBEARER], without_tls: true }\n    max_session: 1h";
+    let kordon = Kordon::before(cluster())
+        .upstream(Upstream::Scram("SCRAM-SHA-512"))
+        .listener("people", sasl)
+        .policy(policy)
+        .config(&format!("tokens: [{entry}]"))
+        .config("log: { level: trace }")
+        .expects("passes logins on to the brokers")
+        .start();
+    let at = kordon.broker("people", 1);
+    let token = |name: &str, claims: serde_json::Value| idp.token(name, &claims);
+    let write =
+        |raw: &mut Raw| produced(&raw.ask(ApiKey::PRODUCE, 9, &produce_request(-1, &[(&topic, &batch(&[b"x"]))])))[0].1;
+    // The group is the token's, and counts here; the name counts at the broker.
+    for (name, groups, outcome) in [
+        ("alice", json!(["devs"]), ErrorCode::NONE),
+        ("alice", json!([]), ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        ("carol", json!(["devs"]), ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    ] {
+        let mut raw = shaken(&at, BEARER);
+        let lifetime = log_in(&mut raw, &token(name, json!({ "groups": groups })));
+        assert!((3_500_000..=3_600_000).contains(&lifetime), "{lifetime}");
+        assert_eq!(write(&mut raw), outcome, "{name} {groups}");
+    }
+    let login = java_login(idp, "alice");
+    let sent = java_send(Java::newest(), kordon.at("people"), &topic, &login, "java");
+    assert_eq!(sent.as_deref(), Some("TopicAuthorizationException"), "its provider gives no groups");
+
+    // Refused here, as the broker would, which is not asked; or by the broker alone.
+    let tap = kordon.tap();
+    let seen = || tap.requests(ApiKey::SASL_AUTHENTICATE).len();
+    let failed = counted(&kordon, "failed");
+    for (n, (claims, goes_on)) in
+        [(json!({ "exp": 1 }), 0), (json!({ "iss": "else" }), 0), (json!({ "aud": "other" }), 2)]
+            .into_iter()
+            .enumerate()
+    {
+        let message = format!("n,,\x01auth=Bearer {}\x01\x01", token("alice", claims));
+        let before = seen();
+        let [ours, theirs] = [&at, &broker].map(|at| frames(at, BEARER, &[message.as_bytes(), b"\x01"]));
+        assert_eq!(ours, theirs, "{n}");
+        assert_eq!(seen() - before, goes_on, "{n}");
+        assert_eq!(counted(&kordon, "failed"), failed + n as f64 + 1.0, "each once");
+    }
+
+    // Again: another token of the same user, whose groups are new; and one of somebody else.
+    let mut raw = shaken(&at, BEARER);
+    log_in(&mut raw, &token("alice", json!({ "groups": [] })));
+    assert_eq!(write(&mut raw), ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    assert_eq!(handshake_again(&mut raw), 0);
+    log_in(&mut raw, &token("alice", json!({ "groups": ["devs"] })));
+    assert_eq!(write(&mut raw), ErrorCode::NONE);
+    assert_eq!(counted(&kordon, "renewed"), 1.0);
+    let mut raw = shaken(&at, BEARER);
+    log_in(&mut raw, &token("alice", json!({ "groups": ["devs"] })));
+    assert_eq!(handshake_again(&mut raw), 0);
+    let other = authenticated(&mut raw, 2, &message(&token("bob", json!({})))).expect_err("a refusal");
+    assert!(other.1.starts_with("Cannot change principals during re-authentication"), "{other:?}");
+    assert_eq!(raw.end(), End::Closed);
+    assert!(!holds(&kordon.log(), &token("alice", json!({ "groups": ["devs"] }))));
+}
+
+fn handshake_again(raw: &mut Raw) -> i16 {
+    raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake("OAUTHBEARER")).i16(sasl_handshake::response::ERROR_CODE)
 }

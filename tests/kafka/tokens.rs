@@ -17,7 +17,7 @@ use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw, produce_request, produced};
 use crate::support::{eventually, needs, soon, throughout, unique};
 
-const BEARER: Mechanism = Mechanism::OAuthBearer;
+pub const BEARER: Mechanism = Mechanism::OAuthBearer;
 const TOKENS: &str = "identity: sasl\n    sasl: { mechanisms: [OAUTHBEARER], without_tls: true }";
 const INVALID: &str = r#"{"status":"invalid_token"}"#;
 /// `devs` write; `owners`, whom the policy itself lists, too: a token cannot make anybody one of them.
@@ -39,7 +39,7 @@ fn setup(tokens: &[String]) -> Setup<'static> {
 }
 
 /// What a Java client needs to get tokens from a provider and to log in with them.
-fn java_login(idp: &Idp, name: &str) -> Vec<(&'static str, String)> {
+pub fn java_login(idp: &Idp, name: &str) -> Vec<(&'static str, String)> {
     let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
     vec![
         ("security.protocol", "SASL_PLAINTEXT".to_owned()),
@@ -69,13 +69,13 @@ fn shaken(at: &str) -> Raw {
     raw
 }
 
-fn message(token: &str) -> Node {
+pub fn message(token: &str) -> Node {
     authenticate(format!("n,,\x01auth=Bearer {token}\x01\x01"))
 }
 
 /// Logs in with a token, and gives the lifetime that is told.
 #[track_caller]
-fn log_in(raw: &mut Raw, token: &str) -> i64 {
+pub fn log_in(raw: &mut Raw, token: &str) -> i64 {
     authenticated(raw, 2, &message(token)).expect("a login").int(SESSION_LIFETIME_MS)
 }
 
@@ -109,7 +109,7 @@ fn put_off(at: &str, token: &str) -> bool {
 }
 
 /// Whether the log holds anything of a token: its last part lets nobody in without the rest, but nothing else is like it.
-fn holds(log: &str, token: &str) -> bool {
+pub fn holds(log: &str, token: &str) -> bool {
     token.split('.').any(|part| !part.is_empty() && log.contains(part))
 }
 

@@ -201,14 +201,7 @@ impl Reader<'_> {
                 }
                 let path = fields.path("sasl");
                 let node = fields.required("sasl", "write `{ mechanisms: [SCRAM-SHA-512] }`", &mut self.report);
-                let sasl = self.listener_sasl(node?, &path, secured)?;
-                if sasl.mechanisms.contains(&Mechanism::OAuthBearer) {
-                    let text = format!(
-                        "`{path}.mechanisms: OAUTHBEARER` is not served by this version with `identity: pass_through`: use another mechanism"
-                    );
-                    self.fault(node?, text);
-                }
-                Some(Identity::PassThrough(sasl))
+                Some(Identity::PassThrough(self.listener_sasl(node?, &path, secured)?))
             }
         }
     }

@@ -88,9 +88,13 @@ impl Reader<'_> {
             for (i, (listener, item)) in all.iter().zip(items).enumerate() {
                 let path = format!("listeners[{i}].upstream");
                 self.secured_alike(item, &path, listener.upstream.as_ref(), cluster.tls.is_some());
-                if cluster.tls.is_none() && tells_passwords(listener) {
+                if cluster.tls.is_none()
+                    && let Some(mechanism) = tells_secrets(listener)
+                {
+                    let secrets = if mechanism == Mechanism::OAuthBearer { "tokens" } else { "passwords" };
+                    let name = mechanism.name();
                     let text = format!(
-                        "`listeners[{i}].sasl.mechanisms` passes PLAIN on to brokers without TLS, where passwords can be read on the way: set `cluster.tls`, or `listeners[{i}].sasl.without_tls: true` if the network is trusted"
+                        "`listeners[{i}].sasl.mechanisms` passes {name} on to brokers without TLS, where {secrets} can be read on the way: set `cluster.tls`, or `listeners[{i}].sasl.without_tls: true` if the network is trusted"
                     );
                     self.fault(item, text);
                 }
@@ -209,11 +213,13 @@ impl Reader<'_> {
     }
 }
 
-/// Whether passwords go on to the brokers that must not be read on the way.
-fn tells_passwords(listener: &Listener) -> bool {
+/// What goes on to the brokers and must not be read on the way.
+fn tells_secrets(listener: &Listener) -> Option<Mechanism> {
     match &listener.identity {
-        Identity::PassThrough(sasl) => !sasl.without_tls && sasl.mechanisms.contains(&Mechanism::PLAIN),
-        Identity::Fixed(_) | Identity::Sasl(_) | Identity::Certificate => false,
+        Identity::PassThrough(sasl) if !sasl.without_tls => {
+            sasl.mechanisms.iter().copied().find(|mechanism| mechanism.shows_secret())
+        }
+        Identity::Fixed(_) | Identity::Sasl(_) | Identity::Certificate | Identity::PassThrough(_) => None,
     }
 }
 
@@ -221,7 +227,9 @@ fn tells_passwords(listener: &Listener) -> bool {
 fn first_with(listeners: &[Listener], which: fn(Mechanism) -> bool) -> Option<&str> {
     let offers = |l: &&Listener| match &l.identity {
         Identity::Sasl(sasl) => sasl.mechanisms.iter().copied().any(which),
-        Identity::Fixed(_) | Identity::Certificate | Identity::PassThrough(_) => false,
+        // Passwords are the brokers' to check.
+        Identity::PassThrough(sasl) => sasl.mechanisms.iter().copied().filter(|m| takes_tokens(*m)).any(which),
+        Identity::Fixed(_) | Identity::Certificate => false,
     };
     listeners.iter().find(offers).map(|l| l.name.as_str())
 }

@@ -3,9 +3,12 @@
 //! Source: `DefaultKafkaPrincipalBuilder.build`, Kafka 4.3: the principal is the server's authorization id, which
 //! `PlainSaslServer` and `ScramSaslServer` take from the client's name. But for one case: with the extension `tokenauth`
 //! the name is the id of a delegation token, and the principal its owner (`ScramSaslServer.evaluateResponse`). Such a
-//! message is refused before any broker sees it, as is every other that has a second reading (threat 32).
+//! message is refused before any broker sees it, as is every other that has a second reading (threat 32). A token names
+//! nobody before it was found good here; which of its claims is the name is configured, here as at the broker
+//! (`sasl.oauthbearer.sub.claim.name`).
 
 use super::LoginError;
+use super::oauthbearer::SEEN;
 use super::plain::Credentials;
 use super::scram::ClientFirst;
 use crate::identity::Login;
@@ -27,6 +30,14 @@ enum Stage {
     Challenged(Claim),
     /// The last message went on.
     Proving(Claim),
+    /// A token was found good here.
+    Vouched(Login),
+    /// It went on.
+    Bearing(Login),
+    /// The broker does not take it, and the client has to say that it has seen that.
+    Denied,
+    /// The client has said so.
+    Seen,
     Over,
 }
 
@@ -62,7 +73,7 @@ impl Relayed {
         let is_plain = match self.mechanism {
             Mechanism::Password(PasswordMechanism::Plain) => true,
             Mechanism::Password(PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512) => false,
-            Mechanism::OAuthBearer => return Err(LoginError::PeerSentBearer("tokens are not passed on")),
+            Mechanism::OAuthBearer => return self.bears(message),
         };
         self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Start if is_plain => {
@@ -76,9 +87,48 @@ impl Relayed {
             }
             // The broker holds it against the first.
             Stage::Challenged(claim) => Stage::Proving(claim),
-            Stage::Asked(_) | Stage::Proving(_) | Stage::Over => return Err(LoginError::PeerSentMore),
+            Stage::Asked(_)
+            | Stage::Proving(_)
+            | Stage::Vouched(_)
+            | Stage::Bearing(_)
+            | Stage::Denied
+            | Stage::Seen
+            | Stage::Over => return Err(LoginError::PeerSentMore),
         };
         Ok(())
+    }
+
+    fn bears(&mut self, message: &[u8]) -> Result<(), LoginError> {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Vouched(login) => Stage::Bearing(login),
+            Stage::Denied if message == SEEN => Stage::Seen,
+            Stage::Start
+            | Stage::Asked(_)
+            | Stage::Challenged(_)
+            | Stage::Proving(_)
+            | Stage::Bearing(_)
+            | Stage::Denied
+            | Stage::Seen
+            | Stage::Over => return Err(LoginError::PeerSentMore),
+        };
+        Ok(())
+    }
+
+    /// Whether the next message has to be found good here before it goes on ([`Relayed::vouched`]).
+    pub fn wants_voucher(&self) -> bool {
+        self.mechanism == Mechanism::OAuthBearer && matches!(self.stage, Stage::Start)
+    }
+
+    /// The next message proves this, as far as can be told here.
+    pub fn vouched(&mut self, login: Login) {
+        if self.wants_voucher() {
+            self.stage = Stage::Vouched(login);
+        }
+    }
+
+    /// Whether the broker does not take the token, and said so by a message that is still to be answered.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.stage, Stage::Denied)
     }
 
     /// Looks at what the broker answered, which was no error: who is proved by it, once that is over.
@@ -107,7 +157,16 @@ impl Relayed {
                 }
                 Ok(Some(claim.login()))
             }
-            Stage::Start | Stage::Challenged(_) | Stage::Over => Err(LoginError::PeerSentMore),
+            // What it answers to a token that it takes is empty (`OAuthBearerSaslServer.evaluateResponse`).
+            Stage::Bearing(login) if answer.is_empty() => Ok(Some(login)),
+            Stage::Bearing(_) => {
+                self.stage = Stage::Denied;
+                Ok(None)
+            }
+            Stage::Seen => Err(LoginError::UpstreamSentNoProof),
+            Stage::Start | Stage::Challenged(_) | Stage::Vouched(_) | Stage::Denied | Stage::Over => {
+                Err(LoginError::PeerSentMore)
+            }
         }
     }
 }
@@ -204,6 +263,32 @@ mod tests {
         for last in [&b""[..], b"e=invalid-proof", b"r=nonce"] {
             assert_eq!(scram("n,,n=alice,r=nonce", last), Err(LoginError::UpstreamSentNoProof));
         }
+    }
+
+    /// A login by a token that was found good here.
+    fn bearing() -> Relayed {
+        let mut relayed = Relayed::new(Mechanism::OAuthBearer);
+        assert!(relayed.wants_voucher());
+        relayed.vouched(Claim::new("alice", None).unwrap().login());
+        relayed.sent(b"n,,...").unwrap();
+        relayed
+    }
+
+    #[test]
+    fn a_token_names_nobody_before_it_was_found_good_here_and_by_the_broker() {
+        assert_eq!(Relayed::new(Mechanism::OAuthBearer).sent(b"n,,..."), Err(LoginError::PeerSentMore));
+        let mut relayed = bearing();
+        let login = relayed.answered(b"").unwrap().unwrap();
+        assert_eq!(login.principal.get().to_string(), "User:alice");
+        assert!(!relayed.wants_voucher());
+        let mut relayed = bearing();
+        assert_eq!(relayed.answered(b"{}"), Ok(None));
+        assert!(relayed.is_denied());
+        relayed.sent(SEEN).unwrap();
+        assert_eq!(relayed.answered(b""), Err(LoginError::UpstreamSentNoProof), "after a refusal");
+        let mut relayed = bearing();
+        relayed.answered(b"{}").unwrap();
+        assert_eq!(relayed.sent(b"n,,..."), Err(LoginError::PeerSentMore), "no second token");
     }
 
     #[test]

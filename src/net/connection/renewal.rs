@@ -46,11 +46,22 @@ impl<'a> Link<'a> {
                 }
                 (None, Some(Relaying::Message(message))) => match under_way {
                     Check::Broker(mut relay) => {
-                        let checked = relay.check(message, true).await;
-                        (Check::Broker(relay), checked)
+                        let checked = relay.check(asks, message, true).await;
+                        (Check::Broker(relay), checked.unwrap_or_else(too_many))
                     }
                     Check::Here(_) | Check::Nothing => (Check::Nothing, nothing_agreed()),
                 },
+                (None, Some(Relaying::Vouch(mechanism, message))) => {
+                    let exchange = match under_way {
+                        Check::Here(exchange) => exchange,
+                        Check::Broker(_) | Check::Nothing => Exchange::new(mechanism),
+                    };
+                    match verify(asks, exchange, message.clone(), true).await {
+                        Some((_, Checked::Proved { login, .. })) => (Check::Nothing, Checked::Vouched(login, message)),
+                        Some((exchange, checked)) => (exchange.map_or(Check::Nothing, Check::Here), checked),
+                        None => (Check::Nothing, too_many()),
+                    }
+                }
                 (None, Some(Relaying::Settle(checked))) => (Check::Nothing, checked),
                 (None, None) => (Check::Nothing, nothing_agreed()),
             };

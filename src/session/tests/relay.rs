@@ -40,10 +40,14 @@ fn answered(code: i16, lifetime: i64) -> Node {
 impl Stage {
     /// A stage whose client is alice by PLAIN, for five seconds by the proxy and for this many by the broker.
     fn relayed(of_broker: Option<u32>) -> Self {
+        Self::relayed_by(Mechanism::PLAIN, of_broker)
+    }
+
+    fn relayed_by(mechanism: Mechanism, of_broker: Option<u32>) -> Self {
         let mut stage = Self::new(OPEN);
-        let (now, plain) = (Now { wall: Timestamp(0), micros: 0 }, Mechanism::PLAIN);
+        let now = Now { wall: Timestamp(0), micros: 0 };
         let most = [Some(Duration::from_secs(5)), of_broker.map(|secs| Duration::from_secs(secs.into()))];
-        let (standing, told) = Standing::new(&alice(), plain, [plain].into(), most, now);
+        let (standing, told) = Standing::new(&alice(), mechanism, [mechanism].into(), most, now);
         assert_eq!(told, 1000 * i64::from(of_broker.unwrap_or(5).min(5)));
         stage.machine = stage.machine.logged_in(Some(standing.relayed(of_broker.is_some())));
         stage
@@ -201,4 +205,35 @@ fn a_broker_that_says_something_else_in_a_login_again_ends_the_connection() {
     stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token(ALICE));
     stage.input(Input::BrokerEnd);
     assert_eq!(stage.machine.closing(), Some(CloseReason::UpstreamClosed));
+}
+
+#[test]
+fn a_token_goes_on_in_a_login_again_once_it_was_found_good_here() {
+    let begun = || {
+        let mut stage = Stage::relayed_by(Mechanism::OAuthBearer, Some(4));
+        stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &Shook::ask(Mechanism::OAuthBearer));
+        assert_eq!(stage.at_broker().len(), 1);
+        stage.broker(ApiKey::SASL_HANDSHAKE, 1, 0, &shook(0));
+        drained(&mut stage.machine.to_client);
+        stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token(b"a token"));
+        let Some(Relaying::Vouch(Mechanism::OAuthBearer, message)) = stage.out.relay.take() else { panic!("no look") };
+        assert!(stage.at_broker().is_empty(), "not before");
+        (stage, message)
+    };
+    let (mut stage, message) = begun();
+    stage.input(Input::Checked(Checked::Vouched(alice(), message)));
+    let asked = stage.at_broker();
+    let [(ApiKey::SASL_AUTHENTICATE, 0, request)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(request.bytes(sasl_authenticate::request::AUTH_BYTES).unwrap(), &b"a token"[..]);
+    stage.broker(ApiKey::SASL_AUTHENTICATE, 2, 0, &answered(0, 3_000));
+    let checked = stage.settles();
+    stage.input(Input::Checked(checked));
+    assert!(stage.out.renewed);
+
+    // Refused here: the broker, which waits for a message, is told nothing.
+    let (mut stage, _) = begun();
+    let (told, detail) = ("no".to_owned(), "why".to_owned());
+    stage.input(Input::Checked(Checked::Failed { told, detail }));
+    assert!(stage.at_broker().is_empty());
+    assert_eq!(stage.machine.closing(), Some(CloseReason::LoginFailed));
 }

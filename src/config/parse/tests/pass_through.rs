@@ -44,6 +44,11 @@ fn passwords_go_on_over_tls_only() {
     let told = fault(&[plain, cluster]);
     assert!(told.contains("is PLAIN on a listener without TLS"), "{told}");
     well(&[(FIXED, "identity: pass_through, sasl: { mechanisms: [PLAIN], without_tls: true } }")]);
+    let bearer = (FIXED, "identity: pass_through, sasl: { mechanisms: [OAUTHBEARER] } }");
+    let tokens = ("#root", "tokens: [{ issuer: i, audience: [a], jwks_file: k }]");
+    well(&[bearer, listener, cluster, tokens]);
+    let told = fault(&[bearer, listener, tokens]);
+    assert!(told.contains("passes OAUTHBEARER on to brokers without TLS, where tokens can be read"), "{told}");
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn what_belongs_to_other_identities_is_refused() {
         ),
         (
             "identity: pass_through, sasl: { mechanisms: [OAUTHBEARER], without_tls: true } }",
-            "OAUTHBEARER` is not served by this version with `identity: pass_through`",
+            "`tokens` is missing: listener `a` takes tokens",
         ),
     ] {
         let told = fault(&[(FIXED, keys)]);
