@@ -204,16 +204,27 @@ impl Dialler {
     pub async fn serves_anybody(&self, to: &HostPort) -> Result<bool, DialError> {
         const DURING: &str = "Metadata";
         let stranger = self.tls.as_ref().map(|tls| tls.without_certificate());
+        let shows_certificate = self.tls.as_ref().is_some_and(|tls| tls.settings().identity.is_some());
         let attempt = async {
-            let mut talk = match Talk::open(to, stranger.as_ref()).await {
+            let met = match Talk::meet(to, stranger.as_ref()).await {
+                // A broker says after the handshake that it wants a certificate (TLS 1.3), and its words are lost if it
+                // closes before ours are read. One that breaks off for another reason does so with the proxy's certificate
+                // too, or not each time.
+                Err(lost @ DialError::Lost { .. }) if shows_certificate => {
+                    if Talk::meet(to, self.tls.as_deref()).await.is_err() {
+                        return Err(lost);
+                    }
+                    match Talk::meet(to, stranger.as_ref()).await {
+                        Err(DialError::Lost { .. }) => return Ok(false),
+                        met => met,
+                    }
+                }
+                met => met,
+            };
+            let (mut talk, served) = match met {
                 // The proxy's certificate is its login there.
                 Err(DialError::TlsRefused { .. }) => return Ok(false),
-                talk => talk?,
-            };
-            let served = match talk.versions().await {
-                Ok((served, _)) => served,
-                Err(DialError::TlsRefused { .. } | DialError::Lost { .. }) if stranger.is_some() => return Ok(false),
-                Err(other) => return Err(other),
+                met => met?,
             };
             let ours = api(ApiKey::METADATA).map(|api| api.versions);
             let both = ours.zip(served.get(&ApiKey::METADATA)).map(|(ours, theirs)| ours.intersect(*theirs));
@@ -284,6 +295,13 @@ impl Talk {
             Some(tls) => tls.connect(&to.host, stream).await.map_err(|error| not_secured(to, error))?,
         };
         Ok(Self { stream, address: to.clone(), correlation: 0 })
+    }
+
+    /// A connection, and what the broker serves.
+    async fn meet(to: &HostPort, tls: Option<&tls::Upstream>) -> Result<(Self, BTreeMap<ApiKey, Versions>), DialError> {
+        let mut talk = Self::open(to, tls).await?;
+        let (served, _) = talk.versions().await?;
+        Ok((talk, served))
     }
 
     /// Asks what the broker serves: in our newest version first, then in one that it knows (KIP-511).

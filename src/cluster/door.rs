@@ -99,4 +99,44 @@ mod tests {
         assert!(matches!(states[..], [State::Open, State::Shut, State::Unknown(_)]), "{states:?}");
         assert!(doors[0].to_string().contains("serves clients that do not log in"), "{}", doors[0]);
     }
+
+    #[tokio::test]
+    async fn threat_07_a_broker_that_breaks_off_is_not_taken_for_one_that_asks_for_a_certificate() {
+        use crate::config::{Authorities, KeyPair, TlsVersion, UpstreamTls};
+        use rustls::pki_types::PrivateKeyDer;
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let [certificate, key] = ["pem", "key"].map(|name| dir.path().join(name));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let private = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let server = server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], private).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(server));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            loop {
+                // Speaks TLS with whoever comes, then hangs up.
+                let (tcp, _) = listener.accept().await.unwrap();
+                let _ = acceptor.accept(tcp).await;
+            }
+        });
+        let tls = UpstreamTls {
+            ca: Authorities::File(certificate.clone()),
+            identity: Some(KeyPair { certificate, key }),
+            server_name: None,
+            min_version: TlsVersion::Tls12,
+        };
+        let config = config::Cluster { tls: Some(tls), ..config::Cluster::plain("c", vec![]) };
+        let (host, port) = (at.ip().to_string(), at.port());
+        let broker = topology::Broker { id: 1, host: host.into(), port, rack: None, versions: [].into() };
+        let topology = Topology { brokers: [(1, broker)].into(), ..Topology::default() };
+        let doors = try_all(&config, &topology).await;
+        serving.abort();
+        let State::Unknown(why) = &doors[0].state else { panic!("{doors:?}") };
+        assert!(why.contains("ended the connection during ApiVersions"), "{why}");
+    }
 }
