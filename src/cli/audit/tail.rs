@@ -76,8 +76,9 @@ impl Tail {
         };
         let bootstrap = self.bootstrap.iter().map(parse).collect::<Result<_, _>>()?;
         let topic = self.topic.clone().unwrap_or_else(|| config::Audit::default().topic);
-        let sasl = self.command_config.as_deref().map(login::read).transpose()?.flatten();
-        Ok((config::Cluster { sasl, ..config::Cluster::plain("bootstrap-server", bootstrap) }, topic))
+        let access = self.command_config.as_deref().map(login::read).transpose()?.unwrap_or_default();
+        let plain = config::Cluster::plain("bootstrap-server", bootstrap);
+        Ok((config::Cluster { tls: access.tls, sasl: access.sasl, ..plain }, topic))
     }
 
     async fn follow(
