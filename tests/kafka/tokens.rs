@@ -54,7 +54,8 @@ pub fn java_login(idp: &Idp, name: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn librdkafka_login(idp: &Idp, name: &str) -> Value {
+/// What librdkafka needs for the same.
+pub fn librdkafka_login(idp: &Idp, name: &str) -> Value {
     json!({
         "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc",
         "sasl.oauthbearer.client.id": name, "sasl.oauthbearer.client.secret": format!("{name}-secret"),

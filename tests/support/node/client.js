@@ -8,17 +8,19 @@ const command = JSON.parse(process.argv[2]);
 const dns = require("dns");
 const { lookup } = dns;
 dns.lookup = (host, ...rest) => lookup(host.endsWith(".kordon.test") ? "127.0.0.1" : host, ...rest);
-// A token cannot be told as kafkajs wants it.
-const { sasl } = command.config ?? {};
-if (sasl?.token) sasl.oauthBearerProvider = async () => ({ value: sasl.token });
-const connect = (command) => new Kafka({
-  clientId: "kafkajs",
-  brokers: command.at.split(","),
-  logLevel: logLevel.NOTHING,
-  connectionTimeout: 5000,
-  retry: { retries: command.retries ?? 3, initialRetryTime: 100 },
-  ...(command.config ?? {}),
-});
+const connect = (command) => {
+  const { sasl } = command.config ?? {};
+  // A token cannot be told as kafkajs wants it.
+  if (sasl?.token) sasl.oauthBearerProvider = async () => ({ value: sasl.token });
+  return new Kafka({
+    clientId: "kafkajs",
+    brokers: command.at.split(","),
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 5000,
+    retry: { retries: command.retries ?? 3, initialRetryTime: 100 },
+    ...(command.config ?? {}),
+  });
+};
 
 const name = (e) => (e.type ?? e.cause?.type ?? e.originalError?.type ?? e.name ?? "Error");
 
