@@ -25,6 +25,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 const MOST: Duration = Duration::from_secs(20);
 /// Before something is tried again.
 const RETRY: Duration = Duration::from_millis(50);
+/// What an attempt should have at least: one that the deadline cuts off may have changed something or not, and the reason of
+/// the one before says more.
+const ATTEMPT: Duration = Duration::from_millis(250);
 /// What one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -186,7 +189,7 @@ impl Hand {
     /// Waits before the next attempt; fails once there is no time for one.
     async fn again(&mut self, why: &str, deadline: Instant) -> Result<(), String> {
         self.link = None;
-        if Instant::now() + RETRY >= deadline {
+        if Instant::now() + RETRY + ATTEMPT >= deadline {
             return Err(why.to_owned());
         }
         sleep(RETRY).await;
