@@ -11,8 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
 use crate::support::certificates::{Authority, Signed, Wish};
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, SASL_PASSWORD, SASL_USER};
 use crate::support::java::Java;
+use crate::support::people::jaas;
 use crate::support::proxy::{Kordon, Upstream, cli};
 use crate::support::{needs, scratch, unique};
 
@@ -32,8 +33,23 @@ fn a_proxy_with_a_certificate_reaches_brokers_that_ask_for_one_and_so_does_one_w
         let consumer = java.consumer(kordon.at("alice"), &settings);
         assert!(consumer.subscribe(&[&topic]).values(300).len() >= 300);
         assert!(!kordon.audit().read().is_empty(), "the proxy's own traffic went over TLS too");
+        let topic_name = topic;
         let checked = cli(&["check", "--connect", "--config", kordon.config_path().to_str().unwrap()]);
         assert!(checked.out.contains("over TLS"), "{}{}", checked.out, checked.err);
+        if upstream == Upstream::SaslTls {
+            let login = jaas("PLAIN", SASL_USER, SASL_PASSWORD);
+            let (ca, file) = (cluster.authority().file(), kordon.dir().join("client.properties"));
+            let text = format!(
+                "security.protocol=SASL_SSL\nssl.truststore.type=PEM\nssl.truststore.location={}\n\
+                 sasl.mechanism=PLAIN\nsasl.jaas.config={login}\n",
+                ca.display()
+            );
+            std::fs::write(&file, text).unwrap();
+            let at = ["--bootstrap-server", &cluster.sasl_tls(), "--command-config", file.to_str().unwrap()];
+            let topic = ["--json", "--from-beginning", "--until-end", "--topic", kordon.audit_topic()];
+            let told = cli(&[&["audit", "tail"], &topic[..], &at].concat());
+            assert!(told.code == 0 && told.out.contains(&topic_name), "{}{}", told.out, told.err);
+        }
         let door = "broker 1 at `127.0.0.1:";
         assert!(checked.out.contains(door) && checked.out.contains("serves nobody without a login"), "{}", checked.out);
     }
