@@ -22,9 +22,9 @@ pub struct Limits {
     pub in_flight: usize,
     /// Of those, already written to the broker.
     pub upstream_ahead: UpstreamAhead,
-    /// From accept to the first request.
+    /// From accept to the end of the PROXY header and the TLS handshake.
     pub handshake_timeout: Duration,
-    /// From accept to a known principal.
+    /// From there to a known principal.
     pub login_timeout: Duration,
     /// A begun frame without a new byte.
     pub frame_timeout: Duration,

@@ -115,21 +115,27 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Finds out where a client comes from. Where balancers stand before a listener they must say it, and nobody comes past them:
-/// if it were up to the other side whether it does, a client could name an address of its choice (threat 33).
+/// Whether a connection comes from where it must: nobody comes past the balancers, where some stand before a listener.
+pub(super) fn from_balancer(peer: SocketAddr, balancers: &[IpNet]) -> Result<(), NotArrived> {
+    let ip = peer.ip().to_canonical();
+    if balancers.is_empty() || balancers.iter().any(|network| network.contains(&ip)) {
+        return Ok(());
+    }
+    let detail = format!("{ip} is in no network of `proxy_protocol`");
+    Err(NotArrived::of(CloseReason::NotFromBalancer, detail))
+}
+
+/// Finds out where a client comes from. Where balancers stand before a listener they must say it: if it were up to the other
+/// side whether it does, a client could name an address of its choice (threat 33).
 pub(super) async fn introduce(
     tcp: &mut TcpStream,
     peer: SocketAddr,
     balancers: &[IpNet],
     deadline: Instant,
 ) -> Result<Origin, NotArrived> {
+    from_balancer(peer, balancers)?;
     if balancers.is_empty() {
         return Ok(Origin::direct(peer));
-    }
-    let ip = peer.ip().to_canonical();
-    if !balancers.iter().any(|network| network.contains(&ip)) {
-        let detail = format!("{ip} is in no network of `proxy_protocol`");
-        return Err(NotArrived::of(CloseReason::NotFromBalancer, detail));
     }
     let header = async {
         let mut bytes = Vec::new();

@@ -1,10 +1,10 @@
 //! Listeners: every port is bound before the process is ready, so that a client that bootstrapped before a restart of
 //! the proxy finds its brokers again.
 
-use super::arrival::{Arrived, Names, NotArrived, Origin, arrive, introduce};
+use super::arrival::{Arrived, Names, NotArrived, Origin, arrive, from_balancer, introduce};
 use super::connection::{self, Ended};
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, by_certificate, log_in};
-use super::seats::{ByAddress, Seat};
+use super::seats::{ByAddress, Full, Seat};
 use super::seldom::{Say, Seldom};
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
@@ -175,6 +175,9 @@ async fn accept(port: TcpListener, broker: Option<i32>, shared: Arc<Shared>, doo
                 Ok((client, peer)) => {
                     connections.spawn(admit(client, peer, broker, Arc::clone(&shared), Arc::clone(&door)));
                 }
+                Err(error) if is_of_one(&error) => {
+                    tracing::debug!(listener = &*door.name, %error, "a client left before it was accepted");
+                }
                 Err(error) => {
                     tracing::warn!(listener = &*door.name, %error, "cannot accept: raise the limit of open files");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -188,17 +191,26 @@ async fn accept(port: TcpListener, broker: Option<i32>, shared: Arc<Shared>, doo
     while connections.join_next().await.is_some() {}
 }
 
+/// Whether an error of accepting is that of the one connection: the next is waited for at once, or whoever connects and
+/// resets would hold up all others.
+fn is_of_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
 /// One client, from accept to its end.
 async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared: Arc<Shared>, door: Arc<Door>) {
     door.metrics.opened.inc();
     let direct = Origin::direct(peer);
-    let Some(mut seat) = Seat::take(&shared.seats, &door, peer.ip()) else {
-        return turn_away(
-            &door,
-            &direct,
-            CloseReason::TooManyConnections,
-            "every place is taken by a client that is known",
-        );
+    // Who is not served anyway takes nobody's place.
+    if let Err(NotArrived { reason, detail, .. }) = from_balancer(peer, &door.balancers) {
+        return turn_away(&door, &direct, reason, &detail);
+    }
+    let mut seat = match Seat::take(&shared.seats, &door, peer.ip()) {
+        Ok(seat) => seat,
+        Err(full) => return turn_away(&door, &direct, CloseReason::TooManyConnections, full.words()),
     };
     // Boxed, so that who says nothing costs no more than it takes to find out who it is.
     let lost = seat.lost();
@@ -208,8 +220,10 @@ async fn admit(client: TcpStream, peer: SocketAddr, broker: Option<i32>, shared:
             return turn_away(&door, &direct, CloseReason::Displaced, "not known yet, when all places were taken");
         }
     };
-    let Some(entered) = entered else { return };
+    let Some(mut entered) = entered else { return };
     if !seat.keep() {
+        // Too late by a moment: it was told as connected.
+        entered.recorder.closed(CloseReason::Displaced, None, shared.now().wall);
         return turn_away(&door, &entered.origin, CloseReason::Displaced, "not known yet, when all places were taken");
     }
     Box::pin(stay(entered, &shared, &door)).await;
@@ -270,12 +284,7 @@ async fn enter(
         }
     };
     if !seat.belongs_to(origin.host.source()) {
-        turn_away(
-            door,
-            &origin,
-            CloseReason::TooManyConnections,
-            "its address has as many as `connections_per_address`",
-        );
+        turn_away(door, &origin, CloseReason::TooManyConnections, Full::Address.words());
         return None;
     }
     let facts = |broker| {
@@ -370,4 +379,15 @@ async fn stay(entered: Entered, shared: &Shared, door: &Door) {
         }
     }
     recorder.closed(ended.reason, ended.detail.as_deref(), shared.now().wall);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_before_it_is_accepted_holds_up_nobody_and_a_lack_of_files_does() {
+        assert!(is_of_one(&io::Error::from_raw_os_error(103)), "ECONNABORTED");
+        assert!(![23, 24, 105, 12].into_iter().any(|code| is_of_one(&io::Error::from_raw_os_error(code))));
+    }
 }

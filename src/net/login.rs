@@ -466,7 +466,7 @@ impl Talk<'_> {
 /// What a listener asks of a login.
 #[derive(Copy, Clone, Debug)]
 pub struct LoginLimits {
-    /// From accept to a known principal.
+    /// From the end of the handshake to a known principal.
     pub timeout: Duration,
     /// The largest frame before that, in bytes.
     pub frame: usize,

@@ -1,8 +1,8 @@
 //! Places among the open connections, and who gives one up when all are taken.
 //!
 //! Anybody can connect and say nothing. When all places are taken, a newcomer gets that of a client that is not known yet: of
-//! the address, or IPv6 network, with the most of those, the oldest. Who is known keeps its place; when all are known, the
-//! newcomer is turned away.
+//! the address, or IPv6 network, with the most of those, the oldest. The newcomer counts among them, so that who comes again
+//! and again takes its own place. Who is known keeps its place; when all are known, the newcomer is turned away.
 
 use super::failures::{Source, sources};
 use super::shared::Door;
@@ -82,28 +82,60 @@ impl Seats {
     }
 }
 
+/// Why there is no place.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Every place is somebody's who is known.
+    All,
+    /// The address has as many as it may.
+    Address,
+}
+
+impl Full {
+    /// In words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::All => "every place is taken by a client that is known",
+            Self::Address => "its address has as many as `connections_per_address`",
+        }
+    }
+}
+
 impl All {
-    /// Makes room for one more; `false` if every place is somebody's who is known.
-    fn make_room(&mut self, room: usize, most: usize) -> bool {
-        let Some(own) = self.rooms.get(room) else { return false };
-        let from = if own.open >= own.most {
-            Some(room)
-        } else if self.open >= most {
-            let last = |(at, room): (usize, &Room)| Some((*room.unknown.ranks.last()?, at));
-            match self.rooms.iter().enumerate().filter_map(last).max() {
-                Some((_, at)) => Some(at),
-                None => return false,
-            }
-        } else {
-            None
-        };
-        from.is_none_or(|at| self.take_away(at))
+    /// Gives one more a place; its number.
+    fn sit(&mut self, room: usize, most: usize, source: Source, ticket: &Arc<Ticket>) -> Option<u64> {
+        if !self.make_room(room, most, source) {
+            return None;
+        }
+        let room = self.rooms.get_mut(room)?;
+        let number = self.next;
+        self.next += 1;
+        self.open += 1;
+        room.open += 1;
+        room.unknown.insert(source, number, Arc::clone(ticket));
+        Some(number)
     }
 
-    fn take_away(&mut self, room: usize) -> bool {
+    /// Makes room for one more from there; `false` if every place is somebody's who is known.
+    fn make_room(&mut self, room: usize, most: usize, newcomer: Source) -> bool {
+        let Some(own) = self.rooms.get(room) else { return false };
+        let of = |at: usize, room: &Room| Some((*room.unknown.ranks.last()?, at));
+        let next = if own.open >= own.most {
+            of(room, own)
+        } else if self.open >= most {
+            self.rooms.iter().enumerate().filter_map(|(at, room)| of(at, room)).max()
+        } else {
+            return true;
+        };
+        let Some(((count, _, source), at)) = next else { return false };
+        // With the one that comes, more than anybody has.
+        let is_own = own.unknown.count(newcomer) >= count;
+        if is_own { self.take_away(room, newcomer) } else { self.take_away(at, source) }
+    }
+
+    fn take_away(&mut self, room: usize, source: Source) -> bool {
         let Some(room) = self.rooms.get_mut(room) else { return false };
-        let Some((_, Reverse(oldest), source)) = room.unknown.ranks.last().copied() else { return false };
-        let Some(ticket) = room.unknown.remove(source, oldest) else { return false };
+        let Some(ticket) = room.unknown.remove_oldest(source) else { return false };
         ticket.lost.store(true, Ordering::Relaxed);
         ticket.told.notify_one();
         room.open -= 1;
@@ -119,6 +151,14 @@ impl Unknown {
 
     fn remove(&mut self, source: Source, number: u64) -> Option<Arc<Ticket>> {
         self.change(source, |held| held.remove(&number))
+    }
+
+    fn remove_oldest(&mut self, source: Source) -> Option<Arc<Ticket>> {
+        self.change(source, |held| held.pop_first().map(|(_, ticket)| ticket))
+    }
+
+    fn count(&self, source: Source) -> usize {
+        self.by_source.get(&source).map_or(0, BTreeMap::len)
     }
 
     fn change<T>(&mut self, source: Source, change: impl FnOnce(&mut BTreeMap<u64, Arc<Ticket>>) -> T) -> T {
@@ -194,26 +234,31 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// A place for a client that comes from there, as far as one sees; `None` if there is none.
-    pub(super) fn take(seats: &Arc<Seats>, door: &Arc<Door>, peer: IpAddr) -> Option<Self> {
-        let (ticket, source) = (Arc::<Ticket>::default(), crowd(peer.to_canonical()));
-        let mut all = seats.all();
-        if !all.make_room(door.room, seats.most) {
-            return None;
+    /// A place for a client that comes from there, as far as one sees. Where no balancer stands between, it is counted for
+    /// its address first: who has as many as it may takes nobody's place.
+    pub(super) fn take(seats: &Arc<Seats>, door: &Arc<Door>, peer: IpAddr) -> Result<Self, Full> {
+        let (ticket, peer) = (Arc::<Ticket>::default(), peer.to_canonical());
+        let ip = door.balancers.is_empty().then_some(peer);
+        if ip.is_some_and(|ip| !door.by_address.add(ip)) {
+            return Err(Full::Address);
         }
-        let number = all.next;
-        all.next += 1;
-        all.open += 1;
-        let room = all.rooms.get_mut(door.room)?;
-        room.open += 1;
-        room.unknown.insert(source, number, Arc::clone(&ticket));
-        drop(all);
+        let number = seats.all().sit(door.room, seats.most, crowd(peer), &ticket);
+        let Some(number) = number else {
+            if let Some(ip) = ip {
+                door.by_address.remove(ip);
+            }
+            return Err(Full::All);
+        };
         door.metrics.connections.inc();
-        Some(Self { seats: Arc::clone(seats), door: Arc::clone(door), number, waits: Some(source), ticket, ip: None })
+        let (seats, door) = (Arc::clone(seats), Arc::clone(door));
+        Ok(Self { seats, door, number, waits: Some(crowd(peer)), ticket, ip })
     }
 
-    /// Counts it for the address of the client; `false` if that has as many as it may.
+    /// Counts it for the address of the client, if it is not yet; `false` if that has as many as it may.
     pub(super) fn belongs_to(&mut self, ip: IpAddr) -> bool {
+        if self.ip.is_some() {
+            return true;
+        }
         if !self.door.by_address.add(ip) {
             return false;
         }
@@ -275,14 +320,8 @@ mod tests {
     }
 
     fn come(all: &mut All, room: usize, last: u8, most: usize) -> Option<Arc<Ticket>> {
-        all.make_room(room, most).then(|| {
-            let (ticket, number) = (Arc::<Ticket>::default(), all.next);
-            all.next += 1;
-            all.open += 1;
-            all.rooms[room].open += 1;
-            all.rooms[room].unknown.insert(crowd([10, 0, 0, last].into()), number, Arc::clone(&ticket));
-            ticket
-        })
+        let ticket = Arc::<Ticket>::default();
+        all.sit(room, most, crowd([10, 0, 0, last].into()), &ticket).map(|_| ticket)
     }
 
     fn lost(tickets: &[Arc<Ticket>]) -> Vec<bool> {
@@ -304,6 +343,22 @@ mod tests {
         assert_eq!(lost(&first), [true, true, true, false, false], "of equals the oldest");
         assert_eq!(all.open, 5);
         assert_eq!(all.rooms.iter().map(|room| room.open).sum::<usize>(), 5);
+    }
+
+    #[test]
+    fn who_comes_again_and_again_takes_its_own_place_and_not_that_of_who_came_before() {
+        let mut all = all(&[usize::MAX, 3]);
+        let [good, of_crowd] = [1, 9].map(|last| come(&mut all, 0, last, 2).unwrap());
+        let mut before = of_crowd;
+        for _ in 0..3 {
+            let next = come(&mut all, 0, 9, 2).unwrap();
+            assert_eq!(lost(&[good.clone(), before, next.clone()]), [false, true, false]);
+            before = next;
+        }
+        // Nor in a listener that is full by itself.
+        let [first, _, last] = [1, 8, 9].map(|last| come(&mut all, 1, last, 9).unwrap());
+        come(&mut all, 1, 9, 9).unwrap();
+        assert_eq!(lost(&[good, before, first, last]), [false, false, false, true]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::renewals::{handshake, tell};
 use crate::support::certificates::{Authority, BOTH};
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
-use crate::support::people::jaas;
+use crate::support::people::{PLAIN, jaas};
 use crate::support::proxy::Kordon;
 use crate::support::raw::Raw;
 use crate::support::{needs, say, scratch, soon, unique};
@@ -192,4 +192,33 @@ fn crowds_that_nobody_knows_give_way_to_who_logs_in_and_cost_little() {
     well_behaved(&at, &config);
     drop(stuffing);
     soon("all are gone", || open() == 0);
+}
+
+#[test]
+fn who_is_not_served_anyway_takes_nobodys_place() {
+    let cluster = Cluster::single();
+    let kordon = Kordon::before(cluster)
+        .listener("balanced", &format!("{PLAIN}\n    proxy_protocol: [127.0.0.2]\n    limits: {{ connections: 1 }}"))
+        .listener("direct", &format!("{PLAIN}\n    limits: {{ connections: 2, connections_per_address: 1 }}"))
+        .users(&PEOPLE)
+        .expects("too_many_connections")
+        .start();
+    let to = |listener: &str| -> SocketAddr { kordon.at(listener).parse().unwrap() };
+    let open = |listener: &str| kordon.metrics().sum("kordon_connections", &[("listener", listener)]);
+    let closed = |listener: &str, reason: &str| {
+        kordon.metrics().sum("kordon_connections_closed_total", &[("listener", listener), ("reason", reason)])
+    };
+    let (balanced, direct) = (to("balanced"), to("direct"));
+    let first: Vec<TcpStream> =
+        [(balanced, CROWD[0]), (direct, CROWD[0]), (direct, CROWD[1])].map(|(to, from)| connect(to, from)).into();
+    soon("all places are taken", || open("balanced") == 1.0 && open("direct") == 2.0);
+    for _ in 0..5 {
+        drop((connect(balanced, CROWD[1]), connect(direct, CROWD[1])));
+    }
+    soon("they are turned away", || {
+        closed("balanced", "not_from_balancer") == 5.0 && closed("direct", "too_many_connections") == 5.0
+    });
+    assert_eq!((closed("balanced", "displaced"), closed("direct", "displaced")), (0.0, 0.0));
+    assert_eq!((open("balanced"), open("direct")), (1.0, 2.0));
+    drop(first);
 }
