@@ -147,8 +147,9 @@ impl ConnectionRecorder {
 
     fn connection_event(&mut self, action: &'static str, reason: &'static str, detail: Option<&str>, now: Timestamp) {
         let hub = &self.audit.hub;
-        if hub.room.used() >= hub.room.limit() {
-            // Logins are never refused for want of room, so their number must not decide how much is needed.
+        // Logins are never refused for want of room, so their number must not decide how much is needed; and whoever can
+        // connect can be refused as often as it likes, which must not take the room of those who are known.
+        if hub.room.used() >= hub.room.limit() || (self.who.subject.is_none() && !self.who.share.has_room()) {
             hub.overflow(action, reason, now);
             return;
         }

@@ -273,6 +273,22 @@ fn without_room_a_connection_is_not_read_and_its_events_are_counted() {
     assert_eq!((told[0]["data"]["auditInfo"]["action"].clone(), count(&told[0])), ("overflow".into(), 1));
 }
 
+#[test]
+fn threat_28_who_is_refused_as_often_as_it_likes_leaves_room_for_who_is_known() {
+    let mut world = World::new(vec![], ByteSize::kib(300));
+    for i in 0..1_000 {
+        let at = connection(&format!("s-{i}"), [10, 0, 0, u8::try_from(i % 250).unwrap()]);
+        ConnectionRecorder::new(&world.audit, &at, None).refused(None, CloseReason::LoginFailed, Some("a detail"), T0);
+    }
+    let mut bob = ConnectionRecorder::new(&world.audit, &connection("s-b", [10, 0, 0, 1]), None);
+    bob.opened(&user("bob"), T0);
+    assert!(bob.has_room());
+    let told = world.told();
+    assert!((100..900).contains(&told.len()), "{}", told.len());
+    world.audit.hub.tell_counted();
+    assert_eq!(count(&world.told()[0]) + told.len() as u64 - 1, 1_000, "each is told or counted");
+}
+
 proptest! {
     // A case registers all metrics of the process anew, which takes most of its time.
     #![proptest_config(ProptestConfig::with_cases(48))]

@@ -1,5 +1,6 @@
 //! The address a client comes from, as IP and in the text that Kafka compares.
 
+use ipnet::IpNet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,6 +55,14 @@ impl Host {
     }
 }
 
+/// The IPv4 network that a network of mapped addresses (within `::ffff:0:0/96`) stands for. Nobody would ever be in it: hosts
+/// have their IPv4 addresses.
+pub fn unmapped(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(v6) = network else { return None };
+    let prefix = v6.prefix_len().checked_sub(96)?;
+    IpNet::new(v6.addr().to_ipv4_mapped()?.into(), prefix).ok()
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text().unwrap_or("unknown"))
@@ -71,6 +80,17 @@ mod tests {
         assert_eq!(text("2001:db8::1"), "2001:db8:0:0:0:0:0:1");
         assert_eq!(text("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(text("127.0.0.1"), "127.0.0.1");
+    }
+
+    #[test]
+    fn a_network_of_mapped_addresses_is_one_of_ipv4() {
+        let of = |text: &str| unmapped(text.parse().unwrap()).map(|network| network.to_string());
+        assert_eq!(of("::ffff:10.0.0.0/104").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(of("::ffff:0:0/96").as_deref(), Some("0.0.0.0/0"));
+        assert_eq!(of("::ffff:10.1.2.3/128").as_deref(), Some("10.1.2.3/32"));
+        for other in ["::/0", "::/96", "::ffff:0:0/95", "2001:db8::/104", "10.0.0.0/8"] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     #[test]

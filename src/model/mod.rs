@@ -20,7 +20,7 @@ pub use broker_host::BrokerHost;
 pub use category::Category;
 pub use certificate_names::{GroupsFrom, NameFrom};
 pub use close_reason::CloseReason;
-pub use host::Host;
+pub use host::{Host, unmapped};
 pub use mechanism::{Mechanism, PasswordMechanism, TokenAlgorithm};
 pub use names::{GroupId, ResourceName, TopicId, TopicName, TransactionalId};
 pub use operation::{Operation, OperationSet};

@@ -1,7 +1,7 @@
 //! From which hosts a rule holds.
 
 use super::decision::Effect;
-use crate::model::Host;
+use crate::model::{Host, unmapped};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -92,6 +92,9 @@ pub(super) fn parse_host(text: &str) -> Result<Option<HostPattern>, String> {
         if network.trunc() != network {
             return Err(format!("host `{text}` has bits beyond its prefix: write `{}`", network.trunc()));
         }
+        if let Some(v4) = unmapped(network) {
+            return Err(format!("host `{text}` can never match, as clients have their IPv4 addresses: write `{v4}`"));
+        }
         return Ok(Some(HostPattern::Network(network)));
     }
     let address: IpAddr = text.parse().map_err(|_| {
@@ -149,6 +152,8 @@ mod tests {
             ("10.1.2.3/8", "write `10.0.0.0/8`"),
             ("10.0.0.0/33", "is not a network"),
             ("2001:db8::1", "write `2001:db8:0:0:0:0:0:1`"),
+            ("::ffff:10.0.0.0/104", "write `10.0.0.0/8`"),
+            ("::ffff:10.1.2.3", "write `10.1.2.3`"),
         ] {
             let e = parse_host(text).unwrap_err();
             assert!(e.contains(part), "{text}: {e}");

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use crate::config::{ByteSize, HostPort, Secret, SecretSource};
+use crate::model::unmapped;
 use crate::yaml::{Fields, Keys, Node, Value, did_you_mean};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -239,6 +240,12 @@ impl Reader<'_> {
         };
         if network.trunc() != network {
             let text = format!("`{path}` is `{text}`, which has bits beyond its prefix: write `{}`", network.trunc());
+            self.fault(node, text);
+            return None;
+        }
+        if let Some(v4) = unmapped(network) {
+            let text =
+                format!("`{path}` is `{text}`, which nobody is in, as peers have their IPv4 addresses: write `{v4}`");
             self.fault(node, text);
             return None;
         }

@@ -26,6 +26,8 @@ fn balancers_are_networks_or_addresses() {
         ),
         ("[balancer]", "`listeners[0].proxy_protocol[0]` is `balancer`, which is no network and no address"),
         ("[10.0.0.0/33]", "which is no network and no address"),
+        ("[\"::ffff:10.0.0.0/104\"]", "which nobody is in, as peers have their IPv4 addresses: write `10.0.0.0/8`"),
+        ("[\"::ffff:10.1.2.3\"]", "write `10.1.2.3/32`"),
     ] {
         let told = fault(&[("#listener", &format!("proxy_protocol: {list},"))]);
         assert!(told.contains(part), "{told}");
