@@ -344,8 +344,7 @@ async fn enter(
     let who = match logged_in {
         Ok(who) => who,
         Err(NotLoggedIn { reason, detail }) => {
-            door.metrics.closed(reason);
-            tracing::info!(listener = &*door.name, client = %origin, %reason, detail, "login refused");
+            turn_away(door, &origin, reason, &detail);
             return None;
         }
     };

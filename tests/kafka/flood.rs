@@ -220,5 +220,8 @@ fn who_is_not_served_anyway_takes_nobodys_place() {
     });
     assert_eq!((closed("balanced", "displaced"), closed("direct", "displaced")), (0.0, 0.0));
     assert_eq!((open("balanced"), open("direct")), (1.0, 2.0));
+    // Nor do those who leave without a word fill the log.
     drop(first);
+    soon("they leave", || closed("direct", "client_eof") == 2.0);
+    assert_eq!(kordon.log().lines().filter(|line| line.contains("client_eof")).count(), 0);
 }
