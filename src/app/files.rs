@@ -2,7 +2,7 @@
 
 use crate::cluster::dial::Dialler;
 use crate::cluster::own_users;
-use crate::config::{Brokers, Config};
+use crate::config::{Brokers, Config, UpstreamSasl};
 use crate::identity::certificate::Mapping;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
@@ -129,6 +129,22 @@ pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
     of_tls(config).iter().filter_map(words).collect()
 }
 
+/// The secrets of logins at brokers that cannot be read, in words. Each is read when it is needed: it may come later.
+pub fn unread_secrets(config: &Config) -> Vec<String> {
+    let cluster = &config.cluster;
+    let own = cluster.own.as_ref().and_then(|own| own.sasl.as_ref());
+    let mut logins = vec![("cluster.sasl".to_owned(), cluster.sasl.as_ref()), ("cluster.own.sasl".to_owned(), own)];
+    for (i, listener) in config.listeners.iter().enumerate() {
+        let sasl = listener.upstream.as_ref().and_then(|upstream| upstream.sasl.as_ref());
+        logins.push((format!("listeners[{i}].upstream.sasl"), sasl));
+    }
+    let unread = |(key, sasl): (String, Option<&UpstreamSasl>)| {
+        let error = sasl?.secret().read().err()?;
+        Some(format!("`{key}`: {error}"))
+    };
+    logins.into_iter().filter_map(unread).collect()
+}
+
 /// Names that clients of listeners with TLS are told and for which the listener has no certificate, in words. Of brokers
 /// that have names the known ones count; while none is known, one name that the certificate is for will do.
 pub fn not_covered(config: &Config, known: &[i32]) -> Vec<String> {
@@ -227,6 +243,24 @@ mod tests {
             policy: { file: p }\n";
         let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
         assert_eq!(policy_settings(&config, Timestamp(0)).own_principals, ["User:ANONYMOUS"]);
+    }
+
+    #[test]
+    fn secrets_that_cannot_be_read_are_told_by_their_key_and_place() {
+        let login = |secret: &str| format!("{{ mechanism: PLAIN, username: u, password: {{ {secret} }} }}");
+        let text = format!(
+            "version: 1\ninstance: p\ncluster: {{ name: c, bootstrap: [\"k:1\"], sasl: {}, own: {{ sasl: {} }} }}\n\
+            listeners: [{{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", \
+            brokers: {{ ports: {{ ids: 1-1 }} }}, upstream: {{ sasl: {} }} }}]\npolicy: {{ file: p }}\n",
+            login("file: no/such/file"),
+            login("env: PATH"),
+            login("env: KORDON_NO_SUCH_VARIABLE")
+        );
+        let told = unread_secrets(&config::parse(&text, Path::new("k"), &|_| None).unwrap());
+        let begins =
+            ["`cluster.sasl`: cannot read the secret in `no/such/file`: ", "`listeners[0].upstream.sasl`: environment"];
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().zip(begins).all(|(told, begin)| told.starts_with(begin)), "{told:?}");
     }
 
     #[test]

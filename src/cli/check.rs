@@ -47,7 +47,7 @@ impl Check {
         for warning in files::ends_soon(&config, files::now()) {
             writeln!(err, "warning: {warning}")?;
         }
-        for warning in config.warnings() {
+        for warning in config.warnings().into_iter().chain(files::unread_secrets(&config)) {
             writeln!(err, "warning: {}: {warning}", config.file.display())?;
         }
         describe(&config, out)?;

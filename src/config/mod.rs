@@ -193,6 +193,15 @@ impl UpstreamSasl {
         }
     }
 
+    /// What is secret of it.
+    pub fn secret(&self) -> &Secret {
+        match self {
+            Self::Password { password, .. } => password,
+            Self::Token(TokenSource::Given(secret)) => secret,
+            Self::Token(TokenSource::Client(client)) => &client.client_secret,
+        }
+    }
+
     /// Who logs in; `None` where a token says so.
     pub fn user(&self) -> Option<&str> {
         match self {
