@@ -16,7 +16,8 @@ use super::socket::{Socket, poll, read, writable};
 use crate::audit::{AuditFull, ConnectionRecorder};
 use crate::enforce::DurableToken;
 use crate::model::{CloseReason, Connection, TopicId};
-use crate::session::{Input, Machine, Outputs, World};
+use crate::session::{Bound, Input, Machine, Outputs, World};
+use crate::telemetry::Pause;
 use broker_login::{AtBroker, Beginning};
 pub(super) use fault::of_client;
 
@@ -75,6 +76,7 @@ pub(super) async fn serve(
         detail: None,
         heard: Instant::now(),
         reading: false,
+        paused: None,
         draining: None,
         edges: Edges::default(),
         held: None,
@@ -102,6 +104,8 @@ struct Link<'a> {
     heard: Instant,
     /// Whether it was read in the last turn.
     reading: bool,
+    /// For which bound it was not, in the last turn.
+    paused: Option<Bound>,
     /// Since when the process stops.
     draining: Option<Instant>,
     edges: Edges,
@@ -178,6 +182,9 @@ impl Link<'_> {
                 checking = Some(check);
             }
             if let (None, Some(bytes)) = (&asking, self.memory_to_ask_for()) {
+                if shared.memory.is_short_of(bytes) {
+                    self.door.metrics.paused(Pause::RequestMemory);
+                }
                 asking = Some(Box::pin(shared.memory.hold(bytes)));
             }
             let wants_room = std::mem::take(&mut self.outputs.wants_room);

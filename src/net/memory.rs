@@ -40,6 +40,11 @@ impl RequestMemory {
         Self { pieces: Arc::new(Semaphore::new(permits)), most }
     }
 
+    /// Whether who asks for this many bytes now has to wait.
+    pub(super) fn is_short_of(&self, bytes: usize) -> bool {
+        self.pieces.available_permits() < bytes.div_ceil(PIECE).min(usize::try_from(self.most).unwrap_or(usize::MAX))
+    }
+
     /// Waits for this many bytes; more than there are in all count as all. The future owns what it needs, so that it can
     /// be kept and its place in the queue with it.
     pub(super) fn hold(&self, bytes: usize) -> impl Future<Output = Held> + Send + use<> {

@@ -27,7 +27,7 @@ pub use machine::{Input, Limits, Machine, Now, Outputs, SessionError, World};
 pub use outbox::Outbox;
 pub use relay::Relaying;
 pub use renewal::{Checked, Standing};
-pub use request::close_reason;
+pub use request::{Bound, close_reason};
 
 #[cfg(test)]
 mod tests;

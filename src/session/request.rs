@@ -41,6 +41,17 @@ pub(super) enum Front {
     Bad(FrameError),
 }
 
+/// A bound for which the next request of a client waits.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Unanswered requests.
+    InFlight,
+    /// Requests at the broker, or their bytes.
+    UpstreamAhead,
+    /// Answers that the client does not take.
+    Answers,
+}
+
 impl Machine {
     /// Judges and writes requests while there are whole ones and nothing holds them back.
     pub(super) fn take_requests(
@@ -143,6 +154,19 @@ impl Machine {
             && (requests == 0 || bytes < self.limits.ahead_bytes)
             && self.inflight.ready_bytes() < CLIENT_BACKLOG
             && !self.broker_is_behind()
+    }
+
+    /// The bound for which the client's next request waits, if there is one.
+    pub fn held_by(&self) -> Option<Bound> {
+        let (requests, bytes) = self.inflight.ahead();
+        if self.to_client.len() >= CLIENT_BACKLOG || self.inflight.ready_bytes() >= CLIENT_BACKLOG {
+            return Some(Bound::Answers);
+        }
+        if self.inflight.len() >= self.limits.in_flight {
+            return Some(Bound::InFlight);
+        }
+        let is_ahead = requests >= self.limits.ahead_requests || (requests > 0 && bytes >= self.limits.ahead_bytes);
+        (is_ahead && self.has_request()).then_some(Bound::UpstreamAhead)
     }
 
     /// Whether so much waits for the broker that nothing more is judged.

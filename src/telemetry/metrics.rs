@@ -25,6 +25,7 @@ pub struct Metrics {
     received: IntCounterVec,
     sent: IntCounterVec,
     logins: IntCounterVec,
+    paused: IntCounterVec,
     unmapped: IntCounterVec,
     policy: IntGaugeVec,
     policy_loaded: Gauge,
@@ -112,6 +113,33 @@ impl LazyHistogram {
     }
 }
 
+/// Which bound keeps a client from being read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Unanswered requests.
+    InFlight,
+    /// Requests at the broker.
+    UpstreamAhead,
+    /// Answers that the client does not take.
+    Answers,
+    /// Bytes of large requests.
+    RequestMemory,
+}
+
+impl Pause {
+    /// Each, in the order of its number.
+    const EVERY: [Self; 4] = [Self::InFlight, Self::UpstreamAhead, Self::Answers, Self::RequestMemory];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::UpstreamAhead => "upstream_ahead",
+            Self::Answers => "answers",
+            Self::RequestMemory => "request_memory",
+        }
+    }
+}
+
 /// The metrics of one listener.
 #[derive(Clone, Debug)]
 pub struct ListenerMetrics {
@@ -126,6 +154,7 @@ pub struct ListenerMetrics {
     /// Brokers left out of an answer.
     pub unmapped: IntCounter,
     closed: Arc<[IntCounter]>,
+    paused: [IntCounter; 4],
     logins: [IntCounter; 4],
 }
 
@@ -133,6 +162,13 @@ impl ListenerMetrics {
     /// Counts one ended connection.
     pub fn closed(&self, reason: CloseReason) {
         if let Some(counter) = self.closed.get(reason.index()) {
+            counter.inc();
+        }
+    }
+
+    /// Counts that a client is no longer read.
+    pub fn paused(&self, pause: Pause) {
+        if let Some(counter) = self.paused.get(pause as usize) {
             counter.inc();
         }
     }
@@ -314,6 +350,7 @@ impl Metrics {
             received: add.counters(&specs::RECEIVED)?,
             sent: add.counters(&specs::SENT)?,
             logins: add.counters(&specs::LOGINS)?,
+            paused: add.counters(&specs::READS_PAUSED)?,
             unmapped: add.counters(&specs::UNMAPPED)?,
             policy: add.gauges(&specs::POLICY)?,
             policy_loaded: add.seconds(&specs::POLICY_LOADED)?,
@@ -355,6 +392,7 @@ impl Metrics {
             received: of(&self.received),
             sent: of(&self.sent),
             unmapped: of(&self.unmapped),
+            paused: Pause::EVERY.map(|pause| self.paused.with_label_values(&[name, pause.as_str()])),
             closed: CloseReason::EVERY.iter().map(|r| self.closed.with_label_values(&[name, r.as_str()])).collect(),
             logins: ["succeeded", "failed", "renewed", "renewal_failed"]
                 .map(|outcome| self.logins.with_label_values(&[name, outcome])),

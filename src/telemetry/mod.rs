@@ -5,7 +5,7 @@ mod metrics;
 mod specs;
 
 pub use metrics::{
-    ApiMetrics, ChangeOutcome, IssuerMetrics, ListenerMetrics, LoginOutcome, Metrics, MetricsError, ReloadOutcome,
-    ReloadedFile, UpstreamRenewal,
+    ApiMetrics, ChangeOutcome, IssuerMetrics, ListenerMetrics, LoginOutcome, Metrics, MetricsError, Pause,
+    ReloadOutcome, ReloadedFile, UpstreamRenewal,
 };
 pub use specs::{Kind, SPECS, Spec};

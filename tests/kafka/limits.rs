@@ -11,7 +11,7 @@ use crate::renewals::{PLAIN, handshake, log_in, tell};
 use crate::support::cluster::Cluster;
 use crate::support::people;
 use crate::support::proxy::Kordon;
-use crate::support::raw::{End, Raw, batch, produce_request, produced};
+use crate::support::raw::{End, FetchSpec, Raw, batch, produce_request, produced};
 use crate::support::{needs, say, soon, throughout};
 
 /// Connections that say nothing.
@@ -51,10 +51,41 @@ fn large_requests_wait_for_their_share_of_the_memory() {
         if more < 200_000.0 { Ok(()) } else { Err(format!("{more} bytes of it were read")) }
     });
 
+    let paused = |limit| kordon.metrics().sum("kordon_reads_paused_total", &[("listener", "alice"), ("limit", limit)]);
+    assert_eq!((paused("request_memory"), paused("in_flight")), (1.0, 0.0));
     first.send_bytes(kept);
     assert_eq!(produced(&first.receive())[0].1, ErrorCode::NONE);
     assert_eq!(produced(&second.receive())[0].1, ErrorCode::NONE, "its share is free again");
     sender.join().unwrap().unwrap();
+}
+
+#[test]
+fn who_asks_faster_than_is_answered_is_slowed_down_by_the_limits_of_its_listener_and_that_is_counted() {
+    needs!(Java);
+    let cluster = Cluster::single();
+    let topic = cluster.topic("slowed", 1);
+    let fixed = "identity: fixed\n    principal: \"User:alice\"\n    limits: ";
+    let kordon = Kordon::before(cluster)
+        .listener("ahead", &format!("{fixed}{{ upstream_ahead: {{ requests: 1 }} }}"))
+        .listener("flight", &format!("{fixed}{{ in_flight: 1, upstream_ahead: {{ requests: 1 }} }}"))
+        .person("free")
+        .start();
+    let paused = |listener: &str, limit: &str| {
+        kordon.metrics().sum("kordon_reads_paused_total", &[("listener", listener), ("limit", limit)])
+    };
+    for listener in ["ahead", "flight", "free"] {
+        let (id, _) = Raw::connect(kordon.at(listener)).topic(&topic, 0);
+        let mut raw = Raw::connect(&kordon.broker(listener, 1));
+        for _ in 0..4 {
+            raw.send(ApiKey::FETCH, 12, &FetchSpec::of(&topic, id, 0).request());
+        }
+        for _ in 0..4 {
+            raw.receive();
+        }
+    }
+    assert!(paused("ahead", "upstream_ahead") >= 1.0 && paused("ahead", "in_flight") == 0.0);
+    assert!(paused("flight", "in_flight") >= 1.0 && paused("flight", "upstream_ahead") == 0.0);
+    assert_eq!(paused("free", "upstream_ahead") + paused("free", "in_flight"), 0.0);
 }
 
 fn guarded(identity: &str, limits: &str) -> Kordon<'static> {

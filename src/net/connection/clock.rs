@@ -2,7 +2,8 @@
 
 use super::Link;
 use crate::model::{CloseReason, Timestamp};
-use crate::session::{Now, World};
+use crate::session::{Bound, Now, World};
+use crate::telemetry::Pause;
 use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -59,6 +60,15 @@ impl Link<'_> {
         if reads && !self.reading {
             self.heard = Instant::now();
         }
+        let bound = if reads { None } else { self.machine.held_by() };
+        if let Some(bound) = bound.filter(|bound| self.paused != Some(*bound)) {
+            self.door.metrics.paused(match bound {
+                Bound::InFlight => Pause::InFlight,
+                Bound::UpstreamAhead => Pause::UpstreamAhead,
+                Bound::Answers => Pause::Answers,
+            });
+        }
+        self.paused = bound;
         self.reading = reads;
     }
 
