@@ -232,7 +232,10 @@ pub async fn strangers(cluster: &Cluster, topic: &str, own: &[String]) -> Result
         use Operation::{All, Alter, AlterConfigs, Create, Delete, Write};
         matches!(operation, All | Alter | AlterConfigs | Create | Delete | Write)
     };
-    Ok(acls.iter().filter(|acl| changes(acl.operation) && !own.contains(&acl.principal)).cloned().collect())
+    // Whom a token names is known from the cluster alone.
+    let known = cluster.topology();
+    let is_own = |principal: &String| own.contains(principal) || known.own.has_principal(principal);
+    Ok(acls.iter().filter(|acl| changes(acl.operation) && !is_own(&acl.principal)).cloned().collect())
 }
 
 fn refused(code: ErrorCode, message: Option<&str>) -> Halt {

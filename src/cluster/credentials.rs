@@ -119,6 +119,13 @@ impl Credentials {
         self.sasl.user().map(str::to_owned).or_else(|| self.tokens.as_ref()?.subject())
     }
 
+    /// Has a token asked for, where that is needed, ahead of the first login. Must be called within a tokio runtime.
+    pub fn ahead(&self) {
+        if let Some(tokens) = &self.tokens {
+            tokens.ahead();
+        }
+    }
+
     /// Begins a login at a broker that serves SaslAuthenticate in this version. Secrets are read now: a file may hold another
     /// one than last time.
     ///

@@ -191,6 +191,13 @@ impl Dialler {
         self.credentials.as_ref()?.user()
     }
 
+    /// Has asked for ahead what a login needs, for [`Self::user`] to know it. Must be called within a tokio runtime.
+    pub fn ahead(&self) {
+        if let Some(credentials) = &self.credentials {
+            credentials.ahead();
+        }
+    }
+
     /// TLS as this dialler and its clones have it.
     pub fn tls(&self) -> Option<&Arc<tls::Upstream>> {
         self.tls.as_ref()

@@ -116,6 +116,7 @@ impl Cluster {
         dialler: Dialler,
         others: Vec<Dialler>,
     ) -> Self {
+        std::iter::once(&dialler).chain(&others).for_each(Dialler::ahead);
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
         let (publish, topology) = watch::channel(Arc::new(at_first(config, listeners)));

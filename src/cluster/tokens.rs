@@ -112,6 +112,14 @@ impl Tokens {
         }
     }
 
+    /// Has a token asked for ahead of the first login, for whom it names to be known by then (threat 18). Must be called
+    /// within a tokio runtime.
+    pub(super) fn ahead(&self) {
+        if let Self::Asked(asked) = self {
+            asked.kept();
+        }
+    }
+
     /// As whom brokers see the proxy by the token at hand, if one is.
     pub(super) fn subject(&self) -> Option<String> {
         match self {
@@ -170,18 +178,19 @@ impl Kept {
 }
 
 impl Asked {
-    async fn take(&self) -> Result<Token, TokenError> {
-        let mut kept = {
-            let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that ended with its runtime is begun anew.
-            if keeper.as_ref().is_none_or(|keeper| keeper.task.is_finished()) {
-                *keeper = Some(Keeper::start(self.client.clone()));
-            }
-            match &*keeper {
-                Some(keeper) => keeper.kept.clone(),
-                None => return Err(TokenError::Endpoint("it was not asked yet".into())),
-            }
+    /// What comes of the questions, the first of which is asked now if none was.
+    fn kept(&self) -> watch::Receiver<Kept> {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that ended with its runtime is begun anew.
+        let keeper = match keeper.take().filter(|keeper| !keeper.task.is_finished()) {
+            Some(going) => keeper.insert(going),
+            None => keeper.insert(Keeper::start(self.client.clone())),
         };
+        keeper.kept.clone()
+    }
+
+    async fn take(&self) -> Result<Token, TokenError> {
+        let mut kept = self.kept();
         // An outage counts from where the last token has ended; then each login says so.
         let known = kept.wait_for(|kept| kept.holds().is_some() || kept.trouble.is_some()).await;
         let known = known.map_err(|_| TokenError::Endpoint("the process stops".into()))?;
@@ -215,10 +224,11 @@ async fn keep(client: TokenClient, tell: watch::Sender<Kept>, refused: Arc<Notif
                 tell.send_replace(Kept { token: Some((token, asked + life)), trouble: None });
                 wait = PACE;
                 // Ahead of 85 %, where logins are made again.
-                let next = tokio::time::sleep_until(asked + life.mul_f64(0.75).max(PACE));
+                let next = asked + life.mul_f64(0.75).max(PACE);
                 tokio::select! {
-                    () = next => {}
-                    () = refused.notified() => tokio::time::sleep_until(asked + REFUSED).await,
+                    () = tokio::time::sleep_until(next) => {}
+                    // No later than without: a short token would end meanwhile.
+                    () = refused.notified() => tokio::time::sleep_until(next.min(asked + REFUSED)).await,
                 }
             }
             Err(cause) => {

@@ -57,6 +57,11 @@ impl OwnTraffic {
     pub fn has_user(&self, name: &str) -> bool {
         self.users.iter().any(|own| **own == *name)
     }
+
+    /// The same of a principal as ACLs write it.
+    pub fn has_principal(&self, principal: &str) -> bool {
+        principal.strip_prefix("User:").is_some_and(|name| self.has_user(name))
+    }
 }
 
 /// One immutable view of the cluster.

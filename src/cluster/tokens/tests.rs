@@ -114,6 +114,7 @@ async fn a_token_is_kept_for_all_logins_and_renewed_before_it_ends() {
     let (_up, state) = watch::channel(true);
     let (tokens, asked) = endpoint(3600, state).await;
     assert_eq!(asked.load(Ordering::Relaxed), 0, "nothing is asked before the first login");
+    tokens.ahead();
     let (one, two) = tokio::join!(tokens.take(), tokens.take());
     assert_eq!((&*one.unwrap().0, &*two.unwrap().0), ("token-1", "token-1"));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
@@ -161,4 +162,17 @@ async fn an_outage_is_outlived_as_long_as_the_token_holds_and_then_told() {
         tokio::task::yield_now().await;
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
+}
+
+#[tokio::test]
+async fn a_token_that_a_broker_refused_is_followed_by_the_next_no_later_than_else() {
+    let (_up, state) = watch::channel(true);
+    let (tokens, _) = endpoint(2, state).await;
+    let begun = Instant::now();
+    tokens.take().await.unwrap();
+    tokens.refused();
+    while &*tokens.take().await.unwrap().0 == "token-1" {
+        tokio::task::yield_now().await;
+    }
+    assert!(begun.elapsed() < REFUSED, "{:?}", begun.elapsed());
 }

@@ -1,7 +1,7 @@
 //! CreateAcls (API 30).
 
 use super::{ANY, Codes, Fault, MATCH, MOST, kind_of, needs_super_user, no_authorizer, not_authorized, of_refused};
-use super::{operation_of, own_first, pattern_of, permission_of, speaks_to};
+use super::{operation_of, own_first, pattern_of, permission_of, speaks_of_the_proxy, speaks_to};
 use crate::enforce::arguments::Bounded;
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Changing, Request, Rule, Verdict};
@@ -62,7 +62,7 @@ impl Rule for CreateAcls {
                     permit = permit.or_else(|| decision.permit());
                     if !decision.is_allowed() {
                         Some(not_authorized())
-                    } else if super_users_only && cx.snapshot.speaks_of_the_proxy(&acl.principal) {
+                    } else if super_users_only && speaks_of_the_proxy(&cx, &acl.principal) {
                         Some(needs_super_user(&acl.principal))
                     } else {
                         acls.push(acl);

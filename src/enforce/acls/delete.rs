@@ -1,7 +1,7 @@
 //! DeleteAcls (API 31).
 
 use super::{Codes, Fault, MOST, UnknownCode, acl_told, needs_super_user, no_authorizer, not_authorized, of_refused};
-use super::{own_first, speaks_to};
+use super::{own_first, speaks_of_the_proxy, speaks_to};
 use crate::enforce::arguments::Bounded;
 use crate::enforce::judge::Judge;
 use crate::enforce::rule::{Changing, Request, Rule, Verdict};
@@ -58,7 +58,7 @@ impl Rule for DeleteAcls {
         }
         let filters: Vec<Result<AclFilter, UnknownCode>> = asked.iter().map(|filter| CODES.filter(filter)).collect();
         let all = |fault: Fault| Ok(Verdict::Answer(answer(asked.iter().map(|_| Err(fault.clone())))));
-        let snapshot = judge.cx.snapshot;
+        let (cx, snapshot) = (judge.cx, judge.cx.snapshot);
         let reach = judge.acls(Operation::Alter);
         if reach.is_nothing() {
             // Whoever may change nothing does not have all filters held against all ACLs.
@@ -103,8 +103,7 @@ impl Rule for DeleteAcls {
             let from = change.len();
             let mut stays = Vec::new();
             // Whoever may not remove all that a filter may find removes what is found now and may be removed.
-            let protects =
-                super_users_only && filter.principal.as_deref().is_none_or(|p| snapshot.speaks_of_the_proxy(p));
+            let protects = super_users_only && filter.principal.as_deref().is_none_or(|p| speaks_of_the_proxy(&cx, p));
             let exactly = !reach.is_everything() || protects;
             for (acl, place) in snapshot.shown_acls().filter(|(acl, _)| filter.matches(acl)) {
                 alone += usize::from(exactly || place.is_some());
@@ -119,7 +118,7 @@ impl Rule for DeleteAcls {
                 }
                 match place {
                     Some(place) => stays.push((acl.clone(), of_the_file(place))),
-                    None if protects && snapshot.speaks_of_the_proxy(&acl.principal) => {
+                    None if protects && speaks_of_the_proxy(&cx, &acl.principal) => {
                         stays.push((acl.clone(), needs_super_user(&acl.principal)));
                     }
                     None if exactly => change.push(AclFilter::exactly(acl)),

@@ -15,7 +15,7 @@ pub(super) use delete::DeleteAcls;
 pub(super) use describe::DescribeAcls;
 
 use super::arguments::{Bounded, text};
-use super::judge::Judge;
+use super::judge::{Context, Judge};
 use super::scrub::scrubbed;
 use crate::model::{Operation, PatternType, Resource, ResourceType, Subject};
 use crate::policy::{AclBinding, AclFilter, AclReach, ChangeRefused, Decision, PatternFilter, Permission, Snapshot};
@@ -48,6 +48,12 @@ fn no_authorizer() -> Fault {
 /// What a change failed with, without what a broker's text tells about it (threat 7).
 fn of_refused(refused: ChangeRefused) -> Fault {
     (refused.code, Some(scrubbed(refused.code, refused.message)))
+}
+
+/// Whether an ACL speaks of the proxy itself: by what the configuration says of its principals, and by what its tokens at
+/// the brokers have turned out to say since (threat 21).
+fn speaks_of_the_proxy(cx: &Context<'_>, principal: &str) -> bool {
+    cx.snapshot.speaks_of_the_proxy(principal) || cx.topology.own.has_principal(principal)
 }
 
 /// An ACL that only super users may write where ACLs are the cluster's own.

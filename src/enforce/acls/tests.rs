@@ -429,10 +429,17 @@ fn threat_21_acls_of_the_cluster_that_name_the_proxy_need_a_super_user() {
         "the proxy's own"
     );
 
+    // Whom a token at the brokers names is known later than the policy.
+    let of_token: [Raw<'_>; 1] = [(2, "t", 3, "User:kordon-upstream", "*", 3, 2)];
+    let verdict = create(&mut Bench::protocol(ProtocolAcls::Cluster, ALTER, &[]), 3, &of_token);
+    let refused = self::results(&answer(verdict, ApiKey::CREATE_ACLS, 3));
+    assert_eq!(results_codes(&refused), [31]);
+
     let made = [
         "topic:LITERAL:a User:* DENY ALL *",
         "topic:LITERAL:b User:bob ALLOW READ *",
         "topic:LITERAL:c User:kordon ALLOW ALL *",
+        "topic:LITERAL:d User:kordon-upstream ALLOW ALL *",
     ];
     let bench = || {
         Bench::protocol(
@@ -445,8 +452,10 @@ fn threat_21_acls_of_the_cluster_that_name_the_proxy_need_a_super_user() {
     assert_eq!(change, AclChange::Delete(vec![AclFilter::exactly(&AclBinding::read(made[1]))]));
     let removed = vec![vec![AclBinding::read(made[1])]];
     let (code, _, matches) = filter_results(&then.answer(Ok(AclChanged::Deleted(removed)))).remove(0);
-    assert_eq!((code, matches.len(), &*matches[0]), (0, 3, "0 b -"));
-    assert!(matches[1].starts_with("31 a ") && matches[2].starts_with("31 c "), "{matches:?}");
+    assert_eq!((code, matches.len(), &*matches[0]), (0, 4, "0 b -"));
+    for (told, begins) in matches[1..].iter().zip(["31 a ", "31 c ", "31 d "]) {
+        assert!(told.starts_with(begins), "{matches:?}");
+    }
     let bobs = (1, None, 1, Some("User:bob"), None, 1, 1);
     let (change, _) = changed(delete(&mut bench(), 3, &[bobs]));
     assert!(matches!(change, AclChange::Delete(filters) if filters[0].name.is_none()), "goes on as it is");
