@@ -77,8 +77,21 @@ fn find<'c>(claims: &'c Value, path: &str) -> Option<&'c Value> {
     })
 }
 
+/// Whether the claim is not in the token, but is to be had somewhere else (`OpenID` Connect Core, 5.6.2): of who is in more
+/// groups than it holds, Microsoft Entra says no more than that, and where tokens come through the browser by `hasgroups`.
+fn is_elsewhere(claims: &Value, claim: &str) -> bool {
+    let names = claims.get("_claim_names").and_then(Value::as_object);
+    let ways = claim.match_indices('.').map(|(dot, _)| dot).chain([claim.len()]);
+    let is_named = |name: &str| names.is_some_and(|names| names.contains_key(name));
+    ways.filter_map(|end| claim.get(..end)).any(is_named)
+        || (claim == "groups" && claims.get("hasgroups") == Some(&Value::Bool(true)) && find(claims, claim).is_none())
+}
+
 /// Not let in with groups that cannot be taken: a rule may deny something to one of them.
 fn groups(claims: &Value, claim: &str) -> Result<Arc<[Arc<str>]>, TokenError> {
+    if is_elsewhere(claims, claim) {
+        return Err(TokenError::GroupsElsewhere(claim.to_owned()));
+    }
     let list = match find(claims, claim) {
         None | Some(Value::Null) => return Ok([].into()),
         Some(Value::Array(list)) => list.as_slice(),

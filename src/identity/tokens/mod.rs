@@ -127,6 +127,11 @@ pub enum TokenError {
     /// What it claims are no groups.
     #[error("the token's claim `{0}` is no text and no list of texts: see `tokens[].groups_claim`")]
     NoGroups(String),
+    /// Its groups are elsewhere.
+    #[error(
+        "the token's claim `{0}` is not in it but elsewhere (`_claim_names`, `hasgroups`), as where there are too many: have its issuer name fewer"
+    )]
+    GroupsElsewhere(String),
     /// What it claims is no name of a group.
     #[error("a group in the token's claim `{0}` {1}")]
     NoGroup(String, String),
