@@ -204,9 +204,11 @@ impl Machine {
         self.standing.as_ref().filter(|standing| standing.again.is_some()).and_then(|standing| standing.begun)
     }
 
-    /// Whether the login's lifetime is over.
+    /// Whether the login's lifetime is over, by the clock that it was counted with, or the end of what was proved has come
+    /// by that on the wall: the first stands still while its host does.
     pub(super) fn has_expired(&self, now: Now) -> bool {
-        self.standing.as_ref().and_then(|standing| standing.ends).is_some_and(|ends| now.micros > ends)
+        let Some(standing) = &self.standing else { return false };
+        standing.lapsed || standing.ends.is_some_and(|ends| now.micros > ends)
     }
 
     /// Takes a frame, without its length, of a login again; the first one begins it.

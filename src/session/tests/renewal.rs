@@ -366,6 +366,18 @@ fn at_the_end_of_a_token_what_was_asked_is_answered_and_nothing_else_but_a_login
 }
 
 #[test]
+fn a_token_ends_by_the_wall_too_where_the_host_was_suspended_or_its_clock_set() {
+    let mut stage = Stage::with_token();
+    (stage.wall, stage.micros) = (3_000, SECOND);
+    stage.begin().expect("a login again is taken all the same");
+    let mut stage = Stage::with_token();
+    (stage.wall, stage.micros) = (3_000, SECOND);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    assert!(stage.at_broker().is_empty());
+    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+}
+
+#[test]
 fn records_that_a_client_waits_for_are_not_given_long_after_the_end_of_its_token() {
     let mut stage = Stage::with_token();
     stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open"], (0, -1)));
