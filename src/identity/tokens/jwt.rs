@@ -52,8 +52,7 @@ impl<'t> Jwt<'t> {
         }
         let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
         let header = decode(header).ok_or(malformed("its header is not base64url"))?;
-        let header: Header =
-            serde_json::from_slice(&header).map_err(|_| malformed("its header is not JSON with an `alg`"))?;
+        let header: Header = object(&header).ok_or(malformed("its header is not JSON with an `alg`"))?;
         if header.crit.is_some() {
             return Err(TokenError::Critical("crit"));
         }
@@ -69,8 +68,7 @@ impl<'t> Jwt<'t> {
             return Err(TokenError::Type(shortened(typ)));
         }
         let claims = decode(claims).ok_or(malformed("its claims are not base64url"))?;
-        let issued: Issued =
-            serde_json::from_slice(&claims).map_err(|_| malformed("its claims are not JSON with one `iss`"))?;
+        let issued: Issued = object(&claims).ok_or(malformed("its claims are not JSON with one `iss`"))?;
         Ok(Self { header, issuer: issued.iss, claims, message, signature })
     }
 
@@ -81,6 +79,11 @@ impl<'t> Jwt<'t> {
     pub(super) fn claims(&self) -> Result<Value, TokenError> {
         serde_json::from_slice(&self.claims).map_err(|_| TokenError::Malformed("its claims are not JSON"))
     }
+}
+
+/// Reads an object: a list of what its members are to be would do otherwise, and hold what has no name.
+fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// Whether a `typ` is one of those that access tokens have (RFC 7519 section 5.1, RFC 9068 section 2.1); others name

@@ -175,14 +175,15 @@ impl Key {
         let (kind, key) = match (text("kty"), text("crv")) {
             (Some("RSA"), _) => {
                 let (n, e) = (number("n")?, number("e")?);
-                if !RSA_BITS.contains(&bits(&n)) {
+                let (n, e) = (without_zeros(&n), without_zeros(&e));
+                if !RSA_BITS.contains(&bits(n)) {
                     return Err("is RSA of less than 2048 or more than 8192 bits");
                 }
                 // With 1, whoever likes signs.
-                if !is_exponent(&e) {
+                if !is_exponent(e) {
                     return Err("is RSA with an exponent that is not odd, or not from 3 to 4294967295");
                 }
-                (Kind::Rsa, DecodingKey::from_rsa_raw_components(&n, &e))
+                (Kind::Rsa, DecodingKey::from_rsa_raw_components(n, e))
             }
             (Some("EC"), Some(curve @ ("P-256" | "P-384"))) => {
                 let (kind, size) = if curve == "P-256" { (Kind::P256, 32) } else { (Kind::P384, 48) };
@@ -228,11 +229,16 @@ impl Key {
     }
 }
 
-/// How many bits a number has.
-fn bits(number: &[u8]) -> usize {
+/// Some issuers put the byte of a sign in front (RFC 7518, 6.3.1.1), with which no signature would be good.
+fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    let first = number.get(zeros).map_or(0, |first| 8 - usize::try_from(first.leading_zeros()).unwrap_or(8));
-    (number.len() - zeros).saturating_sub(1) * 8 + first
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// How many bits a number has that begins with no zero.
+fn bits(number: &[u8]) -> usize {
+    let first = number.first().map_or(0, |first| 8 - usize::try_from(first.leading_zeros()).unwrap_or(8));
+    number.len().saturating_sub(1) * 8 + first
 }
 
 fn is_exponent(number: &[u8]) -> bool {

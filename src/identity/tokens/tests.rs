@@ -143,6 +143,13 @@ fn threat_24_names_are_as_a_users_file_may_have_them_and_groups_are_all_or_nothi
     assert_eq!(login(&[("groups", json!(many))]).unwrap_err(), TokenError::ManyGroups("groups".into(), 501).into());
     assert_eq!(login(&[("groups", json!(many[1..]))]).unwrap().groups.len(), 500);
 
+    // As Microsoft Entra has it where there are too many.
+    for away in [("_claim_names", json!({ "groups": "src1" })), ("hasgroups", json!(true))] {
+        assert_eq!(login(&[away]).unwrap_err(), TokenError::GroupsElsewhere("groups".into()).into());
+    }
+    assert!(login(&[("_claim_names", json!({ "address": "src1" })), ("hasgroups", json!(false))]).is_ok());
+    assert!(login(&[("hasgroups", json!(true)), ("groups", json!(["devs"]))]).is_ok());
+
     let groups = |value: Value| login(&[("groups", value)]).unwrap().groups.to_vec();
     assert_eq!(groups(json!(["owners", "devs", "owners"])), ["devs".into(), "owners".into()]);
     assert_eq!(groups(json!("a b")), ["a b".into()], "a text is one group");
@@ -166,6 +173,9 @@ fn dots_descend_and_a_claim_whose_name_holds_dots_is_found() {
     assert_eq!((found.principal.get().as_str(), found.groups.to_vec()), ("User:bob", vec!["devs".into()]));
     assert_eq!(login("sub", "realm.a.b.c").unwrap().groups.to_vec(), ["ops".into()]);
     assert!(login("sub", "realm.nothing.here").unwrap().groups.is_empty());
+    let away = claims(&[("_claim_names", json!({ "realm": "src1" }))]);
+    let elsewhere = tokens_of(issuer(|issuer| issuer.groups_claim = "realm.roles".to_owned()), &jwks(&[&EC]));
+    assert_eq!(refusal(&elsewhere, &EC.token(&away)), TokenError::GroupsElsewhere("realm.roles".into()));
     assert!(login("sub", "sub.deeper").unwrap().groups.is_empty());
     assert_eq!(login("realm.access", "x").unwrap_err(), TokenError::NoPrincipal("realm.access".into()).into());
 }
@@ -206,6 +216,18 @@ fn the_algorithm_is_one_of_the_list_and_belongs_to_the_key() {
     let tokens = tokens_of(issuer(|_| {}), &json!({ "keys": [jwk] }).to_string());
     let error = tokens.verify(&RSA.token(&claims(&[])), at(NOW)).unwrap_err();
     assert!(matches!(error, Unproved::Refused(TokenError::UnknownKey { .. })), "{error:?}");
+}
+
+#[test]
+fn numbers_of_a_key_may_begin_with_zeros_as_some_issuers_write_them() {
+    use ::base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+    let mut jwk = RSA.jwk();
+    for member in ["n", "e"] {
+        let number = BASE64_URL_SAFE_NO_PAD.decode(jwk[member].as_str().unwrap()).unwrap();
+        jwk[member] = json!(base64([vec![0], number].concat()));
+    }
+    let tokens = tokens_of(issuer(|_| {}), &json!({ "keys": [jwk] }).to_string());
+    assert!(tokens.verify(&RSA.token(&claims(&[])), at(NOW)).is_ok());
 }
 
 #[test]
@@ -251,6 +273,8 @@ fn what_is_no_token_is_refused_in_words_that_hold_none_of_it() {
         &format!("{header}.{twice}.a"),
         &format!("{}.{body}.a", base64("[]")),
         &format!("{}.{body}.a", base64(r#"{"alg":1}"#)),
+        &format!("{}.{body}.a", base64(r#"["ES256","ec",null,null,null]"#)),
+        &format!("{header}.{}.a", base64(format!(r#"["{IDP}"]"#))),
         &format!("{}.{body}.a", base64(r#"{"alg":"ES256","alg":"none"}"#)),
         &format!("{}.{body}.a", base64(r#"{"alg":"ES256","kid":7}"#)),
         &format!("{}.{body}.a", base64(json!({ "alg": "ES256", "kid": "x".repeat(513) }).to_string())),
