@@ -115,6 +115,11 @@ async fn a_token_is_kept_for_all_logins_and_renewed_before_it_ends() {
     let (tokens, asked) = endpoint(3600, state).await;
     assert_eq!(asked.load(Ordering::Relaxed), 0, "nothing is asked before the first login");
     tokens.ahead();
+    let begun = Instant::now();
+    while asked.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody asks ahead");
+    }
     let (one, two) = tokio::join!(tokens.take(), tokens.take());
     assert_eq!((&*one.unwrap().0, &*two.unwrap().0), ("token-1", "token-1"));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
