@@ -1,11 +1,13 @@
-//! How often logins from an address failed lately; bounded.
+//! How often logins from an address failed lately; bounded. And how many of them brokers check at once: what is not
+//! answered yet cannot be counted, so that who sends many at a time would else guess more often than it may fail.
 //!
 //! Whoever has IPv6 has 2^64 addresses of one network: such a network is held to ten times what an address is.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a failure counts.
 const LATELY: Duration = Duration::from_secs(60);
@@ -18,6 +20,25 @@ const NETWORK: u32 = 10;
 #[derive(Debug, Default)]
 pub struct Failures {
     by_source: Mutex<HashMap<Source, Failed>>,
+    /// By where they come from and how often that may fail, which listeners may say apart.
+    asking: Mutex<HashMap<(Source, u32), Asking>>,
+}
+
+/// Who asks brokers.
+#[derive(Debug)]
+struct Asking {
+    places: Arc<Semaphore>,
+    /// How many have a place, or wait for one.
+    users: usize,
+}
+
+/// A place among those of an address whose login a broker checks; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    failures: &'a Failures,
+    of: (Source, u32),
+    /// None while it is waited for.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Whom something counts for.
@@ -66,6 +87,26 @@ impl Failures {
         self.count_at(address, Instant::now());
     }
 
+    /// Waits until a broker may be asked about a login: of an address no more are under way than may fail, of a network of
+    /// IPv6 ten times as many.
+    pub(super) async fn place(&self, address: IpAddr, most: u32) -> Place<'_> {
+        let (source, factor) = sources(address).last().unwrap_or((Source::Address(address), 1));
+        let places = {
+            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let asking = asking.entry((source, most)).or_insert_with(|| {
+                let places = usize::try_from(most.saturating_mul(factor)).unwrap_or(Semaphore::MAX_PERMITS);
+                Asking { places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))), users: 0 }
+            });
+            asking.users += 1;
+            Arc::clone(&asking.places)
+        };
+        // From here on it is given back, also by who no longer waits.
+        let mut place = Place { failures: self, of: (source, most), permit: None };
+        // The semaphore is never closed.
+        place.permit = places.acquire_owned().await.ok();
+        place
+    }
+
     fn too_many_at(&self, address: IpAddr, most: u32, now: Instant) -> bool {
         let by_source = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         sources(address).any(|(source, factor)| {
@@ -85,6 +126,19 @@ impl Failures {
                 *failed = Failed { since: now, count: 0 };
             }
             failed.count = failed.count.saturating_add(1);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.permit = None;
+        let mut asking = self.failures.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_them) = asking.get_mut(&self.of) {
+            of_them.users = of_them.users.saturating_sub(1);
+            if of_them.users == 0 {
+                asking.remove(&self.of);
+            }
         }
     }
 }
@@ -150,5 +204,25 @@ mod tests {
         (0..50_000).for_each(|n| failures.count_at(v6(n, n), now));
         assert!(failures.by_source.lock().unwrap().len() <= MOST);
         assert!(failures.too_many_at(guesser, 5, now));
+    }
+
+    #[tokio::test]
+    async fn brokers_check_no_more_logins_of_an_address_at_once_than_may_fail() {
+        let failures = Failures::default();
+        let [a, b]: [IpAddr; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(Into::into);
+        let waits = async |address| tokio::time::timeout(Duration::ZERO, failures.place(address, 2)).await.is_err();
+        let (first, second) = (failures.place(a, 2).await, failures.place(a, 2).await);
+        assert!(waits(a).await && !waits(b).await);
+        drop(first);
+        assert!(!waits(a).await, "who gave up waiting has taken nothing with it");
+        drop(second);
+        let networks: Vec<_> = (0..20).map(|host| v6(7, host)).collect();
+        let mut places = Vec::new();
+        for address in networks {
+            places.push(failures.place(address, 2).await);
+        }
+        assert!(waits(v6(7, 99)).await && !waits(v6(8, 99)).await);
+        drop(places);
+        assert!(failures.asking.lock().unwrap().is_empty(), "nothing is kept of who is gone");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::connection::of_client;
 use super::dial::NotDialled;
+use super::failures::Place;
 use super::relay::Relay;
 use super::shared::{Door, Shared};
 use super::socket::Socket;
@@ -280,7 +281,7 @@ struct Talk<'a> {
     inbound: BytesMut,
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
     async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
         // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
         self.shared.cluster.reached(self.door.dialler.connect_timeout).await;
@@ -321,7 +322,7 @@ impl Talk<'_> {
                 LoginStep::Verify(message) => {
                     // There is no message before a mechanism.
                     let Some(mechanism) = login.mechanism() else { continue };
-                    let Some(checked) = self.check(&mut check, message).await? else {
+                    let Some((checked, place)) = self.check(&mut check, message).await? else {
                         // Without an answer, as where it came later: clients take an error for the end, and a closed
                         // connection for one to try again. The failure may be another's with whom it shares the address.
                         self.door.metrics.login(LoginOutcome::Failed);
@@ -358,13 +359,14 @@ impl Talk<'_> {
                             }
                         }
                     };
+                    if refused.is_none() && matches!(verdict, LoginVerdict::Failed(_) | LoginVerdict::Refused(_)) {
+                        // At once: who leaves without waiting for the answer, or tries many at a time, has failed too.
+                        self.count_failure();
+                    }
+                    drop(place);
                     match login.verified(verdict) {
                         LoginStep::Answer(rope) => self.send(rope).await?,
                         LoginStep::Close { answer, reason, detail } => {
-                            // At once: who leaves without waiting for the answer, or tries many at a time, has failed too.
-                            if refused.is_none() {
-                                self.count_failure();
-                            }
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
                             return self.part(answer, failed.unwrap_or(NotLoggedIn { reason, detail })).await;
@@ -388,24 +390,35 @@ impl Talk<'_> {
         }
     }
 
-    /// Checks a message; nothing if too many failed from the address meanwhile.
-    async fn check(&self, check: &mut Check, message: Bytes) -> Result<Option<Checked>, NotLoggedIn> {
+    /// Checks a message; nothing if too many failed from the address meanwhile. Who asks a broker keeps its place until the
+    /// outcome is counted.
+    async fn check(
+        &self,
+        check: &mut Check,
+        message: Bytes,
+    ) -> Result<Option<(Checked, Option<Place<'a>>)>, NotLoggedIn> {
         let address = self.facts.host.source();
         match std::mem::replace(check, Check::Nothing) {
             Check::Here(under_way) => {
                 let asks = Asks { shared: self.shared, door: self.door, address };
                 let Some((under_way, checked)) = verify(asks, under_way, message, false).await else { return Ok(None) };
                 *check = under_way.map_or(Check::Nothing, Check::Here);
-                Ok(Some(checked))
+                Ok(Some((checked, None)))
             }
             Check::Broker(mut relay) => {
-                if self.shared.failures.too_many(address, self.door.login.per_minute) {
+                let most = self.door.login.per_minute;
+                let place = match relay.mechanism() {
+                    Mechanism::Password(_) => Some(self.shared.failures.place(address, most).await),
+                    // Nobody guesses a token, and its provider may have to be asked for a key.
+                    Mechanism::OAuthBearer => None,
+                };
+                if self.shared.failures.too_many(address, most) {
                     return Ok(None);
                 }
                 let asks = Asks { shared: self.shared, door: self.door, address };
                 let checked = relay.check(asks, message, false).await;
                 *check = Check::Broker(relay);
-                Ok(checked)
+                Ok(checked.map(|checked| (checked, place)))
             }
             Check::Nothing => {
                 let detail = "a message after the login was over".to_owned();

@@ -33,6 +33,11 @@ impl Relay {
         Ok((Self { passage, exchange: Relayed::new(mechanism), own }, shook))
     }
 
+    /// The mechanism.
+    pub(super) fn mechanism(&self) -> Mechanism {
+        self.exchange.mechanism()
+    }
+
     /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it; nothing at all
     /// where too many logins failed meanwhile.
     pub(super) async fn check(&mut self, asks: Asks<'_>, message: Bytes, again: bool) -> Option<Checked> {

@@ -451,3 +451,19 @@ fn tokens_that_are_good_here_go_on_and_count_where_the_broker_takes_them() {
 fn handshake_again(raw: &mut Raw) -> i16 {
     raw.ask(ApiKey::SASL_HANDSHAKE, 1, &handshake("OAUTHBEARER")).i16(sasl_handshake::response::ERROR_CODE)
 }
+
+#[test]
+fn who_tries_many_passwords_at_once_tries_no_more_than_may_fail() {
+    needs!(Java);
+    let kordon = setup("1h").config("limits: { failed_logins: { delay: 0ms, per_minute: 4 } }").start();
+    let tap = kordon.tap();
+    let mut guesses: Vec<Raw> = (0..30).map(|_| shaken(kordon.at("people"), PLAIN)).collect();
+    for raw in &mut guesses {
+        raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::plain("alice", "hunter2"));
+    }
+    // Or none at all: only who was asked about at a broker is answered.
+    let answered: usize = guesses.iter_mut().map(|raw| usize::from(matches!(raw.read_frame(), Ok(Some(_))))).sum();
+    let asked = tap.requests(ApiKey::SASL_AUTHENTICATE).len();
+    // Those that were under way when the fourth failed came to their end.
+    assert!((4..8).contains(&asked) && answered == asked, "{asked} asked, {answered} answered");
+}
