@@ -30,9 +30,10 @@ impl Link<'_> {
 
     /// Does what the machine asks for in a login at the broker; what it has to wait for.
     pub(super) fn begin_broker_login(&mut self) -> Result<Option<Beginning>, CloseReason> {
-        let step = match (self.outputs.broker_login.take(), self.at_broker.renewal.clone()) {
-            (None, _) => return Ok(None),
-            (Some(BrokerLoginTurn::Begin), Some(renewal)) => {
+        // Asked in every turn of the loop: what all connections share is not touched before there is something to do.
+        let Some(turn) = self.outputs.broker_login.take() else { return Ok(None) };
+        let step = match (turn, self.at_broker.renewal.clone()) {
+            (BrokerLoginTurn::Begin, Some(renewal)) => {
                 let broker = self.facts.broker;
                 return Ok(Some(Box::pin(async move {
                     match renewal.begin().await {
@@ -41,7 +42,7 @@ impl Link<'_> {
                     }
                 })));
             }
-            (Some(BrokerLoginTurn::Answered(answer)), Some(renewal)) => {
+            (BrokerLoginTurn::Answered(answer), Some(renewal)) => {
                 let next = self.at_broker.exchange.as_mut().map(|exchange| exchange.take(&answer));
                 match next {
                     Some(Ok(Next::Ask(ask))) => asked(ask),
@@ -56,7 +57,7 @@ impl Link<'_> {
                     None => BrokerLoginStep::Done(None),
                 }
             }
-            (Some(_), None) => BrokerLoginStep::Done(None),
+            (_, None) => BrokerLoginStep::Done(None),
         };
         match self.input(Input::BrokerLogin(step)).or(self.machine.closing()) {
             Some(reason) => Err(reason),
