@@ -166,7 +166,10 @@ pub(super) async fn state(
 async fn offers(dialler: &Dialler, topology: &Topology, mechanism: Mechanism) -> Result<(), String> {
     for (id, broker) in &topology.brokers {
         let mut passage = dialler.passage(&broker.into()).await.map_err(|error| error.to_string())?;
-        let shook = passage.shake(mechanism).await.map_err(|error| error.to_string())?;
+        let shaking = tokio::time::timeout(dialler.connect_timeout, passage.shake(mechanism)).await;
+        let shook =
+            shaking.map_err(|_| format!("broker {id} does not answer a handshake: see `cluster.connect_timeout`"))?;
+        let shook = shook.map_err(|error| error.to_string())?;
         if shook.code != ErrorCode::NONE {
             return Err(format!("broker {id}: {}", shook.words(mechanism)));
         }
