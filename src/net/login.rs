@@ -416,7 +416,7 @@ impl<'a> Talk<'a> {
                     return Ok(None);
                 }
                 let asks = Asks { shared: self.shared, door: self.door, address };
-                let checked = relay.check(asks, message, false).await;
+                let checked = relay.check(asks, message, None).await;
                 *check = Check::Broker(relay);
                 Ok(checked.map(|checked| (checked, place)))
             }

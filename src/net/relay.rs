@@ -6,8 +6,8 @@ use super::shared::{Door, Shared};
 use crate::cluster::dial::DialError;
 use crate::cluster::passage::Passage;
 use crate::identity::sasl::{Exchange, Relayed};
-use crate::model::{CloseReason, Mechanism};
-use crate::session::{Checked, Shook};
+use crate::model::{CloseReason, Mechanism, Principal};
+use crate::session::{Answered, Checked, Shook};
 use crate::tls::Stream;
 use bytes::Bytes;
 
@@ -39,23 +39,27 @@ impl Relay {
     }
 
     /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it; nothing at all
-    /// where too many logins failed meanwhile.
-    pub(super) async fn check(&mut self, asks: Asks<'_>, message: Bytes, again: bool) -> Option<Checked> {
+    /// where too many logins failed meanwhile. `before`: of a client that is logged in already, as this one.
+    pub(super) async fn check(
+        &mut self,
+        asks: Asks<'_>,
+        message: Bytes,
+        before: Option<&Principal>,
+    ) -> Option<Checked> {
         if self.exchange.wants_voucher() {
             let own = self.own.take()?;
-            let (own, checked) = verify(asks, own, message.clone(), again).await?;
+            let (own, checked) = verify(asks, own, message.clone(), before.is_some()).await?;
             self.own = own;
             match checked {
                 Checked::Proved { login, .. } => self.exchange.vouched(login),
                 checked => return Some(checked),
             }
         }
-        if let Err(error) = self.exchange.sent(&message) {
-            let told = error.told(self.exchange.mechanism(), again);
-            return Some(Checked::Failed { told, detail: error.to_string() });
+        if let Some(failed) = Answered::stopped(&mut self.exchange, &message, before) {
+            return Some(failed);
         }
         Some(match self.passage.say(message).await {
-            Ok(answered) => answered.judged(&mut self.exchange, again),
+            Ok(answered) => answered.judged(&mut self.exchange, before.is_some()),
             Err(error) => lost(&error).into(),
         })
     }

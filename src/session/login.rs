@@ -40,7 +40,6 @@ pub enum LoginStep {
 }
 
 /// What a mechanism says of a message.
-#[derive(Debug)]
 pub enum LoginVerdict {
     /// The client has to answer this.
     Challenge(Vec<u8>),

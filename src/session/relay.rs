@@ -15,6 +15,7 @@ use crate::wire::frame::{SIZE_LEN, response_size};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, api};
 use bytes::Bytes;
+use std::fmt;
 
 /// The longest answer of a broker that is taken in a login.
 const LONGEST: usize = 1 << 20;
@@ -32,7 +33,6 @@ pub(super) enum Checks {
 }
 
 /// What the shell does for a login again that a broker checks ([`Outputs::relay`]).
-#[derive(Debug)]
 pub enum Relaying {
     /// Ask a broker for this mechanism, on a connection of its own.
     Shake(Mechanism),
@@ -42,6 +42,18 @@ pub enum Relaying {
     Vouch(Mechanism, Bytes),
     /// The client's own broker has decided so: treat it as what was checked here.
     Settle(Checked),
+}
+
+impl fmt::Debug for Relaying {
+    /// Without the message, which may be a password or a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shake(mechanism) => f.debug_tuple("Shake").field(mechanism).finish(),
+            Self::Message(message) => write!(f, "Message({} bytes)", message.len()),
+            Self::Vouch(mechanism, message) => write!(f, "Vouch({}, {} bytes)", mechanism.name(), message.len()),
+            Self::Settle(checked) => f.debug_tuple("Settle").field(checked).finish(),
+        }
+    }
 }
 
 impl Machine {
@@ -73,15 +85,12 @@ impl Machine {
                     self.wait = Wait::Renewal;
                     return;
                 }
-                match exchange.sent(&message) {
-                    Ok(()) => {
+                match Answered::stopped(exchange, &message, Some(&self.subject.get().principal)) {
+                    None => {
                         let version = self.authenticates_in();
                         self.ask_broker(ApiKey::SASL_AUTHENTICATE, version, &Answered::ask(message));
                     }
-                    Err(error) => {
-                        let told = error.told(exchange.mechanism(), true);
-                        self.settle(Checked::Failed { told, detail: error.to_string() }, out);
-                    }
+                    Some(failed) => self.settle(failed, out),
                 }
             }
             // Nobody asks for these.

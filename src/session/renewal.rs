@@ -12,8 +12,9 @@ use crate::identity;
 use crate::identity::users::Credential;
 use crate::model::{CloseReason, Mechanism, Principal, Timestamp};
 use crate::wire::frame::{FrameError, request_size};
-use crate::wire::{ApiKey, Rope};
+use crate::wire::{ApiKey, ErrorCode, Rope};
 use bytes::Bytes;
+use std::fmt;
 use std::time::Duration;
 
 /// Who logs in again sooner is answered as where nobody can (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
@@ -44,7 +45,6 @@ pub struct Standing {
 }
 
 /// What came of a message that was checked ([`Outputs::check`]).
-#[derive(Debug)]
 pub enum Checked {
     /// What a broker answers to the handshake.
     Shaken(Shook),
@@ -93,12 +93,55 @@ impl Checked {
     pub fn of_same(self, before: &Principal) -> Self {
         match self {
             Self::Proved { login, .. } | Self::Vouched(login, _) if login.principal.get() != before => {
-                let name = |p: &Principal| format!("{}.{}", p.kind(), p.name());
-                let (before, after) = (name(before), name(login.principal.get()));
-                let told = format!("Cannot change principals during re-authentication from {before}: {after}");
-                Self::Failed { detail: told.clone(), told }
+                Self::other(before, login.principal.get())
             }
             other => other,
+        }
+    }
+
+    /// Whether another message of the same login may follow.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Self::Shaken(shook) => shook.code == ErrorCode::NONE,
+            Self::Challenge(_) => true,
+            Self::Proved { .. } | Self::Vouched(..) | Self::Failed { .. } | Self::Refused(_) | Self::Lost { .. } => {
+                false
+            }
+        }
+    }
+
+    /// For a login again, before it is checked: fails if the client says that it is somebody else than who is connected.
+    /// Nothing is learned of that one's password then: a connection is not a further guess at it.
+    pub fn of_other(claim: Option<&str>, before: &Principal) -> Option<Self> {
+        let claimed = Principal::user(claim?);
+        (claimed != *before).then(|| Self::other(before, &claimed))
+    }
+
+    fn other(before: &Principal, after: &Principal) -> Self {
+        let name = |p: &Principal| format!("{}.{}", p.kind(), p.name());
+        let (before, after) = (name(before), name(after));
+        let told = format!("Cannot change principals during re-authentication from {before}: {after}");
+        Self::Failed { detail: told.clone(), told }
+    }
+}
+
+impl fmt::Debug for Checked {
+    /// Without what a mechanism says, which may be a proof or a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shaken(shook) => f.debug_tuple("Shaken").field(shook).finish(),
+            Self::Challenge(_) => f.write_str("Challenge(…)"),
+            Self::Proved { login, lifetime, .. } => {
+                let principal = login.principal.get();
+                f.debug_struct("Proved")
+                    .field("principal", principal)
+                    .field("lifetime", lifetime)
+                    .finish_non_exhaustive()
+            }
+            Self::Vouched(login, _) => write!(f, "Vouched({:?}, …)", login.principal.get()),
+            Self::Failed { detail, .. } => f.debug_tuple("Failed").field(detail).finish(),
+            Self::Refused(answered) => f.debug_tuple("Refused").field(answered).finish(),
+            Self::Lost { reason, detail } => f.debug_tuple("Lost").field(reason).field(detail).finish(),
         }
     }
 }

@@ -78,6 +78,12 @@ fn sessions_last_and_logins_again_are_answered_as_a_broker_answers_them() {
             assert_eq!(tell(&mut raw, 2, name, password), refused(told), "{at}");
             assert_eq!(raw.end(), End::Closed, "{at} {name}");
         }
+        if at != cluster_itself() {
+            let mut raw = log_in(&at, "alice");
+            assert_eq!(handshake(&mut raw, "PLAIN"), 0, "{at}");
+            let told = "Cannot change principals during re-authentication from User.alice: User.bob";
+            assert_eq!(tell(&mut raw, 2, "bob", "wrong"), refused(told), "{at}: as for the right password");
+        }
         let mut raw = log_in(&at, "alice");
         assert_eq!(handshake(&mut raw, "SCRAM-SHA-512"), 0, "{at}: told at the next message");
         raw.send(ApiKey::SASL_AUTHENTICATE, 2, &people::authenticate("n,,n=alice,r=nonce"));
@@ -96,7 +102,7 @@ fn sessions_last_and_logins_again_are_answered_as_a_broker_answers_them() {
     for kordon in [&kordon, &passing] {
         kordon.audit().wait("a login again", |e| e.text("/connectionInfo/action") == "renewed");
         let of = |outcome| count(kordon, outcome);
-        assert_eq!((of("renewed"), of("renewal_failed"), of("failed")), (1.0, 4.0, 0.0));
+        assert_eq!((of("renewed"), of("renewal_failed"), of("failed")), (1.0, 5.0, 0.0));
     }
 }
 

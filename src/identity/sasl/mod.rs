@@ -8,6 +8,7 @@ mod scram;
 pub use relayed::Relayed;
 
 use super::Login;
+use super::names::check_given;
 use super::tokens::{TokenError, Tokens, Unproved, Wanted};
 use super::users::{Hash, Users};
 use crate::model::{Mechanism, PasswordMechanism, Timestamp, shown};
@@ -156,6 +157,22 @@ impl Exchange {
             Stage::Refused(error) => Some(error),
             Stage::Start | Stage::Challenged(_) | Stage::Over => None,
         }
+    }
+
+    /// The name that a first message with a password says, if it says one that somebody may have.
+    pub fn claim(&self, message: &[u8]) -> Option<String> {
+        let claimed = match (&self.stage, self.mechanism) {
+            (Stage::Challenged(_) | Stage::Refused(_) | Stage::Over, _) => None,
+            (Stage::Start, Mechanism::Password(PasswordMechanism::Plain)) => {
+                plain::Credentials::parse(message).ok().map(|credentials| credentials.username.to_owned())
+            }
+            (Stage::Start, Mechanism::Password(PasswordMechanism::ScramSha256 | PasswordMechanism::ScramSha512)) => {
+                scram::ClientFirst::parse(message).ok().map(|first| first.name)
+            }
+            // A token says nothing before it is verified.
+            (Stage::Start, Mechanism::OAuthBearer) => None,
+        };
+        claimed.filter(|name| check_given(name, "User:").is_ok())
     }
 
     /// Whether a message costs milliseconds of computing: the shell then takes it where that does not hold other

@@ -65,6 +65,15 @@ impl Relayed {
         self.mechanism
     }
 
+    /// The name that the client has said, or that its token says.
+    pub fn claim(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Asked(claim) | Stage::Challenged(claim) | Stage::Proving(claim) => Some(&claim.name),
+            Stage::Vouched(login) | Stage::Bearing(login) => Some(login.principal.get().name()),
+            Stage::Start | Stage::Denied | Stage::Seen | Stage::Over => None,
+        }
+    }
+
     /// Looks at a message of the client, which then goes on to the broker.
     ///
     /// # Errors

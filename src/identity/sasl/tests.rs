@@ -88,3 +88,17 @@ fn a_message_whose_key_is_not_there_is_taken_again_once_it_was_asked_for() {
     assert!(matches!(take(&mut exchange, &message("", 60), false, true), Ok(Turn::Challenge(_))));
     assert!(matches!(exchange.refused(), Some(TokenError::NoKeys(_))));
 }
+
+#[test]
+fn the_name_that_a_first_message_claims_is_fit_to_be_told() {
+    let plain = |message: &[u8]| Exchange::new(Mechanism::PLAIN).claim(message);
+    let scram = || Exchange::new(Mechanism::Password(PasswordMechanism::ScramSha256));
+    assert_eq!(plain(b"bob\0alice\0x").as_deref(), Some("alice"));
+    assert_eq!(scram().claim(b"n,,n=a=2Cb,r=nonce").as_deref(), Some("a,b"));
+    let long = [&b"\0"[..], &[b'a'; 256], b"\0x"].concat();
+    for message in [&b""[..], b"alice", b"\0\0x", b"\0a\nb\0x", b"\0*\0x", &long] {
+        assert_eq!(plain(message), None, "{}", message.escape_ascii());
+    }
+    assert_eq!(scram().claim(b"y,,n=alice,r=nonce"), None);
+    assert_eq!(Exchange::new(Mechanism::OAuthBearer).claim(b"\0alice\0x"), None);
+}

@@ -18,12 +18,11 @@ impl<'a> Link<'a> {
     /// its delay: who leaves without waiting for the answer has failed too. So has who proves to be somebody else: that
     /// answer must not come sooner than one to a wrong password, or go uncounted.
     pub(super) fn begin_check(&mut self, under_way: &mut Check) -> Option<Checking<'a>> {
-        let before = self.machine.subject().principal.clone();
-        let asks = self.asks();
         let (check, relay) = (self.outputs.check.take(), self.outputs.relay.take());
         if check.is_none() && relay.is_none() {
             return None;
         }
+        let (asks, before) = (self.asks(), self.machine.subject().principal.clone());
         let (under_way, broker) = (std::mem::replace(under_way, Check::Nothing), self.facts.broker);
         Some(Box::pin(async move {
             let refused = under_way.refused().is_some();
@@ -33,9 +32,12 @@ impl<'a> Link<'a> {
                         Check::Here(exchange) => exchange,
                         Check::Broker(_) | Check::Nothing => Exchange::new(mechanism),
                     };
-                    match verify(asks, exchange, message, true).await {
-                        Some((exchange, checked)) => (exchange.map_or(Check::Nothing, Check::Here), checked),
-                        None => (Check::Nothing, too_many()),
+                    match Checked::of_other(exchange.claim(&message).as_deref(), &before) {
+                        Some(failed) => (Check::Nothing, failed),
+                        None => match verify(asks, exchange, message, true).await {
+                            Some((exchange, checked)) => (exchange.map_or(Check::Nothing, Check::Here), checked),
+                            None => (Check::Nothing, too_many()),
+                        },
                     }
                 }
                 (None, Some(Relaying::Shake(mechanism))) => {
@@ -46,7 +48,7 @@ impl<'a> Link<'a> {
                 }
                 (None, Some(Relaying::Message(message))) => match under_way {
                     Check::Broker(mut relay) => {
-                        let checked = relay.check(asks, message, true).await;
+                        let checked = relay.check(asks, message, Some(&before)).await;
                         (Check::Broker(relay), checked.unwrap_or_else(too_many))
                     }
                     Check::Here(_) | Check::Nothing => (Check::Nothing, nothing_agreed()),
@@ -74,8 +76,7 @@ impl<'a> Link<'a> {
             if failed {
                 tokio::time::sleep(asks.door.login.delay).await;
             }
-            let goes_on = matches!(checked, Checked::Shaken(_) | Checked::Challenge(_));
-            (if goes_on { under_way } else { Check::Nothing }, checked)
+            (if checked.goes_on() { under_way } else { Check::Nothing }, checked)
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Login, LoginStep, Stage, close};
 use crate::identity::sasl::Relayed;
-use crate::model::{CloseReason, Mechanism};
+use crate::model::{CloseReason, Mechanism, Principal};
 use crate::session::Checked;
 use crate::wire::schema::sasl_authenticate::{request as authenticate, response as authenticated};
 use crate::wire::schema::sasl_handshake::{request as handshake, response as shaken};
@@ -78,6 +78,16 @@ impl Answered {
     /// The request that takes a message of the mechanism to a broker.
     pub fn ask(message: Bytes) -> Node {
         Node::request(ApiKey::SASL_AUTHENTICATE).with(authenticate::AUTH_BYTES, message)
+    }
+
+    /// Looks at a message of the mechanism before it goes on to a broker; in a login again of `before` it does so only if
+    /// that one is who the client says it is. If it must not go on: what came of it.
+    pub fn stopped(exchange: &mut Relayed, message: &[u8], before: Option<&Principal>) -> Option<Checked> {
+        if let Err(error) = exchange.sent(message) {
+            let told = error.told(exchange.mechanism(), before.is_some());
+            return Some(Checked::Failed { told, detail: error.to_string() });
+        }
+        before.and_then(|before| Checked::of_other(exchange.claim(), before))
     }
 
     /// Reads the answer.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::identity;
 use crate::identity::sasl::Relayed;
-use crate::model::Mechanism;
+use crate::model::{Mechanism, PasswordMechanism};
 use crate::session::{Answered, Checked, Relaying, Shook, Standing};
 use crate::wire::schema::{sasl_authenticate, sasl_handshake};
 use std::time::Duration;
@@ -124,16 +124,65 @@ fn a_refused_login_again_is_told_in_the_brokers_words_before_its_end() {
 }
 
 #[test]
-fn threat_24_a_broker_that_takes_another_user_does_not_make_one_of_the_client() {
-    let mut stage = Stage::relayed(Some(4));
-    stage.says(b"\0bob\0secret", &answered(0, 4_000));
-    let checked = stage.settles();
-    stage.input(Input::Checked(checked));
+fn threat_24_a_login_again_in_anothers_name_goes_to_no_broker() {
+    let scram = Mechanism::Password(PasswordMechanism::ScramSha512);
+    let messages: [(_, &[u8]); 2] = [(Mechanism::PLAIN, b"\0bob\0secret"), (scram, b"n,,n=bob,r=nonce")];
+    for (mechanism, message) in messages {
+        let mut stage = Stage::relayed_by(mechanism, Some(4));
+        stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &Shook::ask(mechanism));
+        assert_eq!(stage.at_broker().len(), 1);
+        stage.broker(ApiKey::SASL_HANDSHAKE, 1, 0, &shook(0));
+        drained(&mut stage.machine.to_client);
+        stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token(message));
+        assert!(stage.at_broker().is_empty(), "whether that is bob's password is not found out");
+        let checked = stage.settles();
+        assert!(checked.is_failure(), "and counted");
+        stage.input(Input::Checked(checked));
+        assert_eq!(stage.machine.closing(), Some(CloseReason::LoginFailed));
+        let told = stage.at_client(ApiKey::SASL_AUTHENTICATE, 2);
+        let words = "Cannot change principals during re-authentication from User.alice: User.bob";
+        assert_eq!(told[0].1.str(sasl_authenticate::response::ERROR_MESSAGE), words);
+        assert_eq!(stage.machine.subject().principal.as_str(), "User:alice");
+    }
+}
+
+#[test]
+fn who_is_proved_to_be_another_is_not_taken_for_it_whoever_checked_that() {
+    let mut stage = Stage::relayed(None);
+    stage.ask(ApiKey::SASL_HANDSHAKE, 1, 70, &handshake());
+    stage.input(Input::Checked(Checked::Shaken(Shook::read(&shook(0)))));
+    drained(&mut stage.machine.to_client);
+    stage.ask(ApiKey::SASL_AUTHENTICATE, 2, 71, &token(ALICE));
+    let mut relayed = Relayed::new(Mechanism::PLAIN);
+    relayed.sent(b"\0bob\0secret").unwrap();
+    let login = relayed.answered(b"").unwrap().unwrap();
+    stage.input(Input::Checked(Checked::Proved { login, last: Vec::new(), lifetime: None }));
     assert_eq!(stage.machine.closing(), Some(CloseReason::LoginFailed));
-    let told = stage.at_client(ApiKey::SASL_AUTHENTICATE, 2);
-    let words = "Cannot change principals during re-authentication from User.alice: User.bob";
-    assert_eq!(told[0].1.str(sasl_authenticate::response::ERROR_MESSAGE), words);
     assert_eq!(stage.machine.subject().principal.as_str(), "User:alice");
+}
+
+#[test]
+fn a_connection_beside_is_kept_only_while_a_login_goes_on_there() {
+    for (code, goes_on) in [(0, true), (33, false), (34, false)] {
+        assert_eq!(Checked::Shaken(Shook::read(&shook(code))).goes_on(), goes_on, "{code}");
+    }
+    assert!(Checked::Challenge(Vec::new()).goes_on());
+    assert!(!Checked::Refused(Answered::read(&answered(58, 0))).goes_on());
+}
+
+#[test]
+fn what_a_mechanism_says_is_not_shown() {
+    let (secret, bytes) = (b"\0alice\0hunter2".to_vec(), format!("{:?}", b"hunter2"));
+    for text in [
+        format!("{:?}", Relaying::Message(secret.clone().into())),
+        format!("{:?}", Relaying::Vouch(Mechanism::OAuthBearer, secret.clone().into())),
+        format!("{:?}", Checked::Vouched(alice(), secret.clone().into())),
+        format!("{:?}", Relaying::Settle(Checked::Challenge(secret.clone()))),
+        format!("{:?}", Checked::Proved { login: alice(), last: secret.clone(), lifetime: None }),
+    ] {
+        let digits = bytes.trim_matches(['[', ']']);
+        assert!(!text.contains("hunter2") && !text.contains(digits), "{text}");
+    }
 }
 
 #[test]
