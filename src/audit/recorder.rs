@@ -119,16 +119,16 @@ impl ConnectionRecorder {
         self.tell_ended();
     }
 
-    /// Tells that the connection is in use: who it is is known.
-    pub fn opened(&mut self, subject: &Subject, now: Timestamp) {
+    /// Tells that the connection is in use: who it is is known. `detail`: what else there is to say of the login.
+    pub fn opened(&mut self, subject: &Subject, detail: Option<&str>, now: Timestamp) {
         self.know(subject);
-        self.connection_event("opened", "authenticated", None, now);
+        self.connection_event("opened", "authenticated", detail, now);
     }
 
-    /// Tells that who is connected logged in again.
-    pub fn renewed(&mut self, subject: &Subject, now: Timestamp) {
+    /// Tells that who is connected logged in again. `detail`: as of the first login.
+    pub fn renewed(&mut self, subject: &Subject, detail: Option<&str>, now: Timestamp) {
         self.know(subject);
-        self.connection_event("renewed", "authenticated", None, now);
+        self.connection_event("renewed", "authenticated", detail, now);
     }
 
     /// Tells that the connection was not admitted.

@@ -253,7 +253,7 @@ fn without_room_a_connection_is_not_read_and_its_events_are_counted() {
     let mut world = World::new(vec![], ByteSize::kib(30));
     let (alice, at) = (user("alice"), connection("s-1", [10, 0, 0, 1]));
     let mut recorder = ConnectionRecorder::new(&world.audit, &at, None);
-    recorder.opened(&alice, T0);
+    recorder.opened(&alice, None, T0);
     let mut requests = 0;
     while recorder.has_room() {
         fetch(&alice, &at, &["secret"], requests).put(&world.snapshot, &mut recorder);
@@ -281,7 +281,7 @@ fn threat_28_who_is_refused_as_often_as_it_likes_leaves_room_for_who_is_known() 
         ConnectionRecorder::new(&world.audit, &at, None).refused(None, CloseReason::LoginFailed, Some("a detail"), T0);
     }
     let mut bob = ConnectionRecorder::new(&world.audit, &connection("s-b", [10, 0, 0, 1]), None);
-    bob.opened(&user("bob"), T0);
+    bob.opened(&user("bob"), None, T0);
     assert!(bob.has_room());
     let told = world.told();
     assert!((100..900).contains(&told.len()), "{}", told.len());

@@ -333,7 +333,7 @@ async fn enter(
     let logged_in = match &door.identity {
         Identity::Fixed(principal) => {
             let subject = identity::fixed::login(principal).subject(door.super_users);
-            recorder.opened(subject.get(), shared.now().wall);
+            recorder.opened(subject.get(), None, shared.now().wall);
             Ok(LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)))
         }
         Identity::Certificate => by_certificate(shown.as_deref(), &facts, shared, door, &mut recorder),

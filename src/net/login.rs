@@ -92,10 +92,19 @@ fn note(outcome: &Result<LoggedIn, NotLoggedIn>, shared: &Shared, door: &Door, r
     match outcome {
         Ok(logged_in) => {
             door.metrics.login(LoginOutcome::Succeeded);
-            recorder.opened(logged_in.subject.get(), now);
+            let subject = logged_in.subject.get();
+            recorder.opened(subject, dropped_groups(subject, door).as_deref(), now);
         }
         Err(NotLoggedIn { reason, detail }) => recorder.refused(None, *reason, Some(detail), now),
     }
+}
+
+/// What the audit says of a login that claims groups which are the policy's to fill (threat 24).
+pub(super) fn dropped_groups(subject: &Subject, door: &Door) -> Option<String> {
+    let snapshot = Arc::clone(&door.worlds.borrow().snapshot);
+    let dropped: Vec<&str> = snapshot.dropped_groups(subject).collect();
+    let words = || format!("claimed groups that the policy declares do not count: `{}`", dropped.join("`, `"));
+    (!dropped.is_empty()).then(words)
 }
 
 /// Whether who is proved may be connected here.

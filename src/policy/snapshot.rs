@@ -267,6 +267,12 @@ impl Snapshot {
         self.directory.declares(name)
     }
 
+    /// The groups that a subject's identity source claims and that do not count: the file declares them, and the source may
+    /// not merge (threat 24).
+    pub fn dropped_groups<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a str> {
+        self.directory.dropped(subject)
+    }
+
     /// Decides. Pure: the same question gets the same answer.
     pub fn decide(&self, q: &Query<'_>) -> Decision {
         let (identities, standing) = self.directory.look_up(q.subject);

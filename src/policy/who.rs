@@ -117,6 +117,11 @@ impl Directory {
         subject.groups.iter().filter(|group| subject.may_merge || !self.declares(group))
     }
 
+    /// The claimed groups that are not.
+    pub(super) fn dropped<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a str> {
+        subject.groups.iter().filter(|group| !subject.may_merge && self.declares(group)).map(|group| &**group)
+    }
+
     /// Puts a principal into a static group.
     pub(super) fn join(&mut self, group: &str, member: &Principal) {
         let group = self.number(&Principal::group(group));

@@ -136,7 +136,7 @@ fn the_audit_topic_is_made_as_configured_and_holds_every_decision_with_its_heade
     let mut bench = Bench::start(&config);
     bench.runtime.block_on(bench.service().ready()).unwrap();
     let mut recorder = bench.recorder();
-    recorder.opened(&bench.subject.clone(), Timestamp(1_795_304_205_123));
+    recorder.opened(&bench.subject.clone(), None, Timestamp(1_795_304_205_123));
     for i in 0..1_000 {
         bench.deny(&mut recorder, &format!("t-{i}"));
     }

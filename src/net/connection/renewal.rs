@@ -3,7 +3,7 @@
 use super::Link;
 use crate::identity::sasl::Exchange;
 use crate::model::CloseReason;
-use crate::net::login::{Asks, Check, TOO_MANY, verify};
+use crate::net::login::{Asks, Check, TOO_MANY, dropped_groups, verify};
 use crate::net::relay::Relay;
 use crate::session::{Checked, Relaying};
 use crate::telemetry::LoginOutcome;
@@ -95,7 +95,8 @@ impl<'a> Link<'a> {
     pub(super) fn note_renewal(&mut self) {
         if std::mem::take(&mut self.outputs.renewed) {
             self.door.metrics.login(LoginOutcome::Renewed);
-            self.recorder.renewed(self.machine.subject(), self.shared.now().wall);
+            let subject = self.machine.subject();
+            self.recorder.renewed(subject, dropped_groups(subject, self.door).as_deref(), self.shared.now().wall);
         }
     }
 }

@@ -139,6 +139,8 @@ fn threat_24_a_claim_of_a_group_that_the_policy_declares_counts_only_from_a_sour
         assert!(write(who("User:b").groups(&[group])), "{group}");
         let claims = who("User:b").claims(&[group]);
         assert!(!policy.is_member(&claims.subject, group), "{group}");
+        assert_eq!(policy.dropped_groups(&claims.subject).collect::<Vec<_>>(), [group]);
+        assert_eq!(policy.dropped_groups(&who("User:b").groups(&[group]).subject).count(), 0, "it may merge");
         assert!(!write(claims), "{group}");
     }
     assert!(write(who("User:a").claims(&["idp"])), "a member by the file stays one");
