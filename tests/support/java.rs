@@ -199,7 +199,8 @@ impl Java {
         output: &str,
         settings: &[(&str, &str)],
     ) -> Streams {
-        let dir = super::scratch(&format!("streams/{id}"));
+        // Its own: one of the same id that has just been closed may still hold the lock of its directory.
+        let dir = super::scratch(&super::unique(&format!("streams/{id}")));
         let mut config = config(bootstrap, settings);
         config["application.id"] = json!(id);
         config["state.dir"] = json!(dir);
