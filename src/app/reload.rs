@@ -10,8 +10,9 @@ use crate::audit::Audit;
 use crate::audit::event::PolicyInfo;
 use crate::policy::{AclSet, Changes};
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
+use crate::yaml::Problem;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -40,29 +41,52 @@ pub(super) async fn follow(mut watch: FileWatch, policy: Arc<PolicyKeeper>, audi
 }
 
 /// Follows the users file: who logs in from now on is checked against what it holds, and who is logged in too.
-pub(super) async fn follow_users(mut watch: FileWatch, file: PathBuf, worlds: Arc<Worlds>, metrics: Arc<Metrics>) {
+pub(super) async fn follow_users(watch: FileWatch, file: PathBuf, worlds: Arc<Worlds>, metrics: Arc<Metrics>) {
+    let words = Words {
+        loaded: "users reloaded",
+        refused: "users file refused: the users in force stay",
+        unreadable: "users file unreadable: the users in force stay",
+    };
+    let take = |bytes: &[u8]| users_of(bytes, &file).map(|read| worlds.log_in_by(Arc::new(read)));
+    follow_file(watch, &file, words, take, |outcome| metrics.reload(ReloadedFile::Users, outcome)).await;
+}
+
+/// What the log says of a file that changed.
+pub(super) struct Words {
+    pub(super) loaded: &'static str,
+    pub(super) refused: &'static str,
+    pub(super) unreadable: &'static str,
+}
+
+/// Follows a file that is in force as soon as it is taken; what is refused changes nothing.
+pub(super) async fn follow_file(
+    mut watch: FileWatch,
+    file: &Path,
+    words: Words,
+    take: impl Fn(&[u8]) -> Result<(), Vec<Problem>>,
+    count: impl Fn(ReloadOutcome),
+) {
+    let shown = file.display();
     while let Some(contents) = watch.changed().await {
-        let outcome = match contents {
-            Contents::Bytes(bytes) => match users_of(&bytes, &file) {
-                Ok(read) => {
-                    worlds.log_in_by(Arc::new(read));
-                    tracing::info!(file = %file.display(), "users reloaded");
+        count(match contents {
+            Contents::Bytes(bytes) => match take(&bytes) {
+                Ok(()) => {
+                    tracing::info!(file = %shown, "{}", words.loaded);
                     ReloadOutcome::Loaded
                 }
                 Err(problems) => {
                     for problem in &problems {
                         tracing::error!("{problem}");
                     }
-                    tracing::error!(file = %file.display(), "users file refused: the users in force stay");
+                    tracing::error!(file = %shown, "{}", words.refused);
                     ReloadOutcome::Refused
                 }
             },
             Contents::Unreadable(error) => {
-                tracing::error!(file = %file.display(), error, "users file unreadable: the users in force stay");
+                tracing::error!(file = %shown, error, "{}", words.unreadable);
                 ReloadOutcome::Unreadable
             }
-        };
-        metrics.reload(ReloadedFile::Users, outcome);
+        });
     }
 }
 

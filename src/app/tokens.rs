@@ -3,13 +3,14 @@
 //! are put off.
 
 use super::files::{self, now};
-use super::watch::{Contents, FileWatch, WatchError};
+use super::reload::{Words, follow_file};
+use super::watch::{FileWatch, WatchError};
 use crate::config::{Config, KeySource, TokenIssuer, WebAddress};
 use crate::http::Ask;
 use crate::identity::tokens::{Issuer, KeySet, KeySetError, MOST_BYTES, Tokens, Wanted};
 use crate::model::Timestamp;
 use crate::net::{Issuers, Request};
-use crate::telemetry::{IssuerMetrics, Metrics, ReloadOutcome, ReloadedFile};
+use crate::telemetry::{IssuerMetrics, Metrics, ReloadedFile};
 use crate::yaml::Problem;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -106,7 +107,7 @@ pub(super) fn follow(
     let issuers = Arc::new(issuers);
     for (place, file, known) in loaded.files {
         let watch = FileWatch::start(&file, known)?;
-        followers.spawn(follow_file(watch, file, Arc::clone(&issuers), place, Arc::clone(metrics)));
+        followers.spawn(follow_keys(watch, file, Arc::clone(&issuers), place, Arc::clone(metrics)));
     }
     let mut asked = Vec::new();
     for (place, (one, requests)) in config.tokens.iter().zip(requests).enumerate() {
@@ -133,30 +134,14 @@ pub(super) fn follow(
     Ok((issuers, Asked(asked)))
 }
 
-async fn follow_file(mut watch: FileWatch, file: PathBuf, issuers: Arc<Issuers>, place: usize, metrics: Arc<Metrics>) {
-    while let Some(contents) = watch.changed().await {
-        let outcome = match contents {
-            Contents::Bytes(bytes) => match keys_of(&bytes, &file) {
-                Ok(keys) => {
-                    issuers.put(place, &Arc::new(keys), None);
-                    tracing::info!(file = %file.display(), "keys of a token issuer reloaded");
-                    ReloadOutcome::Loaded
-                }
-                Err(problems) => {
-                    for problem in &problems {
-                        tracing::error!("{problem}");
-                    }
-                    tracing::error!(file = %file.display(), "keys of a token issuer refused: those in force stay");
-                    ReloadOutcome::Refused
-                }
-            },
-            Contents::Unreadable(error) => {
-                tracing::error!(file = %file.display(), error, "keys of a token issuer unreadable: those in force stay");
-                ReloadOutcome::Unreadable
-            }
-        };
-        metrics.reload(ReloadedFile::Keys, outcome);
-    }
+async fn follow_keys(watch: FileWatch, file: PathBuf, issuers: Arc<Issuers>, place: usize, metrics: Arc<Metrics>) {
+    let words = Words {
+        loaded: "keys of a token issuer reloaded",
+        refused: "keys of a token issuer refused: those in force stay",
+        unreadable: "keys of a token issuer unreadable: those in force stay",
+    };
+    let take = |bytes: &[u8]| keys_of(bytes, &file).map(|keys| issuers.put(place, &Arc::new(keys), None));
+    follow_file(watch, &file, words, take, |outcome| metrics.reload(ReloadedFile::Keys, outcome)).await;
 }
 
 /// Asks one issuer for its keys.
@@ -277,7 +262,6 @@ impl Keeper {
     }
 
     fn take(&mut self, keys: KeySet, begun: Instant, at: Timestamp) {
-        let age = i64::try_from(self.max_age.as_millis()).unwrap_or(i64::MAX);
         let (issuer, keys) = (&*self.name, Arc::new(keys));
         match &self.state {
             State::Unasked => tracing::info!(issuer, keys = keys.len(), "keys of a token issuer are known"),
@@ -289,7 +273,7 @@ impl Keeper {
         for skipped in keys.skipped() {
             tracing::debug!(issuer, "a key of the issuer is left out: {skipped}");
         }
-        self.issuers.put(self.place, &keys, Some(at.plus_millis(age)));
+        self.issuers.put(self.place, &keys, Some(at.plus(self.max_age)));
         self.metrics.confirmed(keys.len(), at);
         self.state = State::Well;
         self.absent.clear();

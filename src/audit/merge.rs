@@ -108,7 +108,7 @@ impl<R: Clone> Table<R> {
         self.runs.push(Run {
             kept: decision.keep(),
             weight,
-            ends: later(at, window),
+            ends: at.plus(window),
             window,
             count: 0,
             first: at,
@@ -138,7 +138,7 @@ impl<R: Clone> Table<R> {
                 return true;
             }
             let Some(told) = run.tell() else { return false };
-            run.ends = later(now, run.window);
+            run.ends = now.plus(run.window);
             ended.push(told);
             true
         });
@@ -178,10 +178,6 @@ impl<R: Clone> Run<R> {
         (self.count, self.bytes) = (0, 0);
         Some(told)
     }
-}
-
-fn later(at: Timestamp, window: Duration) -> Timestamp {
-    at.plus_millis(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

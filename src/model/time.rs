@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +19,12 @@ impl Timestamp {
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// This instant, so much later, in whole milliseconds.
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        self.plus_millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Milliseconds from `earlier` to this instant; negative if it is later.

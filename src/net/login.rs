@@ -143,9 +143,7 @@ pub(super) fn by_certificate(
         let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
         let subject = admit(login.subject(door.super_users), facts, shared, door)?;
         // The certificate's own end is watched over with the lists and authorities.
-        let ends = door
-            .max_session
-            .map(|most| shared.now().wall.plus_millis(i64::try_from(most.as_millis()).unwrap_or(i64::MAX)));
+        let ends = door.max_session.map(|most| shared.now().wall.plus(most));
         Ok(LoggedIn { ends, ..LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)) })
     };
     let outcome = proved();
@@ -270,6 +268,14 @@ pub(super) enum Check {
 }
 
 impl Check {
+    /// The check under way, or one that begins.
+    pub(super) fn or_begin(self, mechanism: Mechanism) -> Exchange {
+        match self {
+            Self::Here(exchange) => exchange,
+            Self::Broker(_) | Self::Nothing => Exchange::new(mechanism),
+        }
+    }
+
     /// As [`Exchange::refused`], in words.
     pub(super) fn refused(&self) -> Option<String> {
         match self {

@@ -23,23 +23,6 @@ const LIMITS: Keys = Keys {
     ],
     later: &[],
 };
-const LISTENER_LIMITS: Keys = Keys {
-    served: &[
-        "connections",
-        "connections_per_address",
-        "frame",
-        "frame_before_login",
-        "response_in_memory",
-        "in_flight",
-        "upstream_ahead",
-        "handshake_timeout",
-        "login_timeout",
-        "frame_timeout",
-        "idle_timeout",
-        "failed_logins",
-    ],
-    later: &[],
-};
 /// The size of a frame is a signed 32-bit number on the wire.
 const LARGEST_FRAME: ByteSize = ByteSize::mib(2047);
 const LARGEST: ByteSize = ByteSize::gib(1 << 20);
@@ -70,16 +53,11 @@ impl Reader<'_> {
     pub(super) fn listener_limits(&mut self, node: Option<&Node>, path: &str, of: &Limits) -> Option<ListenerLimits> {
         let inherited = ListenerLimits { all: of.clone(), ..ListenerLimits::default() };
         let Some(node) = node.filter(|node| node.value != Value::Null) else { return Some(inherited) };
-        let mut node = node.clone();
-        if let Value::Map(entries) = &mut node.value {
-            let shared = entries.iter().position(|entry| entry.key == "request_memory");
-            if let Some(entry) = shared.map(|at| entries.remove(at)) {
-                let text =
-                    format!("`{path}.request_memory`: all listeners share one memory: set `limits.request_memory`");
-                self.fault_at(entry.at, text);
-            }
+        let fields = Fields::open(node, path, LIMITS, &mut self.report)?;
+        if let Some(entry) = fields.entry("request_memory") {
+            let text = format!("`{path}.request_memory`: all listeners share one memory: set `limits.request_memory`");
+            self.fault_at(entry.at, text);
         }
-        let fields = Fields::open(&node, path, LISTENER_LIMITS, &mut self.report)?;
         let connections = match fields.get("connections") {
             Some(node) if node.value == Value::Text("auto".to_owned()) => {
                 let text = format!("`{path}.connections` must be a whole number: `auto` is of the process");

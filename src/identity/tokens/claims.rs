@@ -16,13 +16,13 @@ pub(super) fn login(claims: &Value, issuer: &Issuer, now: Timestamp) -> Result<L
     if !is_for(claims, &issuer.audience) {
         return Err(TokenError::Audience(Arc::clone(&issuer.name)));
     }
-    let skew = i64::try_from(issuer.clock_skew.as_millis()).unwrap_or(i64::MAX);
+    let skew = issuer.clock_skew;
     let end = instant(claims, "exp")?.ok_or(TokenError::Instant("exp"))?;
-    if now >= end.plus_millis(skew) {
+    if now >= end.plus(skew) {
         return Err(TokenError::Expired(end));
     }
     if let Some(begin) = instant(claims, "nbf")?
-        && now.plus_millis(skew) < begin
+        && now.plus(skew) < begin
     {
         return Err(TokenError::NotYet(begin));
     }
@@ -35,7 +35,7 @@ pub(super) fn login(claims: &Value, issuer: &Issuer, now: Timestamp) -> Result<L
         may_merge: issuer.merge_groups,
         // By a clock that is ahead of the issuer's the end is past already: what is let in all the same stays for the
         // difference that is allowed.
-        expires: Some(if now < end { end } else { end.plus_millis(skew) }),
+        expires: Some(if now < end { end } else { end.plus(skew) }),
         credential: None,
     })
 }

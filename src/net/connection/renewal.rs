@@ -1,7 +1,6 @@
 //! A client logs in again on its connection (KIP-368): its messages are checked as those of a login.
 
 use super::Link;
-use crate::identity::sasl::Exchange;
 use crate::model::CloseReason;
 use crate::net::login::{Asks, Check, TOO_MANY, dropped_groups, verify};
 use crate::net::relay::Relay;
@@ -28,10 +27,7 @@ impl<'a> Link<'a> {
             let refused = under_way.refused().is_some();
             let (under_way, checked) = match (check, relay) {
                 (Some((mechanism, message)), _) => {
-                    let exchange = match under_way {
-                        Check::Here(exchange) => exchange,
-                        Check::Broker(_) | Check::Nothing => Exchange::new(mechanism),
-                    };
+                    let exchange = under_way.or_begin(mechanism);
                     match Checked::of_other(exchange.claim(&message).as_deref(), &before) {
                         Some(failed) => (Check::Nothing, failed),
                         None => match verify(asks, exchange, message, true).await {
@@ -54,10 +50,7 @@ impl<'a> Link<'a> {
                     Check::Here(_) | Check::Nothing => (Check::Nothing, nothing_agreed()),
                 },
                 (None, Some(Relaying::Vouch(mechanism, message))) => {
-                    let exchange = match under_way {
-                        Check::Here(exchange) => exchange,
-                        Check::Broker(_) | Check::Nothing => Exchange::new(mechanism),
-                    };
+                    let exchange = under_way.or_begin(mechanism);
                     match verify(asks, exchange, message.clone(), true).await {
                         Some((_, Checked::Proved { login, .. })) => (Check::Nothing, Checked::Vouched(login, message)),
                         Some((exchange, checked)) => (exchange.map_or(Check::Nothing, Check::Here), checked),
