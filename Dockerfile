@@ -1,7 +1,7 @@
 # The proxy in an image, run by a user without rights: docker build -t kordon .
 # Not built by the tests: they check that what it names exists (tests/deploy.rs).
 FROM rust:1.95.0-slim-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock README.md ./
 COPY benches ./benches
@@ -14,6 +14,8 @@ RUN cargo build --locked --profile dist --bin kordon
 FROM debian:12.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin kordon
 COPY --from=build /src/target/dist/kordon /usr/local/bin/kordon
+# What `ca: system` trusts: mount another file over it, or name one in SSL_CERT_FILE.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 10001:10001
 WORKDIR /etc/kordon
 # Ready = the cluster is reached, the audit topic takes events. bash opens the socket: the image has no HTTP client.

@@ -103,6 +103,20 @@ fn the_image_is_built_of_files_and_a_profile_that_exist() {
     assert_ne!(user, 0);
 }
 
+/// Debian's package writes the file, and there it is looked for.
+#[test]
+fn the_image_has_the_authorities_that_ca_system_means() {
+    let file = "/etc/ssl/certs/ca-certificates.crt";
+    let all = instructions();
+    let from = all.iter().position(|(word, _)| word == "FROM").unwrap();
+    let last = all.iter().rposition(|(word, _)| word == "FROM").unwrap();
+    assert!(all[from].1.starts_with("rust:") && all[from].1.contains("-slim-bookworm AS build"), "{:?}", all[from]);
+    let installs = |(word, rest): &(String, String)| word == "RUN" && rest.split(' ').any(|w| w == "ca-certificates");
+    assert!(all[from..last].iter().any(installs), "the build has no authorities to copy");
+    let copy = ("COPY".to_owned(), format!("--from=build {file} {file}"));
+    assert!(all[last..].contains(&copy), "no {copy:?}");
+}
+
 /// That `kordon` takes these arguments: the command and every flag.
 fn takes(arguments: &[String]) {
     let help = Command::new(env!("CARGO_BIN_EXE_kordon")).args([arguments[0].as_str(), "--help"]).output().unwrap();

@@ -2,12 +2,12 @@
 
 use crate::cluster::dial::Dialler;
 use crate::cluster::own_users;
-use crate::config::{Brokers, Config, UpstreamSasl};
+use crate::config::{Authorities, Brokers, Config, KeySource, TokenSource, UpstreamSasl};
 use crate::identity::certificate::Mapping;
 use crate::identity::users::Users;
 use crate::model::Timestamp;
 use crate::policy::{Loaded, OwnTopics, PolicySource, Settings, Snapshot};
-use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream, not_covered as not_in};
+use crate::tls::{Acceptor, TlsFile, files_of_listener, files_of_upstream, not_covered as not_in, web_client};
 use crate::yaml::Problem;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -105,13 +105,41 @@ pub fn acceptors(config: &Config) -> Result<Vec<Option<Arc<Acceptor>>>, Vec<Prob
     if problems.is_empty() { Ok(acceptors) } else { Err(problems) }
 }
 
+/// The files of authorities that servers of the web are trusted by, and the keys that name them. They are read for each
+/// request.
+fn of_web(config: &Config) -> Vec<(String, &Path)> {
+    let logins = upstream_logins(config).into_iter().filter_map(|(key, sasl)| match sasl {
+        UpstreamSasl::Token { source: TokenSource::Client(client), .. } => Some((key, &client.ca)),
+        UpstreamSasl::Token { source: TokenSource::Given(_), .. } | UpstreamSasl::Password { .. } => None,
+    });
+    let issuers = config.tokens.iter().enumerate().filter_map(|(i, one)| match &one.keys {
+        KeySource::Url { ca, .. } => Some((format!("tokens[{i}]"), ca)),
+        KeySource::File(_) => None,
+    });
+    logins.chain(issuers).filter_map(|(key, ca)| Some((format!("{key}.ca"), ca.file()?))).collect()
+}
+
+/// Reads the authorities that servers of the web are trusted by, where they are in files.
+///
+/// # Errors
+/// Files that cannot be read or used.
+pub fn web_authorities(config: &Config) -> Result<(), Vec<Problem>> {
+    let fault = |(key, file): (String, &Path)| {
+        let error = web_client(Some(&Authorities::File(file.to_owned()))).err()?;
+        Some(whole(&config.file, format!("`{key}`: {error}")))
+    };
+    let problems: Vec<Problem> = of_web(config).into_iter().filter_map(fault).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
 /// Every file of TLS, once.
 pub fn of_tls(config: &Config) -> BTreeSet<TlsFile> {
     let of_listeners = config.listeners.iter().filter_map(|l| l.upstream_tls(&config.cluster));
     let cluster = [config.cluster.tls.as_ref(), config.cluster.own_tls()].into_iter().flatten();
     let cluster = cluster.chain(of_listeners).flat_map(files_of_upstream);
     let listeners = config.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(files_of_listener);
-    cluster.chain(listeners).collect()
+    let web = of_web(config).into_iter().map(|(_, file)| TlsFile::Authorities(file.to_owned()));
+    cluster.chain(listeners).chain(web).collect()
 }
 
 /// How long before its end a file of TLS is warned of, in milliseconds.
@@ -129,8 +157,8 @@ pub fn ends_soon(config: &Config, now: Timestamp) -> Vec<String> {
     of_tls(config).iter().filter_map(words).collect()
 }
 
-/// The secrets of logins at brokers that cannot be read, in words. Each is read when it is needed: it may come later.
-pub fn unread_secrets(config: &Config) -> Vec<String> {
+/// The logins at brokers, and the keys that hold them.
+fn upstream_logins(config: &Config) -> Vec<(String, &UpstreamSasl)> {
     let cluster = &config.cluster;
     let own = cluster.own.as_ref().and_then(|own| own.sasl.as_ref());
     let mut logins = vec![("cluster.sasl".to_owned(), cluster.sasl.as_ref()), ("cluster.own.sasl".to_owned(), own)];
@@ -138,11 +166,16 @@ pub fn unread_secrets(config: &Config) -> Vec<String> {
         let sasl = listener.upstream.as_ref().and_then(|upstream| upstream.sasl.as_ref());
         logins.push((format!("listeners[{i}].upstream.sasl"), sasl));
     }
-    let unread = |(key, sasl): (String, Option<&UpstreamSasl>)| {
-        let error = sasl?.secret().read().err()?;
+    logins.into_iter().filter_map(|(key, sasl)| Some((key, sasl?))).collect()
+}
+
+/// The secrets of logins at brokers that cannot be read, in words. Each is read when it is needed: it may come later.
+pub fn unread_secrets(config: &Config) -> Vec<String> {
+    let unread = |(key, sasl): (String, &UpstreamSasl)| {
+        let error = sasl.secret().read().err()?;
         Some(format!("`{key}`: {error}"))
     };
-    logins.into_iter().filter_map(unread).collect()
+    upstream_logins(config).into_iter().filter_map(unread).collect()
 }
 
 /// Names that clients of listeners with TLS are told and for which the listener has no certificate, in words. Of brokers

@@ -110,6 +110,7 @@ impl App {
         let names = Arc::new(files::names(&config).map_err(AppError::Policy)?);
         let acceptors = files::acceptors(&config).map_err(AppError::Policy)?;
         let tokens = tokens::load(&config).map_err(AppError::Policy)?;
+        files::web_authorities(&config).map_err(AppError::Policy)?;
         let (stop, stopping) = channel::channel(false);
         let status = Arc::new(Status {
             policy: Arc::clone(&policy),
@@ -126,6 +127,7 @@ impl App {
         let secured = secured(&config, &diallers, &acceptors);
         let mut bound = Vec::new();
         let files::Diallers { own, listeners, .. } = diallers;
+        let own = own.counted(metrics.own_renewals());
         let others = listeners.clone();
         for ((listener, dialler), acceptor) in config.listeners.iter().zip(listeners).zip(acceptors) {
             bound.push(net::bind(listener.clone(), acceptor, dialler).await?);

@@ -5,15 +5,16 @@
 use super::files::{self, now};
 use super::reload::{Words, follow_file};
 use super::watch::{FileWatch, WatchError};
-use crate::config::{Config, KeySource, TokenIssuer, WebAddress};
+use crate::config::{Authorities, Config, KeySource, TokenIssuer, WebAddress};
 use crate::http::Ask;
-use crate::identity::tokens::{Issuer, KeySet, KeySetError, MOST_BYTES, Tokens, Wanted};
+use crate::identity::tokens::{Issuer, KeySet, KeySetError, MOST_BYTES, Tokens, Wanted, WantedKey};
 use crate::model::Timestamp;
 use crate::net::{Issuers, Request};
 use crate::telemetry::{IssuerMetrics, Metrics, ReloadedFile};
 use crate::yaml::Problem;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +23,8 @@ use tokio::task::JoinSet;
 
 /// How long an issuer may take to answer. Logins wait for it, within `limits.login_timeout`.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often keys may be asked for because a token names one that is not there: who makes tokens up must not make the proxy
-/// ask more often than this.
+/// How often keys may be asked for because a token names one that is not there, and because one is not signed by the key
+/// that it names: who makes tokens up must not make the proxy ask more often than this.
 const LEAST_APART: Duration = Duration::from_secs(10);
 /// After how long an issuer is asked again that did not answer, at the least and at the most.
 const RETRIES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
@@ -57,7 +58,7 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<Problem>> {
         let KeySource::File(file) = &one.keys else { continue };
         match files::read(file).and_then(|bytes| Ok((keys_of(&bytes, file)?, bytes))) {
             Ok((keys, bytes)) => {
-                tokens = tokens.with_keys(place, Arc::new(keys), None);
+                tokens = tokens.with_keys(place, Some(Arc::new(keys)));
                 files.push((place, file.clone(), bytes));
             }
             Err(mut faults) => problems.append(&mut faults),
@@ -70,8 +71,8 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<Problem>> {
 ///
 /// # Errors
 /// Why there are none, in words.
-pub async fn fetch(address: &WebAddress) -> Result<KeySet, String> {
-    let bytes = Ask { address, timeout: PATIENCE, most: MOST_BYTES }.get().await;
+pub async fn fetch(address: &WebAddress, ca: &Authorities) -> Result<KeySet, String> {
+    let bytes = Ask { address, ca, timeout: PATIENCE, most: MOST_BYTES }.get().await;
     let bytes = bytes.map_err(|error| format!("{address}: {error}"))?;
     KeySet::parse(&bytes).map_err(|error| format!("{address}: {error}"))
 }
@@ -111,7 +112,9 @@ pub(super) fn follow(
     }
     let mut asked = Vec::new();
     for (place, (one, requests)) in config.tokens.iter().zip(requests).enumerate() {
-        let (KeySource::Url { address, refresh, max_age }, Some(requests)) = (&one.keys, requests) else { continue };
+        let (KeySource::Url { address, ca, refresh, max_age }, Some(requests)) = (&one.keys, requests) else {
+            continue;
+        };
         let once = Arc::new(AtomicBool::new(false));
         let name: Arc<str> = one.issuer.as_str().into();
         asked.push((Arc::clone(&name), Arc::clone(&once)));
@@ -120,13 +123,16 @@ pub(super) fn follow(
             name,
             place,
             address: address.clone(),
+            ca: ca.clone(),
             refresh: *refresh,
             max_age: *max_age,
             issuers: Arc::clone(&issuers),
             due: Instant::now(),
             begun: None,
+            good_until: None,
             wanted: None,
-            absent: HashSet::new(),
+            doubted: None,
+            absent: HashMap::new(),
             state: State::Unasked,
         };
         followers.spawn(keeper.run(requests, once));
@@ -140,7 +146,7 @@ async fn follow_keys(watch: FileWatch, file: PathBuf, issuers: Arc<Issuers>, pla
         refused: "keys of a token issuer refused: those in force stay",
         unreadable: "keys of a token issuer unreadable: those in force stay",
     };
-    let take = |bytes: &[u8]| keys_of(bytes, &file).map(|keys| issuers.put(place, &Arc::new(keys), None));
+    let take = |bytes: &[u8]| keys_of(bytes, &file).map(|keys| issuers.put(place, Some(&Arc::new(keys))));
     follow_file(watch, &file, words, take, |outcome| metrics.reload(ReloadedFile::Keys, outcome)).await;
 }
 
@@ -149,6 +155,7 @@ struct Keeper {
     name: Arc<str>,
     place: usize,
     address: WebAddress,
+    ca: Authorities,
     refresh: Duration,
     max_age: Duration,
     issuers: Arc<Issuers>,
@@ -157,11 +164,32 @@ struct Keeper {
     due: Instant,
     /// When the last request began that was answered with keys.
     begun: Option<Instant>,
-    /// When it was last asked because of a token.
+    /// Until when the keys count that are in force, if any are. By a clock that nobody sets.
+    good_until: Option<Instant>,
+    /// When it was last asked because a token names a key that is not there.
     wanted: Option<Instant>,
-    /// Keys that were wanted and that it has not, by its last answer.
-    absent: HashSet<String>,
+    /// When it was last asked because a token is not signed by the key that it names.
+    doubted: Option<Instant>,
+    /// Keys that were wanted and that it has not, and when it was asked that says so.
+    absent: HashMap<Absent, Instant>,
     state: State,
+}
+
+/// A key that an issuer has not: of this name; or another one than it has, of this name or of none.
+#[derive(PartialEq, Eq, Hash)]
+enum Absent {
+    Named(String),
+    Other(Option<String>),
+}
+
+impl Absent {
+    fn of(key: &WantedKey) -> Option<Self> {
+        match key {
+            WantedKey::Any => None,
+            WantedKey::Named(kid) => Some(Self::Named(kid.clone())),
+            WantedKey::Other { kid, .. } => Some(Self::Other(kid.clone())),
+        }
+    }
 }
 
 /// How it stands with an issuer.
@@ -170,14 +198,14 @@ enum State {
     Unasked,
     /// It answered.
     Well,
-    /// It does not answer, so often in a row; why; and whether its keys were given up.
-    Failing { times: u32, why: String, given_up: bool },
+    /// It does not answer, so often in a row; and why.
+    Failing { times: u32, why: String },
 }
 
 impl Keeper {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, once: Arc<AtomicBool>) {
         loop {
-            let end = self.end();
+            let end = self.good_until;
             // Nothing is lost with a branch that is dropped: a request that is not taken stays in its channel.
             tokio::select! {
                 () = tokio::time::sleep_until(self.due.into()) => {
@@ -204,50 +232,71 @@ impl Keeper {
         if request.answer.is_closed() || self.has(wanted) || self.is_absent(request) {
             return Ok(());
         }
-        let name = Arc::clone(&self.name);
-        let cannot = |why: &str| Err(format!("the keys of issuer `{name}` cannot be had: {why}"));
-        if self.wanted.is_some_and(|last| last.elapsed() < LEAST_APART) {
+        let (name, is_doubt) = (Arc::clone(&self.name), matches!(wanted.key, WantedKey::Other { .. }));
+        let cannot = |why: &str| {
+            Err(if is_doubt {
+                format!(
+                    "the token is not signed by the key that it names, and whether issuer `{name}` has another by now cannot be told: {why}"
+                )
+            } else {
+                format!("the keys of issuer `{name}` cannot be had: {why}")
+            })
+        };
+        // Apart, so that forged signatures do not keep new keys from being found.
+        let last = if is_doubt { &mut self.doubted } else { &mut self.wanted };
+        if last.is_some_and(|last| last.elapsed() < LEAST_APART) {
             return cannot(match &self.state {
                 State::Failing { why, .. } => why,
                 State::Unasked | State::Well => "they were asked for less than 10 s ago",
             });
         }
-        self.wanted = Some(Instant::now());
+        *last = Some(Instant::now());
         if let Err(why) = self.ask().await {
             return cannot(&why);
         }
-        if !self.has(wanted) {
-            self.forget(wanted);
+        if is_doubt || !self.has(wanted) {
+            self.remember_absent(&wanted.key);
         }
         Ok(())
     }
 
     fn has(&self, wanted: &Wanted) -> bool {
-        self.issuers.tokens().has(wanted, now())
+        self.issuers.tokens().has(wanted)
     }
 
     /// Whether the issuer has answered, since the key was wanted or lately, that there is none.
     fn is_absent(&mut self, request: &Request) -> bool {
-        let Some((begun, kid)) = self.begun.zip(request.wanted.kid.as_ref()) else { return false };
-        if begun >= request.since {
-            self.forget(&request.wanted);
+        let Some(key) = Absent::of(&request.wanted.key) else { return false };
+        if self.begun.is_some_and(|begun| begun >= request.since) {
+            self.remember_absent(&request.wanted.key);
             return true;
         }
-        begun.elapsed() < LEAST_APART && self.absent.contains(kid)
+        self.absent.get(&key).is_some_and(|asked| asked.elapsed() < LEAST_APART)
     }
 
-    /// Remembers that there is no such key.
-    fn forget(&mut self, wanted: &Wanted) {
-        if let Some(kid) = &wanted.kid
-            && self.absent.len() < MOST_ABSENT
-        {
-            self.absent.insert(kid.clone());
+    /// Remembers that there is no such key, by the last answer.
+    fn remember_absent(&mut self, key: &WantedKey) {
+        let Some((key, begun)) = Absent::of(key).zip(self.begun) else { return };
+        if self.absent.len() >= MOST_ABSENT {
+            self.absent.retain(|_, asked| asked.elapsed() < LEAST_APART);
+        }
+        if self.absent.len() < MOST_ABSENT {
+            self.absent.insert(key, begun);
         }
     }
 
     async fn ask(&mut self) -> Result<(), String> {
         let (begun, at) = (Instant::now(), now());
-        let fetched = fetch(&self.address).await;
+        let (address, ca) = (self.address.clone(), self.ca.clone());
+        let mut fetching = pin!(fetch(&address, &ca));
+        let fetched = loop {
+            let end = self.good_until;
+            // The request goes on behind the other branch.
+            tokio::select! {
+                fetched = &mut fetching => break fetched,
+                () = tokio::time::sleep_until(end.unwrap_or(begun).into()), if end.is_some() => self.give_up(),
+            }
+        };
         self.metrics.asked(fetched.is_ok());
         match fetched {
             Ok(keys) => {
@@ -273,53 +322,48 @@ impl Keeper {
         for skipped in keys.skipped() {
             tracing::debug!(issuer, "a key of the issuer is left out: {skipped}");
         }
-        self.issuers.put(self.place, &keys, Some(at.plus(self.max_age)));
+        self.issuers.put(self.place, Some(&keys));
         self.metrics.confirmed(keys.len(), at);
         self.state = State::Well;
-        self.absent.clear();
-        self.begun = Some(begun);
+        (self.begun, self.good_until) = (Some(begun), Some(begun + self.max_age));
         self.due = begun + self.refresh;
     }
 
     fn failed(&mut self, why: &str) {
         let issuer = &*self.name;
-        let (times, given_up) = match self.state {
+        let times = match self.state {
             State::Unasked | State::Well => {
-                let until = match self.begun {
+                let until = match self.good_until {
                     Some(_) => "those that are known count until `jwks_max_age` is over",
                     None => "logins by its tokens are put off until it answers",
                 };
                 tracing::warn!(issuer, why, "keys of a token issuer cannot be had: {until}");
-                (1, false)
+                1
             }
-            State::Failing { times, given_up, .. } => {
+            State::Failing { times, .. } => {
                 tracing::debug!(issuer, why, "keys of a token issuer still cannot be had");
-                (times.saturating_add(1), given_up)
+                times.saturating_add(1)
             }
         };
         let [least, most] = RETRIES;
         let pause = least.saturating_mul(1 << (times - 1).min(8)).min(most).min(self.refresh);
         self.due = Instant::now() + pause;
-        self.state = State::Failing { times, why: why.to_owned(), given_up };
+        self.state = State::Failing { times, why: why.to_owned() };
     }
 
-    /// When keys end that cannot be confirmed.
-    fn end(&self) -> Option<Instant> {
-        match self.state {
-            State::Failing { given_up: false, .. } => Some(self.begun? + self.max_age),
-            State::Failing { .. } | State::Unasked | State::Well => None,
-        }
-    }
-
+    /// The keys in force were not confirmed in time.
     fn give_up(&mut self) {
-        if let State::Failing { given_up, why, .. } = &mut self.state {
-            *given_up = true;
-            tracing::error!(
-                issuer = &*self.name,
-                why = &**why,
-                "keys of a token issuer are older than `jwks_max_age`: logins by its tokens are put off until it answers"
-            );
-        }
+        self.good_until = None;
+        self.issuers.put(self.place, None);
         self.metrics.gave_up();
+        match &self.state {
+            State::Failing { why, .. } => tracing::error!(
+                issuer = &*self.name,
+                why = why.as_str(),
+                "keys of a token issuer are older than `jwks_max_age`: logins by its tokens are put off until it answers"
+            ),
+            // It is being asked, and what comes of that is told.
+            State::Unasked | State::Well => {}
+        }
     }
 }

@@ -36,6 +36,7 @@ impl Check {
             files::acceptors(&config).err(),
             files::names(&config).err(),
             tokens::load(&config).err(),
+            files::web_authorities(&config).err(),
         ];
         let others = [policy.as_ref().err(), users.as_ref().err()];
         let faults = tls.iter().map(Option::as_ref).chain(others).flatten().flatten();

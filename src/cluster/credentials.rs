@@ -4,6 +4,7 @@
 use super::login::{LoginError, Proving, Salted, Scram, plain};
 use super::tokens::{TokenError, Tokens};
 use crate::config::{PasswordMechanism, SecretError, UpstreamSasl};
+use crate::telemetry::{RenewalMetrics, UpstreamRenewal};
 use crate::wire::schema::{sasl_authenticate, sasl_handshake};
 use crate::wire::{ApiKey, ErrorCode, Node, Versions, api};
 use bytes::Bytes;
@@ -109,14 +110,17 @@ impl Credentials {
     pub fn new(sasl: UpstreamSasl) -> Self {
         let tokens = match &sasl {
             UpstreamSasl::Password { .. } => None,
-            UpstreamSasl::Token(source) => Some(Tokens::new(source)),
+            UpstreamSasl::Token { source, .. } => Some(Tokens::new(source)),
         };
         Self { sasl, salted: Salted::default(), tokens }
     }
 
     /// As whom brokers see the proxy, as far as it is known: a token has to be there.
     pub fn user(&self) -> Option<String> {
-        self.sasl.user().map(str::to_owned).or_else(|| self.tokens.as_ref()?.subject())
+        match &self.sasl {
+            UpstreamSasl::Password { username, .. } => Some(username.clone()),
+            UpstreamSasl::Token { principal_claim, .. } => self.tokens.as_ref()?.subject(principal_claim),
+        }
     }
 
     /// Has a token asked for, where that is needed, ahead of the first login. Must be called within a tokio runtime.
@@ -145,7 +149,7 @@ impl Credentials {
                     }
                 }
             }
-            (UpstreamSasl::Token(_), None) => return Err(self.refused("there is no token".to_owned())),
+            (UpstreamSasl::Token { .. }, None) => return Err(self.refused("there is no token".to_owned())),
         };
         let mechanism = self.sasl.mechanism();
         let body = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, mechanism);
@@ -248,6 +252,7 @@ pub struct Renewal {
     lifetime: Duration,
     /// How long the next login may take.
     pub patience: Duration,
+    metrics: Option<RenewalMetrics>,
 }
 
 /// Brokers take no second login of a connection within a second (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
@@ -261,7 +266,19 @@ impl Renewal {
         lifetime: Option<Duration>,
         patience: Duration,
     ) -> Option<Self> {
-        lifetime.map(|lifetime| Self { credentials: Arc::clone(credentials), version, lifetime, patience })
+        let metrics = None;
+        lifetime.map(|lifetime| Self { credentials: Arc::clone(credentials), version, lifetime, patience, metrics })
+    }
+
+    pub(super) fn counted(self, metrics: Option<RenewalMetrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Counts one, where that is not done by others.
+    pub(super) fn count(&self, outcome: UpstreamRenewal) {
+        if let Some(metrics) = &self.metrics {
+            metrics.count(outcome);
+        }
     }
 
     /// How long after the last login the next one is due: at 85 to 95 % of its life, as Java clients do it
@@ -336,8 +353,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_shown_and_its_refusal_is_heard_out() {
-        let token = TokenSource::Given(Secret(SecretSource::Given("e30.e30.c2ln".to_owned())));
-        let credentials = Arc::new(Credentials::new(UpstreamSasl::Token(token)));
+        let source = TokenSource::Given(Secret(SecretSource::Given("e30.e30.c2ln".to_owned())));
+        let login = UpstreamSasl::Token { source, principal_claim: "sub".to_owned() };
+        let credentials = Arc::new(Credentials::new(login));
         let said = |next: Next| {
             let Next::Ask(ask) = next else { panic!("{next:?}") };
             ask.body.bytes(sasl_authenticate::request::AUTH_BYTES).unwrap().clone()

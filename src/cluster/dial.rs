@@ -7,6 +7,7 @@ use super::passage::Passage;
 use super::tokens::TokenError;
 use crate::config::{self, HostPort, SecretError, UpstreamSasl, UpstreamTls};
 use crate::enforce::topology::Features;
+use crate::telemetry::RenewalMetrics;
 use crate::tls::{self, ConnectError, Stream, TlsError};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::schema::api_versions;
@@ -32,6 +33,7 @@ pub struct Dialler {
     pub connect_timeout: Duration,
     tls: Option<Arc<tls::Upstream>>,
     credentials: Option<Arc<Credentials>>,
+    renewals: Option<RenewalMetrics>,
 }
 
 /// A connection that is ready for requests.
@@ -183,7 +185,13 @@ impl Dialler {
     fn new(connect_timeout: Duration, tls: Option<&UpstreamTls>, sasl: Option<UpstreamSasl>) -> Self {
         let tls = tls.map(|settings| Arc::new(tls::Upstream::new(settings.clone())));
         let credentials = sasl.map(|sasl| Arc::new(Credentials::new(sasl)));
-        Self { connect_timeout, tls, credentials }
+        Self { connect_timeout, tls, credentials, renewals: None }
+    }
+
+    /// Has logins again counted, where nobody else does: on the proxy's own connections.
+    #[must_use]
+    pub fn counted(self, renewals: RenewalMetrics) -> Self {
+        Self { renewals: Some(renewals), ..self }
     }
 
     /// As whom brokers see what this dialler connects, as far as a login says so and it is known.
@@ -262,7 +270,8 @@ impl Dialler {
             if let Some(credentials) = &self.credentials {
                 let version = credentials::version(&versions);
                 let lifetime = talk.log_in(credentials, version).await?;
-                renewal = Renewal::new(credentials, version, lifetime, self.connect_timeout);
+                renewal = Renewal::new(credentials, version, lifetime, self.connect_timeout)
+                    .map(|renewal| renewal.counted(self.renewals.clone()));
             }
             Ok(Upstream { stream: talk.stream, versions, features, renewal })
         };

@@ -4,6 +4,7 @@ use super::credentials::{LoginFailure, Next, Renewal};
 use super::dial::{CLIENT_ID, Upstream, read_frame};
 use crate::enforce::topology::Features;
 use crate::session::Outbox;
+use crate::telemetry::UpstreamRenewal;
 use crate::tls::Stream;
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
@@ -215,6 +216,7 @@ async fn log_in_again(
     patience: Duration,
 ) -> io::Result<Option<Renewal>> {
     let failed = |failure: LoginFailure| {
+        renewal.count(UpstreamRenewal::Failed);
         tracing::warn!(%failure, "the proxy cannot log in again at a broker: its own connection there ends");
         io::Error::other(format!("cannot log in again: {failure}"))
     };
@@ -239,8 +241,12 @@ async fn log_in_again(
         }
     };
     // As long as any request of ours: it waits behind those before it.
-    let late = || io::Error::new(io::ErrorKind::TimedOut, "the login again was not answered in time");
+    let late = || {
+        renewal.count(UpstreamRenewal::Failed);
+        io::Error::new(io::ErrorKind::TimedOut, "the login again was not answered in time")
+    };
     let lifetime = tokio::time::timeout(patience, exchange).await.map_err(|_| late()).flatten()?;
+    renewal.count(UpstreamRenewal::Renewed);
     tracing::debug!("logged in again at a broker");
     Ok(renewal.again(lifetime))
 }

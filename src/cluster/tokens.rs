@@ -4,6 +4,7 @@
 use super::metadata::jittered;
 use crate::config::{Secret, SecretError, TokenClient, TokenSource};
 use crate::http::{Ask, HttpError};
+use crate::identity::tokens::claim_at;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::Value;
 use std::fmt;
@@ -80,16 +81,16 @@ impl Token {
         format!("n,,\u{1}auth=Bearer {}\u{1}\u{1}", self.0).into_bytes()
     }
 
-    /// A claim of the token, if it is one that can be read. Nobody has checked it.
-    fn claim(&self, name: &str) -> Option<Value> {
+    /// What the token says, if it is one that can be read. Nobody has checked it.
+    fn claims(&self) -> Option<Value> {
         let claims = self.0.split('.').nth(1)?;
         let claims = BASE64_URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-        serde_json::from_slice::<Value>(&claims).ok()?.get_mut(name).map(Value::take)
+        serde_json::from_slice(&claims).ok()
     }
 
-    /// As whom brokers see who shows it, unless they are told to look at another claim (`sasl.oauthbearer.sub.claim.name`).
-    pub(super) fn subject(&self) -> Option<String> {
-        self.claim("sub")?.as_str().map(str::to_owned)
+    /// As whom brokers see who shows it that look at this claim (`sasl.oauthbearer.sub.claim.name`).
+    pub(super) fn subject(&self, claim: &str) -> Option<String> {
+        claim_at(&self.claims()?, claim)?.as_str().map(str::to_owned)
     }
 }
 
@@ -120,14 +121,14 @@ impl Tokens {
         }
     }
 
-    /// As whom brokers see the proxy by the token at hand, if one is.
-    pub(super) fn subject(&self) -> Option<String> {
+    /// As whom brokers see the proxy by this claim of the token at hand, if one is.
+    pub(super) fn subject(&self, claim: &str) -> Option<String> {
         match self {
-            Self::Given(secret) => Token::parse(secret.read().ok()?.trim())?.subject(),
+            Self::Given(secret) => Token::parse(secret.read().ok()?.trim())?.subject(claim),
             Self::Asked(asked) => {
                 let keeper = asked.keeper.lock().unwrap_or_else(PoisonError::into_inner);
                 let kept = keeper.as_ref()?.kept.borrow().token.clone();
-                kept?.0.subject()
+                kept?.0.subject(claim)
             }
         }
     }
@@ -252,7 +253,7 @@ async fn ask(client: &TokenClient) -> Result<(Token, Duration), String> {
     if let Some(scope) = &client.scope {
         fields.push(("scope", scope.as_str()));
     }
-    let ask = Ask { address: &client.token_url, timeout: PATIENCE, most: LARGEST };
+    let ask = Ask { address: &client.token_url, ca: &client.ca, timeout: PATIENCE, most: LARGEST };
     let (id, secret) = (encoded(&client.client_id), encoded(&secret));
     let answer = ask.post_form(&fields, Some((&id, &secret))).await.map_err(|error| in_words(&error))?;
     read(&answer)
@@ -307,7 +308,7 @@ fn read(answer: &[u8]) -> Result<(Token, Duration), String> {
 
 /// How long a token says that it holds.
 fn left(token: &Token) -> Option<Duration> {
-    let end = Duration::try_from_secs_f64(token.claim("exp")?.as_f64()?).ok()?;
+    let end = Duration::try_from_secs_f64(token.claims()?.get("exp")?.as_f64()?).ok()?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(end.saturating_sub(now))
 }

@@ -181,7 +181,12 @@ pub enum UpstreamSasl {
         password: Secret,
     },
     /// OAUTHBEARER, with a token.
-    Token(TokenSource),
+    Token {
+        /// Where it comes from.
+        source: TokenSource,
+        /// The claim by which brokers name its bearer; dots descend.
+        principal_claim: String,
+    },
 }
 
 impl UpstreamSasl {
@@ -189,7 +194,7 @@ impl UpstreamSasl {
     pub fn mechanism(&self) -> &'static str {
         match self {
             Self::Password { mechanism, .. } => mechanism.name(),
-            Self::Token(_) => "OAUTHBEARER",
+            Self::Token { .. } => "OAUTHBEARER",
         }
     }
 
@@ -197,8 +202,8 @@ impl UpstreamSasl {
     pub fn secret(&self) -> &Secret {
         match self {
             Self::Password { password, .. } => password,
-            Self::Token(TokenSource::Given(secret)) => secret,
-            Self::Token(TokenSource::Client(client)) => &client.client_secret,
+            Self::Token { source: TokenSource::Given(secret), .. } => secret,
+            Self::Token { source: TokenSource::Client(client), .. } => &client.client_secret,
         }
     }
 
@@ -206,7 +211,7 @@ impl UpstreamSasl {
     pub fn user(&self) -> Option<&str> {
         match self {
             Self::Password { username, .. } => Some(username),
-            Self::Token(_) => None,
+            Self::Token { .. } => None,
         }
     }
 
@@ -214,8 +219,10 @@ impl UpstreamSasl {
     pub fn who(&self) -> String {
         match self {
             Self::Password { username, .. } => format!("of `{username}`"),
-            Self::Token(TokenSource::Given(secret)) => format!("by the token in {secret:?}"),
-            Self::Token(TokenSource::Client(client)) => format!("by a token of client `{}`", client.client_id),
+            Self::Token { source: TokenSource::Given(secret), .. } => format!("by the token in {secret:?}"),
+            Self::Token { source: TokenSource::Client(client), .. } => {
+                format!("by a token of client `{}`", client.client_id)
+            }
         }
     }
 }
@@ -234,6 +241,8 @@ pub enum TokenSource {
 pub struct TokenClient {
     /// The endpoint.
     pub token_url: WebAddress,
+    /// Who may have signed its certificate.
+    pub ca: Authorities,
     /// The client's name there.
     pub client_id: String,
     /// Its secret; read when it is needed.

@@ -1,6 +1,6 @@
 //! TLS towards brokers and towards clients: which files, which versions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// TLS towards brokers (`cluster.tls`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,18 @@ pub struct UpstreamTls {
 pub enum Authorities {
     /// Those of the operating system.
     System,
-    /// A PEM file; watched.
+    /// A PEM file; watched, or where the web is asked, read for each request.
     File(PathBuf),
+}
+
+impl Authorities {
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::System => None,
+            Self::File(file) => Some(file),
+        }
+    }
 }
 
 /// A certificate chain and the key of its first certificate; both files are PEM and watched.

@@ -1,6 +1,6 @@
 //! Whose tokens are taken (`tokens`).
 
-use super::WebAddress;
+use super::{Authorities, WebAddress};
 use crate::model::TokenAlgorithm;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub enum KeySource {
     Url {
         /// The address.
         address: WebAddress,
+        /// Who may have signed its certificate.
+        ca: Authorities,
         /// How often it is asked without a cause.
         refresh: Duration,
         /// How long keys count that could not be asked for again; not shorter than `refresh`.

@@ -1,15 +1,16 @@
 //! Asking the web: keys of issuers, tokens for brokers. One request at a time, bounded in time and size.
 //!
 //! Redirects are not followed: an address that was checked must not become another. Each request has its own connection and
-//! reads the system's authorities anew (`SSL_CERT_FILE` names others): requests are minutes apart, and nothing stands open
-//! or grows old meanwhile. `HTTPS_PROXY` and `NO_PROXY` count, but not for this very host.
+//! reads the authorities anew (of the system's `SSL_CERT_FILE` names others): requests are minutes apart, and nothing stands
+//! open or grows old meanwhile. `HTTPS_PROXY` and `NO_PROXY` count, but not for this very host.
 
-use crate::config::WebAddress;
+use crate::config::{Authorities, WebAddress};
 use crate::tls::{self, TlsError};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Url, redirect};
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// A request for a document.
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub struct Ask<'a> {
     /// Whom.
     pub address: &'a WebAddress,
+    /// Who may have signed its certificate.
+    pub ca: &'a Authorities,
     /// How long it may take in all.
     pub timeout: Duration,
     /// How large the answer may be, in bytes.
@@ -27,7 +30,7 @@ pub struct Ask<'a> {
 /// [`HttpError::Refused`] holds and does not show.
 #[derive(thiserror::Error)]
 pub enum HttpError {
-    /// The system's authorities cannot be read.
+    /// The authorities cannot be read.
     #[error("{0}")]
     Authorities(TlsError),
     /// There is no connection, or it broke; in words.
@@ -86,7 +89,7 @@ impl Ask<'_> {
         fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
         method: Method,
     ) -> Result<Vec<u8>, HttpError> {
-        let client = client(self.address).await?;
+        let client = client(self.address, self.ca).await?;
         let request = client.request(method, self.address.url().clone()).header(ACCEPT, "application/json");
         let ask = async {
             let mut response = fill(request).send().await.map_err(|error| unreachable(&error))?;
@@ -104,10 +107,10 @@ impl Ask<'_> {
     }
 }
 
-async fn client(address: &WebAddress) -> Result<Client, HttpError> {
-    let secured = address.is_https();
+async fn client(address: &WebAddress, ca: &Authorities) -> Result<Client, HttpError> {
+    let ca = address.is_https().then(|| ca.clone());
     // Reads files.
-    let tls = tokio::task::spawn_blocking(move || tls::web_client(secured))
+    let tls = tokio::task::spawn_blocking(move || tls::web_client(ca.as_ref()))
         .await
         .map_err(|_| HttpError::Unreachable("the process stops".to_owned()))?
         .map_err(HttpError::Authorities)?;
@@ -144,6 +147,9 @@ fn unreachable(error: &reqwest::Error) -> HttpError {
     let mut words = String::new();
     let mut cause = error.source();
     while let Some(inner) = cause {
+        if let Some(fault) = of_tls(inner) {
+            return HttpError::Unreachable(tls::web_fault(fault));
+        }
         let text = inner.to_string();
         if inner.source().is_none() || !text.contains("error") {
             if !words.is_empty() {
@@ -157,6 +163,12 @@ fn unreachable(error: &reqwest::Error) -> HttpError {
         words.push_str("the request failed");
     }
     HttpError::Unreachable(words)
+}
+
+/// The error of TLS that an error of a connection holds, in however many others.
+fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let error = error.downcast_ref::<io::Error>()?;
+    tls::of_tls(error).or_else(|| of_tls(error.get_ref()?))
 }
 
 #[cfg(test)]

@@ -1,36 +1,64 @@
 use super::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A server that takes one request and answers with these bytes; its end is what it was asked.
 async fn server(answer: Vec<u8>) -> (WebAddress, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/keys?a=b", listener.local_addr().unwrap());
-    let served = tokio::spawn(async move {
-        let (mut peer, _) = listener.accept().await.unwrap();
-        let (mut asked, mut whole) = (Vec::new(), 0);
-        while whole == 0 || asked.len() < whole {
-            assert_ne!(peer.read_buf(&mut asked).await.unwrap(), 0);
-            let text = String::from_utf8_lossy(&asked);
-            if let Some(head) = text.find("\r\n\r\n") {
-                let length = text
-                    .to_lowercase()
-                    .split("content-length: ")
-                    .nth(1)
-                    .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
-                whole = head + 4 + length;
-            }
-        }
-        // Who was told enough may have left.
-        let _ = peer.write_all(&answer).await;
-        String::from_utf8(asked).unwrap()
-    });
+    let served = tokio::spawn(async move { serve(listener.accept().await.unwrap().0, &answer).await });
     (WebAddress::parse(&address).unwrap(), served)
 }
 
+async fn serve(mut peer: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8]) -> String {
+    let (mut asked, mut whole) = (Vec::new(), 0);
+    while whole == 0 || asked.len() < whole {
+        assert_ne!(peer.read_buf(&mut asked).await.unwrap(), 0);
+        let text = String::from_utf8_lossy(&asked);
+        if let Some(head) = text.find("\r\n\r\n") {
+            let length = text
+                .to_lowercase()
+                .split("content-length: ")
+                .nth(1)
+                .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
+            whole = head + 4 + length;
+        }
+    }
+    // Who was told enough may have left.
+    let _ = peer.write_all(answer).await;
+    let _ = peer.shutdown().await;
+    String::from_utf8(asked).unwrap()
+}
+
+/// A server with a certificate for this host, which the file then holds. It answers everybody who trusts it with `{}`.
+async fn secured(host: &str, file: &Path) -> WebAddress {
+    let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
+    std::fs::write(file, made.cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}/keys", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((peer, _)) = listener.accept().await {
+            if let Ok(peer) = acceptor.accept(peer).await {
+                serve(peer, &answer("200 OK", "{}")).await;
+            }
+        }
+    });
+    WebAddress::parse(&address).unwrap()
+}
+
 fn ask(address: &WebAddress) -> Ask<'_> {
-    Ask { address, timeout: Duration::from_secs(20), most: 1000 }
+    Ask { address, ca: &Authorities::System, timeout: Duration::from_secs(20), most: 1000 }
 }
 
 fn answer(status: &str, body: &str) -> Vec<u8> {
@@ -55,6 +83,38 @@ async fn a_form_is_sent_as_a_user() {
     assert!(asked.contains("authorization: Basic bWU6aHVudGVyMg==\r\n"), "{asked}");
     assert!(asked.contains("content-type: application/x-www-form-urlencoded\r\n"), "{asked}");
     assert!(asked.ends_with("\r\n\r\ngrant_type=client_credentials&scope=a+b%26c%3D%C3%BC"), "{asked}");
+}
+
+#[tokio::test]
+async fn who_is_trusted_is_read_for_each_request_and_a_certificate_that_is_not_good_is_told_by_its_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let [good, other, gone]: [PathBuf; 3] = ["good", "other", "gone"].map(|name| dir.path().join(name));
+    let address = secured("127.0.0.1", &good).await;
+    let elsewhere = secured("idp.example.com", &other).await;
+    let told = async |address: &WebAddress, ca: &Path| {
+        let ca = Authorities::File(ca.to_owned());
+        let document = Ask { ca: &ca, ..ask(address) }.get().await.map_err(|error| error.to_string());
+        document.map(|bytes| assert_eq!(bytes, b"{}")).err().unwrap_or_default()
+    };
+    assert_eq!(told(&address, &good).await, "");
+    let refused = told(&address, &other).await;
+    assert!(refused.starts_with("its certificate is not signed by the authority in `ca`"), "{refused}");
+    let refused = Ask { ca: &Authorities::System, ..ask(&address) }.get().await.unwrap_err().to_string();
+    // What the system has differs.
+    assert!(refused.contains("no authority that is trusted (`ca`)") || refused.contains("the system's"), "{refused}");
+    let refused = told(&elsewhere, &other).await;
+    assert!(
+        refused.contains("its certificate is for DnsName") && refused.ends_with("not for `127.0.0.1`"),
+        "{refused}"
+    );
+    let refused = told(&address, &gone).await;
+    assert!(refused.contains("gone` cannot be read: "), "{refused}");
+    std::fs::copy(&good, &gone).unwrap();
+    assert_eq!(told(&address, &gone).await, "");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = WebAddress::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"HTTP/1.1 400 No\r\n\r\n").await });
+    assert_eq!(told(&plain, &good).await, "it does not speak TLS");
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ reasons! {
     BrokerUnmapped = "broker_unmapped", "a connection to a port, or by a name, whose broker does not exist";
     UnknownServerName = "unknown_server_name", "a TLS client asked for a host name that is neither a broker's nor `advertise`";
     SessionExpired = "session_expired", "the login expired and was not renewed, or is by certificate and cannot be";
+    TokenExpired = "token_expired", "the login was by a token that has ended, and the client did not log in again with another";
     LoginRevoked = "login_revoked", "the user who logged in was removed, disabled or expired, or has another password";
     CertificateRevoked = "certificate_revoked", "the client's certificate has ended, or would no longer be taken by the authorities and revocation lists";
     Internal = "internal", "a fault of the proxy itself: please report it with the log";
@@ -95,7 +96,7 @@ mod tests {
             "client_eof client_reset idle frame_too_large frame_malformed tls_on_plaintext plaintext_on_tls handshake_failed tls_fault unknown_api \
              unsupported_version malformed_request acks0_denied audit_full state_unavailable upstream_unreachable \
              upstream_closed upstream_login upstream_malformed response_too_large login_timeout login_failed keys_unavailable handshake_timeout not_from_balancer proxy_header frame_timeout \
-             not_connected_role super_user_listener drain too_many_connections displaced broker_unmapped unknown_server_name session_expired login_revoked \
+             not_connected_role super_user_listener drain too_many_connections displaced broker_unmapped unknown_server_name session_expired token_expired login_revoked \
              certificate_revoked internal"
         );
     }

@@ -1,7 +1,6 @@
 //! Whose tokens are taken, with the keys they have now, and the way to ask for keys that are not there.
 
 use crate::identity::tokens::{KeySet, Tokens, Wanted};
-use crate::model::Timestamp;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,9 +41,9 @@ impl Issuers {
         self.tokens.load_full()
     }
 
-    /// Other keys for an issuer, good until then; for ever without.
-    pub fn put(&self, issuer: usize, keys: &Arc<KeySet>, until: Option<Timestamp>) {
-        self.tokens.rcu(|tokens| tokens.with_keys(issuer, Arc::clone(keys), until));
+    /// Other keys for an issuer, or none.
+    pub fn put(&self, issuer: usize, keys: Option<&Arc<KeySet>>) {
+        self.tokens.rcu(|tokens| tokens.with_keys(issuer, keys.map(Arc::clone)));
     }
 
     /// Has a key asked for. Once this is well, what is not there does not exist.

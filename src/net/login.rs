@@ -16,6 +16,7 @@ use crate::tls::Stream;
 use crate::wire::Rope;
 use crate::wire::frame::SIZE_LEN;
 use bytes::{Bytes, BytesMut};
+use rand::Rng as _;
 use rand::distr::{Alphanumeric, SampleString as _};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -143,7 +144,7 @@ pub(super) fn by_certificate(
         let login = shared.names.login(&certificate).map_err(|error| failed(error.to_string()))?;
         let subject = admit(login.subject(door.super_users), facts, shared, door)?;
         // The certificate's own end is watched over with the lists and authorities.
-        let ends = door.max_session.map(|most| shared.now().wall.plus(most));
+        let ends = door.max_session.map(|most| shared.now().wall.plus(spread(most)));
         Ok(LoggedIn { ends, ..LoggedIn::at_once(subject, Arc::clone(&facts.mechanism)) })
     };
     let outcome = proved();
@@ -152,6 +153,12 @@ pub(super) fn by_certificate(
     }
     note(&outcome, shared, door, recorder);
     outcome
+}
+
+/// Connections that were opened together are not to end together, as after a start of the proxy: clients that log in again
+/// see to that by themselves, those by certificate have to connect anew.
+fn spread(most: Duration) -> Duration {
+    most.mul_f64(rand::rng().random_range(0.8..=1.0))
 }
 
 fn count_failure(facts: &Connection, shared: &Shared, door: &Door) {
@@ -535,6 +542,15 @@ mod tests {
         go_on.send(()).unwrap();
         let next = checked(&checks, || true, || 7).await;
         assert!(matches!(next, Some(Ok(7))), "then the next has its turn");
+    }
+
+    #[test]
+    fn sessions_of_one_length_end_one_after_the_other_and_none_too_late() {
+        let most = Duration::from_secs(3600);
+        let ends: std::collections::BTreeSet<Duration> = (0..100).map(|_| spread(most)).collect();
+        assert!(ends.len() > 90 && ends.iter().all(|end| (most * 8 / 10..=most).contains(end)), "{ends:?}");
+        let [first, last] = [ends.first(), ends.last()].map(|end| end.unwrap().as_secs());
+        assert!(last - first > 360, "from {first} to {last} s");
     }
 
     #[tokio::test]

@@ -24,6 +24,11 @@ const LEAST_INTERVAL: u64 = 1_000_000;
 /// again behind such a Fetch, which by default waits half a second; and may let one wait for weeks.
 const LINGER: i64 = 10_000;
 
+/// What is told where nobody logged in again: when a token had ended, and else.
+const TOKEN_ENDED: &str = "the token has expired, and the client did not log in again";
+const SESSION_ENDED: &str =
+    "`listeners[].max_session` is over, or the time of the user, and the client did not log in again";
+
 /// What a login by SASL holds by.
 pub struct Standing {
     pub(super) mechanism: Mechanism,
@@ -35,6 +40,8 @@ pub struct Standing {
     expires: Option<Timestamp>,
     /// When the lifetime that the client was told is over, in microseconds of the shell's clock.
     ends: Option<u64>,
+    /// Whether that is the end of a token, and no other.
+    of_token: bool,
     /// When the last login again began.
     begun: Option<u64>,
     /// Whether it was looked up in the users in force.
@@ -179,6 +186,7 @@ impl Standing {
             credential: None,
             expires: None,
             ends: None,
+            of_token: false,
             begun: None,
             looked_up: false,
             lapsed: false,
@@ -195,7 +203,10 @@ impl Standing {
     }
 
     fn renew(&mut self, login: &identity::Login, of_broker: Option<Duration>, now: Now) -> i64 {
-        let lifetime = lifetime([self.most, of_broker], login.expires, now.wall);
+        let most = [self.most, of_broker];
+        let lifetime_of = |expires| lifetime(most, expires, now.wall);
+        let lifetime = lifetime_of(login.expires);
+        self.of_token = login.credential.is_none() && lifetime != lifetime_of(None);
         self.credential.clone_from(&login.credential);
         self.expires = login.expires;
         self.ends = lifetime.map(|l| now.micros.saturating_add(u64::try_from(l.as_micros()).unwrap_or(u64::MAX)));
@@ -247,11 +258,17 @@ impl Machine {
         self.standing.as_ref().filter(|standing| standing.again.is_some()).and_then(|standing| standing.begun)
     }
 
-    /// Whether the login's lifetime is over, by the clock that it was counted with, or the end of what was proved has come
+    /// What is over, if the login's lifetime is, by the clock that it was counted with, or the end of what was proved has come
     /// by that on the wall: the first stands still while its host does.
-    pub(super) fn has_expired(&self, now: Now) -> bool {
-        let Some(standing) = &self.standing else { return false };
-        standing.lapsed || standing.ends.is_some_and(|ends| now.micros > ends)
+    pub(super) fn has_expired(&self, now: Now) -> Option<(CloseReason, &'static str)> {
+        let standing = self.standing.as_ref()?;
+        let is_over = standing.lapsed || standing.ends.is_some_and(|ends| now.micros > ends);
+        let past = standing.credential.is_none() && standing.expires.is_some_and(|end| now.wall >= end);
+        is_over.then_some(if past || standing.of_token {
+            (CloseReason::TokenExpired, TOKEN_ENDED)
+        } else {
+            (CloseReason::SessionExpired, SESSION_ENDED)
+        })
     }
 
     /// Takes a frame, without its length, of a login again; the first one begins it.
@@ -378,8 +395,8 @@ impl Machine {
         let Some(end) = standing.expires.filter(|end| now.wall >= *end) else { return };
         standing.lapsed = true;
         if waits && now.wall >= end.plus_millis(LINGER) {
-            out.detail = Some("the token has expired, and the client did not log in again".to_owned());
-            self.close(CloseReason::SessionExpired);
+            out.detail = Some(TOKEN_ENDED.to_owned());
+            self.close(CloseReason::TokenExpired);
         }
     }
 

@@ -93,9 +93,8 @@ impl Machine {
                     self.refuse(CloseReason::SessionExpired, OVER.to_owned(), now, out);
                     return Ok(());
                 }
-                if self.has_expired(now) {
-                    let detail = "`listeners[].max_session` is over, or the time of the user or token, and the client did not log in again";
-                    self.refuse(CloseReason::SessionExpired, detail.to_owned(), now, out);
+                if let Some((reason, detail)) = self.has_expired(now) {
+                    self.refuse(reason, detail.to_owned(), now, out);
                     return Ok(());
                 }
             }

@@ -48,7 +48,8 @@ pub struct Metrics {
     /// Connections to brokers that could not be made.
     pub upstream_connect_failures: IntCounter,
     /// Renewed, failed.
-    upstream_renewals: [IntCounter; 2],
+    upstream_renewals: RenewalMetrics,
+    own_renewals: RenewalMetrics,
     /// Audit events that the topic does not have yet.
     pub audit_queue_events: IntGauge,
     /// Their bytes.
@@ -192,6 +193,28 @@ pub enum UpstreamRenewal {
     Renewed,
     /// The connection ended.
     Failed,
+}
+
+/// The metrics of logins again at brokers.
+#[derive(Clone, Debug)]
+pub struct RenewalMetrics {
+    renewed: IntCounter,
+    failed: IntCounter,
+}
+
+impl RenewalMetrics {
+    fn of(all: &IntCounterVec, connections: &str) -> Self {
+        let [renewed, failed] = ["renewed", "failed"].map(|outcome| all.with_label_values(&[connections, outcome]));
+        Self { renewed, failed }
+    }
+
+    /// Counts one.
+    pub fn count(&self, outcome: UpstreamRenewal) {
+        match outcome {
+            UpstreamRenewal::Renewed => self.renewed.inc(),
+            UpstreamRenewal::Failed => self.failed.inc(),
+        }
+    }
 }
 
 /// The metrics of a token issuer.
@@ -366,7 +389,8 @@ impl Metrics {
             state_changes: add.counters(&specs::STATE_CHANGES)?,
             ready: add.gauge(&specs::READY)?,
             upstream_connect_failures: add.counter(&specs::UPSTREAM_FAILURES)?,
-            upstream_renewals: ["renewed", "failed"].map(|outcome| upstream_renewals.with_label_values(&[outcome])),
+            upstream_renewals: RenewalMetrics::of(&upstream_renewals, "clients"),
+            own_renewals: RenewalMetrics::of(&upstream_renewals, "own"),
             audit_queue_events: add.gauge(&specs::AUDIT_QUEUE_EVENTS)?,
             audit_queue_bytes: add.gauge(&specs::AUDIT_QUEUE_BYTES)?,
             audit_lag: add.seconds(&specs::AUDIT_LAG)?,
@@ -412,13 +436,14 @@ impl Metrics {
         self.policy_loaded.set(since_epoch.as_secs_f64());
     }
 
-    /// Counts one login again at a broker.
+    /// Counts one login again at a broker, on a connection made for a client.
     pub fn upstream_renewal(&self, outcome: UpstreamRenewal) {
-        let [renewed, failed] = &self.upstream_renewals;
-        match outcome {
-            UpstreamRenewal::Renewed => renewed.inc(),
-            UpstreamRenewal::Failed => failed.inc(),
-        }
+        self.upstream_renewals.count(outcome);
+    }
+
+    /// The metrics of logins again on the proxy's own connections, to be kept by what dials them.
+    pub fn own_renewals(&self) -> RenewalMetrics {
+        self.own_renewals.clone()
     }
 
     /// Counts one look at a changed file.

@@ -6,6 +6,6 @@ mod specs;
 
 pub use metrics::{
     ApiMetrics, ChangeOutcome, IssuerMetrics, ListenerMetrics, LoginOutcome, Metrics, MetricsError, Pause,
-    ReloadOutcome, ReloadedFile, UpstreamRenewal,
+    ReloadOutcome, ReloadedFile, RenewalMetrics, UpstreamRenewal,
 };
 pub use specs::{Kind, SPECS, Spec};

@@ -52,7 +52,7 @@ specs! {
     SENT = "kordon_sent_bytes_total", Counter, "bytes", ["listener"], "bytes written to clients";
     LOGINS = "kordon_logins_total", Counter, "1", ["listener", "outcome"], "logins of clients; outcome is succeeded, failed, renewed (again on the same connection) or renewal_failed";
     UPSTREAM_FAILURES = "kordon_upstream_connect_failures_total", Counter, "1", [], "connections to brokers that could not be made: network or login";
-    UPSTREAM_RENEWALS = "kordon_upstream_renewals_total", Counter, "1", ["outcome"], "logins again at brokers, on connections made for clients; outcome is renewed or failed";
+    UPSTREAM_RENEWALS = "kordon_upstream_renewals_total", Counter, "1", ["connections", "outcome"], "logins again at brokers; connections is clients (made for them) or own (audit, state, metadata); outcome is renewed or failed";
     READS_PAUSED = "kordon_reads_paused_total", Counter, "1", ["listener", "limit"], "how often a client was no longer read; limit is in_flight, upstream_ahead, answers (256 KiB that it does not take) or request_memory";
     UNMAPPED = "kordon_unmapped_brokers_total", Counter, "1", ["listener"], "brokers left out of an answer because the listener does not map their id";
     POLICY = "kordon_policy_info", Gauge, "1", ["revision"], "always 1; the revision of the policy in force";
@@ -88,7 +88,7 @@ mod tests {
              kordon_request_proxy_seconds{api} kordon_request_seconds{api} kordon_connections{listener} \
              kordon_connections_opened_total{listener} kordon_connections_closed_total{listener,reason} \
              kordon_received_bytes_total{listener} kordon_sent_bytes_total{listener} kordon_logins_total{listener,outcome} \
-             kordon_upstream_connect_failures_total{} kordon_upstream_renewals_total{outcome} kordon_reads_paused_total{listener,limit} kordon_unmapped_brokers_total{listener} kordon_policy_info{revision} \
+             kordon_upstream_connect_failures_total{} kordon_upstream_renewals_total{connections,outcome} kordon_reads_paused_total{listener,limit} kordon_unmapped_brokers_total{listener} kordon_policy_info{revision} \
              kordon_policy_loaded_timestamp_seconds{} kordon_reloads_total{file,outcome} kordon_certificate_expiry_timestamp_seconds{file} \
              kordon_token_keys{issuer} kordon_token_keys_confirmed_timestamp_seconds{issuer} kordon_token_key_requests_total{issuer,outcome} \
              kordon_state_offset{} kordon_state_acls{} kordon_state_staleness_seconds{} kordon_state_changes_total{outcome} \
@@ -108,7 +108,18 @@ mod tests {
             }
             assert!(!spec.help.ends_with('.'), "{}", spec.name);
             for label in spec.labels {
-                let closed = ["version", "api", "outcome", "listener", "reason", "revision", "file", "issuer", "limit"];
+                let closed = [
+                    "version",
+                    "api",
+                    "outcome",
+                    "listener",
+                    "reason",
+                    "revision",
+                    "file",
+                    "issuer",
+                    "limit",
+                    "connections",
+                ];
                 assert!(closed.contains(label), "{}: {label}", spec.name);
             }
         }

@@ -1,7 +1,7 @@
 //! When what stands in files of TLS ends.
 
 use super::files::{TlsError, certificates, revocations};
-use crate::config::{Authorities, KeyPair, ListenerTls, UpstreamTls};
+use crate::config::{KeyPair, ListenerTls, UpstreamTls};
 use crate::identity::certificate::{Certificate, next_update};
 use crate::model::Timestamp;
 use std::path::{Path, PathBuf};
@@ -60,9 +60,7 @@ fn of_pair(pair: &KeyPair) -> [TlsFile; 2] {
 /// The files of TLS towards brokers.
 pub fn files_of_upstream(settings: &UpstreamTls) -> Vec<TlsFile> {
     let mut files: Vec<TlsFile> = settings.identity.iter().flat_map(of_pair).collect();
-    if let Authorities::File(path) = &settings.ca {
-        files.push(TlsFile::Authorities(path.clone()));
-    }
+    files.extend(settings.ca.file().map(|file| TlsFile::Authorities(file.to_owned())));
     files
 }
 

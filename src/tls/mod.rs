@@ -17,7 +17,7 @@ pub use ends::{TlsFile, files_of_listener, files_of_upstream};
 pub use files::TlsError;
 pub use stream::Stream;
 pub use upstream::{ConnectError, Upstream, web_client};
-pub use words::{broker_fault, client_fault, late_fault, of_tls};
+pub use words::{broker_fault, client_fault, late_fault, of_tls, web_fault};
 
 use crate::config::TlsVersion;
 use rustls::SupportedProtocolVersion;

@@ -92,10 +92,7 @@ pub enum ConnectError {
 }
 
 fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, TlsError> {
-    let roots = match &settings.ca {
-        Authorities::System => system()?,
-        Authorities::File(file) => authorities(file)?,
-    };
+    let roots = roots(&settings.ca)?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(settings.min_version))
         .map_err(TlsError::Refused)?
@@ -109,16 +106,23 @@ fn client_config(settings: &UpstreamTls) -> Result<ClientConfig, TlsError> {
     }
 }
 
-/// What servers of the web are trusted by: the system's authorities, or nobody where nothing is `secured`.
+/// What servers of the web are trusted by: these authorities, or nobody where nothing is secured.
 ///
 /// # Errors
-/// The system has none.
-pub fn web_client(secured: bool) -> Result<ClientConfig, TlsError> {
-    let roots = if secured { system()? } else { RootCertStore::empty() };
+/// The file cannot be read or used, or the system has none.
+pub fn web_client(ca: Option<&Authorities>) -> Result<ClientConfig, TlsError> {
+    let roots = ca.map_or_else(|| Ok(RootCertStore::empty()), roots)?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(TlsVersion::Tls12))
         .map_err(TlsError::Refused)?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn roots(ca: &Authorities) -> Result<RootCertStore, TlsError> {
+    match ca {
+        Authorities::System => system(),
+        Authorities::File(file) => authorities(file),
+    }
 }
 
 fn system() -> Result<RootCertStore, TlsError> {

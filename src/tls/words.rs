@@ -25,6 +25,19 @@ pub fn broker_fault(error: &Error) -> String {
     }
 }
 
+/// What is wrong between the proxy and a server of the web.
+pub fn web_fault(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "no authority that is trusted (`ca`) signed its certificate, or it leaves an intermediate certificate out"
+                .to_owned()
+        }
+        Error::InvalidCertificate(cause) => of_name(cause).unwrap_or_else(|| of_certificate(cause)),
+        Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// What is wrong between a client and a listener.
 pub fn client_fault(error: &Error) -> String {
     match error {
@@ -101,15 +114,9 @@ fn of_certificate(error: &CertificateError) -> String {
              certificate out"
                 .to_owned()
         }
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = if presented.is_empty() {
-                "for no name at all (the common name does not count)".to_owned()
-            } else {
-                format!("for {}", presented.join(", "))
-            };
-            format!("its certificate is {names}, not for `{}`: see `server_name`", expected.to_str())
+        CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
+            format!("{}: see `server_name`", of_name(error).unwrap_or_default())
         }
-        CertificateError::NotValidForName => "its certificate is for another name: see `server_name`".to_owned(),
         CertificateError::ExpiredContext { not_after, .. } => {
             format!("its certificate ended at {}", instant(*not_after))
         }
@@ -125,6 +132,22 @@ fn of_certificate(error: &CertificateError) -> String {
             "its certificate is not for servers (extended key usage)".to_owned()
         }
         other => format!("its certificate is not valid: {other}"),
+    }
+}
+
+/// Which name its certificate should have, where that is what is wrong with it.
+fn of_name(error: &CertificateError) -> Option<String> {
+    match error {
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = if presented.is_empty() {
+                "for no name at all (the common name does not count)".to_owned()
+            } else {
+                format!("for {}", presented.join(", "))
+            };
+            Some(format!("its certificate is {names}, not for `{}`", expected.to_str()))
+        }
+        CertificateError::NotValidForName => Some("its certificate is for another name".to_owned()),
+        _ => None,
     }
 }
 
@@ -186,6 +209,7 @@ mod tests {
             ),
             (broker_fault(&Error::AlertReceived(AlertDescription::CertificateRequired)), "it wants a certificate"),
             (broker_fault(&Error::AlertReceived(AlertDescription::ProtocolVersion)), "`min_version`"),
+            (web_fault(&Error::InvalidCertificate(CertificateError::UnknownIssuer)), "is trusted (`ca`)"),
             (client_fault(&Error::NoCertificatesPresented), "`client_auth` is required"),
             (client_fault(&Error::InvalidCertificate(CertificateError::Revoked)), "was revoked"),
             (

@@ -8,11 +8,13 @@ use kordon::wire::{ApiKey, ErrorCode};
 
 use crate::logins::{PEOPLE, count, shake};
 use crate::renewals::{PLAIN, handshake, log_in, tell};
+use crate::support::certificates::Authority;
 use crate::support::cluster::Cluster;
 use crate::support::people;
 use crate::support::proxy::Kordon;
 use crate::support::raw::{End, FetchSpec, Raw, batch, produce_request, produced};
-use crate::support::{needs, say, soon, throughout};
+use crate::support::{needs, say, scratch, soon, throughout, unique};
+use crate::tls_clients::tls;
 
 /// Connections that say nothing.
 const SILENT: usize = 1_000;
@@ -86,6 +88,65 @@ fn who_asks_faster_than_is_answered_is_slowed_down_by_the_limits_of_its_listener
     assert!(paused("ahead", "upstream_ahead") >= 1.0 && paused("ahead", "in_flight") == 0.0);
     assert!(paused("flight", "in_flight") >= 1.0 && paused("flight", "upstream_ahead") == 0.0);
     assert_eq!(paused("free", "upstream_ahead") + paused("free", "in_flight"), 0.0);
+}
+
+#[test]
+fn a_listener_has_bounds_of_its_own_for_frames_and_patience_and_others_keep_theirs() {
+    needs!(Java);
+    let cluster = Cluster::single();
+    let topic = cluster.topic("bounds", 1);
+    let authority = Authority::new(&scratch(&unique("bounds")), "listeners");
+    let fixed = "identity: fixed\n    principal: \"User:alice\"\n    limits: ";
+    // A login may not be larger than a request, nor take longer than may be said nothing.
+    let bounds = "{ frame: 64KiB, frame_before_login: 64KiB, frame_timeout: 1s, idle_timeout: 2s, login_timeout: 2s }";
+    let secured = tls(&authority.server(), "");
+    let kordon = Kordon::before(cluster)
+        .listener("tight", &format!("{fixed}{bounds}"))
+        .listener("login", &format!("{}\n    limits: {{ login_timeout: 1s }}", people::PLAIN))
+        .listener("tls", &format!("{secured}{fixed}{{ handshake_timeout: 1s }}"))
+        .person("loose")
+        .users(&PEOPLE)
+        .start();
+    let ends = |listener: &str, reason: &str| {
+        kordon.metrics().sum("kordon_connections_closed_total", &[("listener", listener), ("reason", reason)])
+    };
+    let idle = ["tight", "loose"].map(|listener| {
+        let mut raw = Raw::connect(&kordon.broker(listener, 1));
+        raw.metadata(Some(&[]));
+        raw
+    });
+    let large = produce_request(1, &[(&topic, &batch(&[&vec![b'x'; 70 * 1024]]))]);
+    let mut tight = Raw::connect(&kordon.broker("tight", 1));
+    let frame = tight.frame(ApiKey::PRODUCE, 9, &large);
+    tight.send_bytes(&frame[..1000]);
+    assert_ne!(tight.end(), End::Open);
+    let small = produce_request(1, &[(&topic, &batch(&[b"x"]))]);
+    let begun = ["tight", "loose"].map(|listener| {
+        let mut raw = Raw::connect(&kordon.broker(listener, 1));
+        let mut frame = raw.frame(ApiKey::PRODUCE, 9, &small);
+        let rest = frame.split_off(20);
+        raw.send_bytes(&frame);
+        (raw, rest)
+    });
+    let silent = ["login", "tls"].map(|listener| TcpStream::connect(kordon.at(listener)).expect("a connection"));
+    for (listener, reason) in [
+        ("tight", "frame_too_large"),
+        ("tight", "frame_timeout"),
+        ("tight", "idle"),
+        ("login", "login_timeout"),
+        ("tls", "handshake_timeout"),
+    ] {
+        soon(reason, || ends(listener, reason) == 1.0);
+    }
+    drop(silent);
+    let ([_, mut patient], [_, (mut slow, rest)]) = (idle, begun);
+    patient.metadata(Some(&[]));
+    slow.send_bytes(&rest);
+    assert_eq!(produced(&slow.receive())[0].1, ErrorCode::NONE);
+    assert_eq!(produced(&patient.ask(ApiKey::PRODUCE, 9, &large))[0].1, ErrorCode::NONE);
+    for reason in ["frame_too_large", "frame_timeout", "idle"] {
+        assert_eq!(ends("loose", reason), 0.0, "{reason}");
+    }
 }
 
 fn guarded(identity: &str, limits: &str) -> Kordon<'static> {

@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use crate::logins::{MECHANISMS, PEOPLE, authenticated, cluster, cluster_itself, issuer, outcome, say, shake, shaken};
 use crate::renewals::PLAIN;
 use crate::support::audit::Event;
-use crate::support::cluster::SASL_PASSWORD;
+use crate::support::certificates::Authority;
+use crate::support::cluster::{Cluster, SASL_PASSWORD};
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
 use crate::support::people::{self, authenticate, handshake, java_login, java_send, librdkafka_login};
 use crate::support::proxy::{Kordon, OPEN, Setup, Upstream, cli};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw, batch, produce_request, produced, request_of};
-use crate::support::{needs, soon, throughout, unique};
+use crate::support::{needs, scratch, soon, throughout, unique};
+use crate::tls_clients::{at, tls};
 
 const PASSES: &str =
     "identity: pass_through\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512], without_tls: true }";
@@ -122,6 +124,51 @@ fn clients_log_in_at_the_brokers_and_what_either_side_denies_is_denied() {
     // What the broker makes of it is not the proxy's decision.
     let allowed = audit.wait("what the broker denied", sent(&theirs, true));
     assert_eq!(allowed.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/PLAIN");
+}
+
+#[test]
+fn logins_pass_through_with_tls_on_both_sides() {
+    needs!(Java, Python, Node);
+    let cluster = Cluster::secured();
+    cluster.know_by_scram("alice", "alice-secret");
+    let authority = Authority::new(&scratch(&unique("passed")), "listeners");
+    let sasl = "identity: pass_through\n    sasl: { mechanisms: [PLAIN, SCRAM-SHA-512] }";
+    let kordon = Kordon::before(cluster)
+        .upstream(Upstream::ScramTls("SCRAM-SHA-512"))
+        .listener("people", &format!("{}{sasl}", tls(&authority.server(), "")))
+        .expects("passes logins on to the brokers")
+        .start();
+    let (at, topic, ca) = (at(&kordon, "people"), unique("passed"), authority.file());
+    cluster.create_topic(&topic, 1, &[]);
+    let ca = ca.to_str().expect("a path");
+    let java = |password: &str| {
+        let mut login = java_login("SCRAM-SHA-512", "alice", password).to_vec();
+        login.retain(|(key, _)| *key != "security.protocol");
+        login.extend([
+            ("security.protocol", "SASL_SSL".to_owned()),
+            ("ssl.truststore.type", "PEM".to_owned()),
+            ("ssl.truststore.location", ca.to_owned()),
+        ]);
+        java_send(Java::newest(), &at, &topic, &login, "java")
+    };
+    assert_eq!(java("alice-secret"), None);
+    assert_eq!(java("wrong").as_deref(), Some("SaslAuthenticationException"));
+    let mut config = librdkafka_login("SCRAM-SHA-512", "alice", "alice-secret");
+    config["security.protocol"] = json!("sasl_ssl");
+    config["ssl.ca.location"] = json!(ca);
+    let command = json!({ "op": "produce", "at": at, "topic": topic, "values": ["librdkafka"], "config": config });
+    assert_eq!(librdkafka(&command).expect("an outcome")["ok"], 1);
+    let sasl = json!({ "mechanism": "scram-sha-512", "username": "alice", "password": "alice-secret" });
+    let config = json!({ "sasl": sasl, "ssl": { "ca": [authority.pem()] } });
+    kafkajs(&json!({ "op": "produce", "at": at, "topic": topic, "values": ["kafkajs"], "config": config }))
+        .expect("a batch");
+    let read = Java::newest().consumer(&cluster.direct(), &[]);
+    assert_eq!(read.assign(&[(&topic, 0)]).values(3), ["java", "librdkafka", "kafkajs"]);
+    let event = kordon.audit().wait("what was written", |e| e.method() == "kafka.Produce" && e.on(&topic));
+    assert_eq!(
+        (event.principal(), event.text("/authenticationInfo/mechanism")),
+        ("User:alice", "SASL_SSL/SCRAM-SHA-512")
+    );
 }
 
 #[test]
@@ -376,7 +423,7 @@ fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
 #[test]
 fn tokens_that_are_good_here_go_on_and_count_where_the_broker_takes_them() {
     use crate::tokens::{BEARER, holds, java_login, log_in, message};
-    needs!(Java);
+    needs!(Java, Python, Node);
     let topic = unique("bearer");
     cluster().create_topic(&topic, 1, &[]);
     allow("alice", &topic, &[WRITE]);
@@ -384,7 +431,7 @@ fn tokens_that_are_good_here_go_on_and_count_where_the_broker_takes_them() {
     let (idp, broker) = (issuer(), cluster_itself());
     // One audience more than the broker has.
     let entry = idp.entry("").replace("audience: [kafka]", "audience: [kafka, other]");
-    let policy = "version: 1\ndefault: deny\nacls:\n  - { allow: [All], principals: [\"Group:devs\"], resources: [\"*\"] }\nend: true\n";
+    let policy = "version: 1\ndefault: deny\nacls:\n  - { allow: [All], principals: [\"Group:devs\", \"User:bob\"], resources: [\"*\"] }\nend: true\n";
     let sasl =
         "identity: pass_through\n    sasl: { mechanisms: [OAUTHBEARER], without_tls: true }\n    max_session: 1h";
     let kordon = Kordon::before(cluster())
@@ -413,6 +460,23 @@ fn tokens_that_are_good_here_go_on_and_count_where_the_broker_takes_them() {
     let login = java_login(idp, "alice");
     let sent = java_send(Java::newest(), kordon.at("people"), &topic, &login, "java");
     assert_eq!(sent.as_deref(), Some("TopicAuthorizationException"), "its provider gives no groups");
+
+    // Other libraries, which get their tokens from the provider, or have one.
+    let mut config = crate::tokens::librdkafka_login(idp, "bob");
+    config["message.timeout.ms"] = json!(10_000);
+    let all = kordon.at("people");
+    let sent = librdkafka(&json!({ "op": "produce", "at": all, "topic": topic, "values": ["x"], "config": config }));
+    assert_eq!(sent.expect("an outcome")["ok"], 1);
+    let js = |groups: &[&str]| {
+        let token = token("alice", json!({ "groups": groups }));
+        let config = json!({ "sasl": { "mechanism": "oauthbearer", "token": token } });
+        let values = ["kafkajs"];
+        kafkajs(
+            &json!({ "op": "produce", "at": all, "topic": topic, "values": values, "config": config, "retries": 0 }),
+        )
+    };
+    js(&["devs"]).expect("a batch");
+    assert!(js(&[]).expect_err("a refusal").to_string().contains("TOPIC_AUTHORIZATION_FAILED"));
 
     // Refused here, as the broker would, which is not asked; or by the broker alone.
     let tap = kordon.tap();

@@ -1,18 +1,20 @@
 //! Brokers by host name behind one port, told apart in the TLS handshake.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kordon::wire::ErrorCode;
 use kordon::wire::schema::metadata::response::{BROKERS, metadata_response_broker};
 use kordon::wire::{ApiKey, Node};
 use rustls::ClientConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::certificates::{Authority, BOTH, Wish};
 use crate::support::cluster::Cluster;
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
 use crate::support::proxy::{Kordon, Setup, cli};
+use crate::support::python::by_name;
 use crate::support::raw::{Raw, batch, produce_request, produced};
 use crate::support::{needs, scratch, unique};
 
@@ -44,7 +46,7 @@ fn closed(kordon: &Kordon<'_>, reason: &str) -> f64 {
 
 #[test]
 fn clients_reach_every_broker_by_its_name_through_one_port() {
-    needs!(Java, Node);
+    needs!(Java, Node, Python);
     let cluster = Cluster::shared();
     let (authority, keys) = tls(&["kafka.kordon.test", "*.kordon.test", "localhost", "127.0.0.1"], "");
     let kordon = listening(cluster, &keys).start();
@@ -62,6 +64,20 @@ fn clients_reach_every_broker_by_its_name_through_one_port() {
     let sent = Java::newest().producer(&bootstrap, &settings[..3]).send_bulk(&topic, 300, 100);
     assert_eq!((sent.ok, sent.error()), (300, None));
     assert!(Java::newest().consumer(&bootstrap, &settings).subscribe(&[&topic]).values(300).len() >= 300);
+    let values: Vec<String> = (0..60).map(|n| format!("librdkafka {n}")).collect();
+    let rdkafka_topic = cluster.topic("sni-librdkafka", 6);
+    let config = json!({ "security.protocol": "ssl", "ssl.ca.location": ca });
+    let command = json!({
+        "at": bootstrap, "topic": rdkafka_topic, "group": unique("group"), "values": values, "config": config,
+    });
+    let outcome = by_name(&command);
+    let names = ["broker-1", "broker-2", "broker-3", "kafka"].map(|name| format!("{name}.kordon.test"));
+    assert!(
+        outcome["asked"] == json!(names) && outcome["delivered"] == 60 && outcome["errors"] == json!([]),
+        "{outcome}"
+    );
+    let read: HashSet<&str> = outcome["read"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(read, values.iter().map(String::as_str).collect());
     let config = json!({ "ssl": { "ca": [authority.pem()] } });
     for at in [bootstrap, format!("localhost:{port}")] {
         let command = json!({ "op": "produce", "at": at, "topic": topic, "values": ["one"], "config": config });

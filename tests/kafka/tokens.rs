@@ -5,9 +5,11 @@ use kordon::model::Mechanism;
 use kordon::wire::schema::sasl_authenticate::response::{AUTH_BYTES, SESSION_LIFETIME_MS};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::logins::{authenticated, cluster, shake};
+use crate::support::certificates::{Authority, over};
 use crate::support::idp::{AUDIENCE, Fault, Idp, seconds};
 use crate::support::java::Java;
 use crate::support::node::kafkajs;
@@ -15,7 +17,7 @@ use crate::support::people::{authenticate, java_send};
 use crate::support::proxy::{Kordon, Setup, cli};
 use crate::support::python::librdkafka;
 use crate::support::raw::{End, Raw, produce_request, produced};
-use crate::support::{eventually, needs, soon, throughout, unique};
+use crate::support::{eventually, needs, scratch, soon, throughout, unique};
 
 pub const BEARER: Mechanism = Mechanism::OAuthBearer;
 const TOKENS: &str = "identity: sasl\n    sasl: { mechanisms: [OAUTHBEARER], without_tls: true }";
@@ -331,7 +333,7 @@ fn threat_24_a_login_again_with_a_token_keeps_the_principal_and_replaces_its_gro
     assert!(waits.ended_silently(), "with nothing asked, within its own wait");
     assert!(seconds() - ends >= 10);
     let told = kordon.audit().wait("the end", |e| e.text("/connectionInfo/detail").contains("the token has expired"));
-    assert_eq!((told.principal(), told.text("/connectionInfo/reason")), ("User:alice", "session_expired"));
+    assert_eq!((told.principal(), told.text("/connectionInfo/reason")), ("User:alice", "token_expired"));
 }
 
 #[test]
@@ -359,6 +361,13 @@ fn keys_change_and_the_provider_is_away_for_less_and_for_more_than_they_last() {
         assert!(put_off(&at, &unknown(kid)), "{kid} may be there by now");
     }
     assert_eq!(calm.asked_for_keys(), 2);
+    // One that changed under its name is asked for too, and what the former has signed is nothing any more.
+    let former = good(&calm);
+    calm.replace();
+    log_in(&mut shaken(&at), &good(&calm));
+    assert_eq!(calm.asked_for_keys(), 3);
+    refused(&at, &former);
+    log_in(&mut shaken(&at), &good(&calm));
 
     // Away for less than keys last: logins go on.
     busy.fails(Some(Fault::Away));
@@ -413,6 +422,44 @@ fn keys_change_and_the_provider_is_away_for_less_and_for_more_than_they_last() {
     kordon.await_ready();
     assert!(put_off(&at, &old));
     log_in(&mut shaken(&at), &good(&busy));
+}
+
+#[test]
+fn an_issuer_is_asked_where_its_certificate_is_of_an_authority_that_is_named_for_it() {
+    needs!(Java);
+    let dir = scratch(&unique("issuers"));
+    let [theirs, others] = ["theirs", "others"].map(|name| Authority::new(&dir.join(name), name));
+    let (idp, stranger) = (Idp::secured("k1", Some(&theirs.server())), Idp::secured("k1", Some(&others.server())));
+    for idp in [&idp, &stranger] {
+        idp.gives(&["devs"], 3600);
+    }
+    // What the second entry names is not who has signed.
+    let named = dir.join("named.pem");
+    over(&named, theirs.pem());
+    let ca = |file: &Path| format!(", ca: {}", file.display());
+    let kordon = setup(&[idp.entry(&ca(&theirs.file())), stranger.entry(&ca(&named))])
+        .expects("keys of a token issuer cannot be had")
+        .start();
+    let at = kordon.broker("tokens", 1);
+    log_in(&mut shaken(&at), &idp.token("alice", &json!({})));
+    let token = stranger.token("alice", &json!({}));
+    assert!(put_off(&at, &token));
+    let why = "no authority that is trusted (`ca`) signed its certificate";
+    kordon.audit().wait("why", |e| e.text("/connectionInfo/detail").contains(why));
+    let check = || cli(&["check", "--connect", "--config", kordon.config_path().to_str().expect("a path")]);
+    let told = check();
+    assert!(told.out.contains(&format!("tokens of {}: 1 keys", idp.issuer())), "{}", told.out);
+    assert!(told.code == 2 && told.err.contains(why) && told.err.contains(&stranger.issuer()), "{}", told.err);
+    over(&named, others.pem());
+    soon("the file is read for each request", || !put_off(&at, &token));
+    assert_eq!(check().code, 0);
+    std::fs::write(&named, "none").expect("a file");
+    let told = check();
+    assert!(
+        told.code == 2 && told.err.contains("`tokens[1].ca`: `") && told.err.contains("holds no certificate"),
+        "{}",
+        told.err
+    );
 }
 
 #[test]
@@ -472,8 +519,8 @@ fn a_consumer_goes_on_through_ends_of_tokens_new_keys_and_an_outage_and_loses_no
     .expect("an outcome");
     assert!(read["errors"] == json!({}) && read["values"].as_array().is_some_and(|v| v.len() == sent.len()), "{read}");
     assert!(of("renewed") > before, "librdkafka logs in again");
-    assert_eq!(closed("keys_unavailable"), 0.0);
+    assert_eq!((closed("keys_unavailable"), closed("session_expired")), (0.0, 0.0));
     // A client that comes in with the last of its token has a tenth of what is left to log in again: who is late is
     // closed, as by a broker, and comes again. Those are the few.
-    assert!(closed("session_expired") < of("renewed") / 2.0, "{} of {}", closed("session_expired"), of("renewed"));
+    assert!(closed("token_expired") < of("renewed") / 2.0, "{} of {}", closed("token_expired"), of("renewed"));
 }

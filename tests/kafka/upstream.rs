@@ -8,21 +8,23 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
-use kordon::wire::ApiKey;
-use kordon::wire::schema::sasl_authenticate;
+use kordon::wire::schema::{alter_client_quotas, sasl_authenticate};
+use kordon::wire::{ApiKey, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::logins::cluster;
 use crate::pass_through::{WRITE, allow};
 use crate::renewals;
+use crate::support::certificates::{Authority, Signed, served};
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM, classes};
 use crate::support::fetch::Jars;
 use crate::support::gate::{Tap, Way};
 use crate::support::java::{Consumer, Java, Producer};
 use crate::support::people::known;
 use crate::support::proxy::{Kordon, Upstream, cli};
+use crate::support::raw::{Raw, request_of};
 use crate::support::tools::within;
-use crate::support::{needs, ports, soon, unique};
+use crate::support::{needs, ports, scratch, soon, unique};
 
 /// A login by PLAIN that went to a broker.
 fn logged_in(tap: &Tap, name: &str, password: &str) -> bool {
@@ -81,11 +83,14 @@ fn brief() -> (Cluster, u16) {
     let mut properties = SCRAM.map(|(key, value)| (key, value.to_owned())).to_vec();
     properties.push(known(&[(SASL_USER, SASL_PASSWORD), ("alice", "alice-secret")]));
     // Tokens without a signature: what one is worth is for the broker to say.
-    let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
+    let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+    // A module with options wants a token for the broker itself, too.
+    let module =
+        format!("{module} unsecuredValidatorPrincipalClaimName=\"azp\" unsecuredLoginStringClaim_sub=\"none\";");
     properties.retain(|(key, _)| !key.ends_with("enabled.mechanisms"));
     let all = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER".to_owned();
     properties.push(("listener.name.sasl.sasl.enabled.mechanisms", all));
-    properties.push(("listener.name.sasl.oauthbearer.sasl.jaas.config", module.to_owned()));
+    properties.push(("listener.name.sasl.oauthbearer.sasl.jaas.config", module));
     for mechanism in ["plain", "scram-sha-512", "oauthbearer"] {
         let key: &'static str = format!("listener.name.sasl.{mechanism}.connections.max.reauth.ms").leak();
         properties.push((key, BRIEF.as_millis().to_string()));
@@ -111,22 +116,24 @@ struct Endpoint {
 const TOKEN: Duration = Duration::from_secs(5);
 const CLIENT_SECRET: &str = "secret-of-the-client";
 
-fn token(subject: &str, life: Duration) -> String {
+/// Brokers of [`brief`] take it for one of who is in `azp`.
+fn token(name: &str, life: Duration) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let claims = json!({ "sub": subject, "iat": now.as_secs_f64(), "exp": (now + life).as_secs_f64() });
+    let claims = json!({ "sub": format!("id-of-{name}"), "azp": name, "iat": now.as_secs_f64(), "exp": (now + life).as_secs_f64() });
     let part = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims))
 }
 
 impl Endpoint {
-    fn start() -> Self {
+    fn start(pair: &Signed) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let (url, tls) = (format!("https://{}/token", listener.local_addr().unwrap()), pair.serving());
         let (up, given) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
         let endpoint = Self { url, up: Arc::clone(&up), given: Arc::clone(&given) };
         std::thread::spawn(move || {
             let login = BASE64_STANDARD.encode(format!("kordon-client:{CLIENT_SECRET}"));
-            for mut peer in listener.incoming().map_while(Result::ok) {
+            for peer in listener.incoming().map_while(Result::ok) {
+                let mut peer = served(peer, Some(&tls));
                 let (mut request, mut piece) = (Vec::new(), [0; 4096]);
                 while !request.ends_with(b"grant_type=client_credentials") {
                     match peer.read(&mut piece) {
@@ -181,9 +188,12 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     needs!(Java);
     let (cluster, jmx) = brief();
     let plain = "upstream: { sasl: { mechanism: PLAIN, username: alice, password: { file: alices } } }";
-    let endpoint = Endpoint::start();
-    let client = "client_id: kordon-client, client_secret: { file: secret }";
-    let client = format!("{{ mechanism: OAUTHBEARER, token_url: \"{}\", {client} }}", endpoint.url);
+    let dir = scratch(&unique("endpoint"));
+    let [theirs, others] = ["theirs", "others"].map(|name| Authority::new(&dir.join(name), name));
+    let endpoint = Endpoint::start(&theirs.server());
+    let client = "client_id: kordon-client, client_secret: { file: secret }, principal_claim: azp";
+    let client = format!("{{ mechanism: OAUTHBEARER, token_url: \"{}\", {client}, ca: ", endpoint.url);
+    let [client, deceived] = [theirs, others].map(|ca| format!("{client}{} }}", ca.file().display()));
     let listeners = ["scram", "plain", "client"];
     let fixed = "identity: fixed\n    principal: \"User:x\"\n    upstream:";
     let kordon = Kordon::before(&cluster)
@@ -191,6 +201,7 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
         .person("scram")
         .listener("plain", &format!("identity: fixed\n    principal: \"User:x\"\n    {plain}"))
         .listener("client", &format!("{fixed} {{ sasl: {client} }}"))
+        .listener("deceived", &format!("{fixed} {{ sasl: {deceived} }}"))
         .listener("given", &format!("{fixed} {{ sasl: {{ mechanism: OAUTHBEARER, token: {{ file: token }} }} }}"))
         .cluster_keys(&format!("own: {{ sasl: {client} }}"))
         .file("alices", "alice-secret")
@@ -244,8 +255,14 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     }
     let log = kordon.log();
     assert!(!log.contains("cannot log in again") && log.contains("kordon::cluster::link: logged in again at a broker"));
-    let renewals = |outcome| kordon.metrics().sum("kordon_upstream_renewals_total", &[("outcome", outcome)]);
-    assert!(renewals("renewed") >= 18.0 && renewals("failed") == 0.0, "{} {}", renewals("renewed"), renewals("failed"));
+    let renewals = |connections, outcome| {
+        let labels = [("connections", connections), ("outcome", outcome)];
+        kordon.metrics().sum("kordon_upstream_renewals_total", &labels)
+    };
+    for (connections, least) in [("clients", 18.0), ("own", 2.0)] {
+        let renewed = renewals(connections, "renewed");
+        assert!(renewed >= least && renewals(connections, "failed") == 0.0, "{connections}: {renewed}");
+    }
     let closed = |reason| kordon.metrics().sum("kordon_connections_closed_total", &[("reason", reason)]);
     assert_eq!((closed("upstream_closed"), closed("upstream_login")), (0.0, 0.0));
     assert!(!kordon.log().contains("own connection ended"), "the proxy's own connections stand too");
@@ -255,6 +272,22 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
         let count = expired(jmx);
         if count == 1 { Ok(()) } else { Err(format!("{count}")) }
     });
+
+    // Whom it names is its own, by the claim that brokers look at; and who is not who was named gets no secret.
+    let quota = |user: &str| {
+        let entity = json!([{ "EntityType": "user", "EntityName": user }]);
+        let ops = json!([{ "Key": "producer_byte_rate", "Value": 1e9, "Remove": false }]);
+        let entry = json!({ "Entries": [{ "Entity": entity, "Ops": ops }], "ValidateOnly": true });
+        let request = request_of(ApiKey::ALTER_CLIENT_QUOTAS, &entry);
+        let answer = Raw::connect(kordon.at("plain")).ask(ApiKey::ALTER_CLIENT_QUOTAS, 1, &request);
+        let entry = &answer.nodes(alter_client_quotas::response::ENTRIES)[0];
+        ErrorCode(entry.i16(alter_client_quotas::response::entry_data::ERROR_CODE))
+    };
+    assert_eq!(quota("id-of-kordon-by-token"), ErrorCode::NONE);
+    assert_eq!(quota("kordon-by-token"), ErrorCode::CLUSTER_AUTHORIZATION_FAILED, "threat_18");
+    let refused = java.producer(kordon.at("deceived"), &[("max.block.ms", "1500")]).send(&clients[0].0, &["x"]);
+    assert_eq!(refused.error(), Some("TimeoutException"));
+    kordon.await_log("no token from `token_url`: no authority that is trusted (`ca`) signed its certificate");
 
     // An outage of the endpoint: the token that is there is good until its end, and then each login says what is wrong.
     endpoint.up.store(false, Ordering::Relaxed);
@@ -291,7 +324,7 @@ fn brokers_that_end_logins_see_new_ones_in_time_and_clients_notice_nothing() {
     assert_eq!(told.text("/connectionInfo/detail"), "the proxy could not log in again at the broker");
     std::fs::write(kordon.dir().join("alices"), "alice-secret").unwrap();
     warm(4);
-    assert!(renewals("failed") >= 1.0);
+    assert!(renewals("clients", "failed") >= 1.0);
     let tokens = endpoint.tokens();
     assert!(tokens.len() >= 6, "two users, each some: {}", tokens.len());
     let log = kordon.log();

@@ -1,5 +1,7 @@
 //! Authorities, certificates and revocation lists, as PEM files for brokers, clients and the proxy.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +14,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 /// Who signs.
 pub struct Authority {
@@ -44,6 +46,14 @@ impl Signed {
         format!("{}{}", self.key, self.certificate)
     }
 
+    /// A server that shows it.
+    pub fn serving(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+        let chain = chain.collect::<Result<_, _>>().expect("a chain");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
+        Arc::new(ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair"))
+    }
+
     /// Puts this pair in the place of another's files: each renamed over, the key first.
     pub fn replace(&self, other: &Signed) {
         over(&other.key_file, &self.key);
@@ -61,6 +71,21 @@ pub fn over(file: &Path, text: &str) {
     let fresh = file.with_extension("new");
     std::fs::write(&fresh, text).expect("file");
     std::fs::rename(&fresh, file).expect("file");
+}
+
+/// Who can be read and written.
+pub trait Duplex: Read + Write {}
+impl<T: Read + Write> Duplex for T {}
+
+/// The server's side of a connection: with TLS, which is agreed on with the first byte, or without.
+pub fn served(tcp: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Box<dyn Duplex> {
+    match tls {
+        None => Box::new(tcp),
+        Some(config) => {
+            let connection = ServerConnection::new(Arc::clone(config)).expect("a server");
+            Box::new(StreamOwned::new(connection, tcp))
+        }
+    }
 }
 
 /// What a certificate is made for.

@@ -1,13 +1,15 @@
-//! An identity provider: keys at `/keys`, tokens for clients' credentials at `/token`, and faults as it is told.
+//! An identity provider: keys at `/keys`, tokens for clients' credentials at `/token`, and faults as it is told. With a
+//! certificate or, on loopback, without.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
+use super::certificates::{Duplex, Signed, served};
 use super::mint::{Signer, jwks};
 
 /// For whom the tokens are.
@@ -15,7 +17,8 @@ pub const AUDIENCE: &str = "kafka";
 
 /// A running provider. It runs until the process ends.
 pub struct Idp {
-    address: SocketAddr,
+    /// With a slash at the end.
+    root: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -44,8 +47,15 @@ pub enum Fault {
 impl Idp {
     /// Starts one that signs with a key of this name.
     pub fn start(kid: &str) -> Idp {
+        Self::secured(kid, None)
+    }
+
+    /// The same, that shows a certificate.
+    pub fn secured(kid: &str, pair: Option<&Signed>) -> Idp {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the provider");
-        let address = listener.local_addr().expect("an address");
+        let scheme = if pair.is_some() { "https" } else { "http" };
+        let root = format!("{scheme}://{}/", listener.local_addr().expect("an address"));
+        let tls = pair.map(Signed::serving);
         let state = State {
             signers: vec![Signer::new(kid, "ES256")],
             fault: None,
@@ -55,17 +65,17 @@ impl Idp {
             asked: [0; 2],
         };
         let state = Arc::new(Mutex::new(state));
-        let serving = Arc::clone(&state);
+        let (serving, issuer) = (Arc::clone(&state), root.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&serving);
+                let (state, issuer, tls) = (Arc::clone(&serving), issuer.clone(), tls.clone());
                 std::thread::spawn(move || {
                     // Who has left is not answered.
-                    let _ = serve(stream, address, &state);
+                    let _ = serve(served(stream, tls.as_ref()), &issuer, &state);
                 });
             }
         });
-        Idp { address, state }
+        Idp { root, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -74,17 +84,17 @@ impl Idp {
 
     /// The `iss` of its tokens.
     pub fn issuer(&self) -> String {
-        issuer(self.address)
+        self.root.clone()
     }
 
     /// Where its keys are.
     pub fn keys(&self) -> String {
-        format!("http://{}/keys", self.address)
+        format!("{}keys", self.root)
     }
 
     /// Where tokens are.
     pub fn tokens(&self) -> String {
-        format!("http://{}/token", self.address)
+        format!("{}token", self.root)
     }
 
     /// An entry of `tokens`, in flow style, with further keys.
@@ -96,6 +106,13 @@ impl Idp {
     pub fn rotate(&self, kid: &str) {
         let signer = Signer::new(kid, "ES256");
         self.state().signers.push(signer);
+    }
+
+    /// From now on another key signs in the place of the last, by the same name.
+    pub fn replace(&self) {
+        let mut state = self.state();
+        let last = state.signers.last_mut().expect("a signer");
+        *last = Signer::new(&last.kid, "ES256");
     }
 
     /// What is wrong with it from now on.
@@ -133,7 +150,7 @@ impl Idp {
     /// The same under another header.
     pub fn token_of(&self, name: &str, changes: &Value, header: Option<&Value>) -> String {
         let state = self.state();
-        let mut claims = state.claims(self.address, name);
+        let mut claims = state.claims(&self.root, name);
         for (claim, value) in changes.as_object().expect("claims") {
             claims[claim] = value.clone();
         }
@@ -150,27 +167,23 @@ impl Idp {
     }
 }
 
-fn issuer(address: SocketAddr) -> String {
-    format!("http://{address}/")
-}
-
 /// Seconds since 1970.
 pub fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }
 
 impl State {
-    fn claims(&self, address: SocketAddr, name: &str) -> Value {
+    fn claims(&self, issuer: &str, name: &str) -> Value {
         let groups: &[String] = if name == "bob" { &[] } else { &self.groups };
         let now = seconds();
         json!({
-            "iss": issuer(address), "aud": self.audience, "sub": name, "iat": now, "exp": now + self.lifetime,
+            "iss": issuer, "aud": self.audience, "sub": name, "iat": now, "exp": now + self.lifetime,
             "groups": groups,
         })
     }
 }
 
-fn serve(stream: TcpStream, address: SocketAddr, state: &Mutex<State>) -> std::io::Result<()> {
+fn serve(stream: Box<dyn Duplex>, issuer: &str, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request)?;
@@ -200,7 +213,7 @@ fn serve(stream: TcpStream, address: SocketAddr, state: &Mutex<State>) -> std::i
         state.asked[1] += 1;
         match user.filter(|(name, secret)| *secret == format!("{name}-secret")) {
             Some((name, _)) => {
-                let claims = state.claims(address, &name);
+                let claims = state.claims(issuer, &name);
                 let token = state.signers.last().expect("a signer").token(&claims);
                 let given = json!({ "access_token": token, "token_type": "Bearer", "expires_in": state.lifetime });
                 (200, given.to_string())

@@ -24,6 +24,17 @@ pub fn librdkafka(command: &Value) -> Result<Value, Failure> {
     outcome(run(python, "`python3`", ""))
 }
 
+/// Sends records and reads them as a group, by brokers' names that are resolved to this host (`python/named.py`); tells
+/// which names those were.
+#[track_caller]
+pub fn by_name(command: &Value) -> Value {
+    let script = scratch("python").join("named.py");
+    super::write_once(&script, include_str!("python/named.py"));
+    let mut python = process::command("python3");
+    python.env("PYTHONPATH", confluent_kafka()).arg(&script).arg(command.to_string());
+    outcome(run(python, "`python3`", "")).expect("an outcome")
+}
+
 /// The answer that a step printed on its last line.
 #[track_caller]
 pub fn outcome(ran: super::tools::Ran) -> Result<Value, Failure> {

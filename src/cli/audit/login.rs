@@ -74,7 +74,7 @@ fn tls_of(value: Value<'_>) -> Result<UpstreamTls, String> {
 fn sasl_of(value: Value<'_>) -> Result<UpstreamSasl, String> {
     let name = value("sasl.mechanism").unwrap_or_else(|| "GSSAPI".to_owned());
     if name == "OAUTHBEARER" {
-        return Ok(UpstreamSasl::Token(token_of(value)?));
+        return Ok(UpstreamSasl::Token { source: token_of(value)?, principal_claim: "sub".to_owned() });
     }
     let mechanism = PasswordMechanism::EVERY.into_iter().find(|m| m.name() == name).ok_or_else(|| {
         format!(
@@ -103,12 +103,19 @@ fn token_of(value: Value<'_>) -> Result<TokenSource, String> {
     let needed = |property: &str, option: &str| {
         either(property, option).ok_or_else(|| format!("`{property}` is missing, and `{option}` in `sasl.jaas.config`"))
     };
+    let ca = match quoted(&jaas, "ssl.truststore.location") {
+        None => Authorities::System,
+        Some(_) if quoted(&jaas, "ssl.truststore.type").as_deref() != Some("PEM") => {
+            return Err("`ssl.truststore.type` in `sasl.jaas.config` must be PEM: convert the file, as with `keytool` and `openssl`".to_owned());
+        }
+        Some(path) => Authorities::File(path.into()),
+    };
     let token_url = WebAddress::parse(&url).map_err(|why| format!("`{URL}` {why}"))?;
     let client_id = needed("sasl.oauthbearer.client.credentials.client.id", "clientId")?;
     let secret = needed("sasl.oauthbearer.client.credentials.client.secret", "clientSecret")?;
     let client_secret = Secret(SecretSource::Given(secret));
     let scope = either("sasl.oauthbearer.scope", "scope");
-    Ok(TokenSource::Client(TokenClient { token_url, client_id, client_secret, scope }))
+    Ok(TokenSource::Client(TokenClient { token_url, ca, client_id, client_secret, scope }))
 }
 
 /// Keys and values: comments left out, lines that end in a backslash joined with the next.
@@ -171,20 +178,31 @@ mod tests {
         };
         let file = token("sasl.oauthbearer.token.endpoint.url=file:///run/token").unwrap();
         let given = TokenSource::Given(Secret(SecretSource::File("/run/token".into())));
-        assert_eq!(file, (true, UpstreamSasl::Token(given)));
+        let of = |source| UpstreamSasl::Token { source, principal_claim: "sub".to_owned() };
+        assert_eq!(file, (true, of(given)));
         let url = "sasl.oauthbearer.token.endpoint.url=https://idp/token";
-        let client = TokenSource::Client(TokenClient {
+        let client = |ca| TokenClient {
             token_url: WebAddress::parse("https://idp/token").unwrap(),
+            ca,
             client_id: "siem".into(),
             client_secret: Secret(SecretSource::Given("s".into())),
             scope: Some("kafka".into()),
-        });
+        };
         for more in [
             "sasl.jaas.config=X required clientId=\"siem\" clientSecret=\"s\" scope=\"kafka\";",
             "sasl.oauthbearer.client.credentials.client.id=siem\nsasl.oauthbearer.client.credentials.client.secret=s\nsasl.oauthbearer.scope=kafka",
         ] {
-            assert_eq!(token(&format!("{url}\n{more}")).unwrap().1, UpstreamSasl::Token(client.clone()));
+            let client = TokenSource::Client(client(Authorities::System));
+            assert_eq!(token(&format!("{url}\n{more}")).unwrap().1, of(client));
         }
+        let store = |kind: &str| {
+            let store = format!("ssl.truststore.type=\"{kind}\" ssl.truststore.location=\"/idp.pem\"");
+            let jaas = format!("X required clientId=\"siem\" clientSecret=\"s\" scope=\"kafka\" {store};");
+            token(&format!("{url}\nsasl.jaas.config={jaas}"))
+        };
+        let own = TokenSource::Client(client(Authorities::File("/idp.pem".into())));
+        assert_eq!(store("PEM").unwrap().1, of(own));
+        assert!(store("JKS").unwrap_err().contains("`ssl.truststore.type` in `sasl.jaas.config` must be PEM"));
         assert!(token(url).unwrap_err().contains("client.id` is missing, and `clientId` in"));
         assert!(token("").unwrap_err().contains("`sasl.oauthbearer.token.endpoint.url` is missing"));
     }

@@ -86,8 +86,8 @@ pub(super) async fn logins(config: &Config, topology: &Topology, out: &mut dyn W
 pub(super) async fn issuers(issuers: &[TokenIssuer], out: &mut dyn Write) -> io::Result<Vec<String>> {
     let mut faults = Vec::new();
     for one in issuers {
-        let KeySource::Url { address, .. } = &one.keys else { continue };
-        match tokens::fetch(address).await {
+        let KeySource::Url { address, ca, .. } = &one.keys else { continue };
+        match tokens::fetch(address, ca).await {
             Ok(keys) => {
                 writeln!(out, "tokens of {}: {} keys", one.issuer, keys.len())?;
                 for skipped in keys.skipped() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{SecretSource, WebAddress};
+use crate::config::{Authorities, SecretSource, WebAddress};
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,9 +19,13 @@ fn what_can_stand_behind_bearer_is_a_token_and_is_not_shown() {
     for text in ["", "=", "a b", "a\u{1}b", "a\nb", "a=b", "ä"] {
         assert!(Token::parse(text).is_none(), "{text:?}");
     }
-    assert_eq!(Token::parse(&jwt(&json!({ "sub": "kordon" }))).unwrap().subject().as_deref(), Some("kordon"));
+    assert_eq!(Token::parse(&jwt(&json!({ "sub": "kordon" }))).unwrap().subject("sub").as_deref(), Some("kordon"));
+    let named =
+        Token::parse(&jwt(&json!({ "sub": "id", "azp": "kordon", "a.b": "dotted", "a": { "c": "deep" } }))).unwrap();
+    let by = ["azp", "a.b", "a.c", "none"].map(|claim| named.subject(claim));
+    assert_eq!(by.each_ref().map(Option::as_deref), [Some("kordon"), Some("dotted"), Some("deep"), None]);
     for text in ["abc", "a.b.c", "a.e30.c", &jwt(&json!({ "sub": 1 }))] {
-        assert_eq!(Token::parse(text).unwrap().subject(), None, "{text}");
+        assert_eq!(Token::parse(text).unwrap().subject("sub"), None, "{text}");
     }
 }
 
@@ -61,8 +65,8 @@ async fn a_given_token_is_read_anew_each_time() {
     std::fs::write(&file, "first\n").unwrap();
     assert!(tokens.take().await.unwrap().message().ends_with(b"Bearer first\x01\x01"));
     std::fs::write(&file, jwt(&json!({ "sub": "other" }))).unwrap();
-    assert_eq!(tokens.take().await.unwrap().subject(), tokens.subject());
-    assert_eq!(tokens.subject().as_deref(), Some("other"));
+    assert_eq!(tokens.take().await.unwrap().subject("sub"), tokens.subject("sub"));
+    assert_eq!(tokens.subject("sub").as_deref(), Some("other"));
     std::fs::write(&file, "not a token").unwrap();
     let told = tokens.take().await.unwrap_err().to_string();
     assert!(told.contains("is no bearer token") && !told.contains("not a token"), "{told}");
@@ -102,6 +106,7 @@ async fn endpoint(life: u64, up: watch::Receiver<bool>) -> (Tokens, Arc<AtomicUs
     });
     let client = TokenClient {
         token_url,
+        ca: Authorities::System,
         client_id: "könig".to_owned(),
         client_secret: Secret(SecretSource::Given(SECRET.to_owned())),
         scope: Some("kafka write".to_owned()),

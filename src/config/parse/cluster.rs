@@ -3,7 +3,6 @@
 use super::Reader;
 use crate::config::{
     ClientTelemetry, Cluster, HostPort, PasswordMechanism, TokenClient, TokenSource, UpstreamLogin, UpstreamSasl,
-    WebAddress,
 };
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
@@ -23,9 +22,20 @@ const CLUSTER: Keys = Keys {
     later: &[],
 };
 const PASSWORD: [&str; 2] = ["username", "password"];
-const CLIENT: [&str; 4] = ["token_url", "client_id", "client_secret", "scope"];
+const CLIENT: [&str; 5] = ["token_url", "ca", "client_id", "client_secret", "scope"];
 const SASL: Keys = Keys {
-    served: &["mechanism", "username", "password", "token", "token_url", "client_id", "client_secret", "scope"],
+    served: &[
+        "mechanism",
+        "username",
+        "password",
+        "token",
+        "token_url",
+        "ca",
+        "client_id",
+        "client_secret",
+        "scope",
+        "principal_claim",
+    ],
     later: &[],
 };
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -113,10 +123,12 @@ impl Reader<'_> {
         let words = [plain, scram_256, scram_512, ("OAUTHBEARER", None)];
         let mechanism = mechanism.and_then(|node| self.word(node, &fields.path("mechanism"), &words));
         if mechanism == Some(None) {
-            return self.token_source(node, &fields).map(|source| Some(UpstreamSasl::Token(source)));
+            let source = self.token_source(node, &fields);
+            let principal_claim = self.claim(&fields, "principal_claim", "sub");
+            return Some(Some(UpstreamSasl::Token { source: source?, principal_claim: principal_claim? }));
         }
         if mechanism.is_some() {
-            self.only_with(&fields, &[&["token"], &CLIENT[..]].concat(), "`mechanism: OAUTHBEARER`");
+            self.only_with(&fields, &[&["token", "principal_claim"], &CLIENT[..]].concat(), "`mechanism: OAUTHBEARER`");
         }
         let username = fields.required("username", "write the proxy's login at the brokers", &mut self.report);
         let username = username.and_then(|node| self.text(node, &fields.path("username")));
@@ -145,10 +157,8 @@ impl Reader<'_> {
                 Some(TokenSource::Given(self.secret(token, &path)?))
             }
             (None, Some(url)) => {
-                let url_path = fields.path("token_url");
-                let url = self.text(url, &url_path).and_then(|text| {
-                    WebAddress::parse(&text).map_err(|why| self.fault(url, format!("`{url_path}` {why}"))).ok()
-                });
+                let url = self.web_address(url, &fields.path("token_url"));
+                let ca = self.web_ca(fields, url.as_ref());
                 let id = fields.required("client_id", "write the proxy's name at the endpoint", &mut self.report);
                 let id = id.and_then(|node| self.text(node, &fields.path("client_id")));
                 let what = "write `{ file: PATH }` or `{ env: NAME }`";
@@ -158,8 +168,8 @@ impl Reader<'_> {
                     Some(node) => self.text(node, &fields.path("scope")).map(Some),
                     None => Some(None),
                 };
-                let client = TokenClient { token_url: url?, client_id: id?, client_secret: secret?, scope: scope? };
-                Some(TokenSource::Client(client))
+                let (token_url, client_id, client_secret) = (url?, id?, secret?);
+                Some(TokenSource::Client(TokenClient { token_url, ca: ca?, client_id, client_secret, scope: scope? }))
             }
             (Some(_), Some(_)) | (None, None) => {
                 self.fault(node, format!("`{path}` or `{}` is needed, and not both", fields.path("token_url")));

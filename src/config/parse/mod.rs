@@ -11,6 +11,7 @@ mod state;
 mod tls;
 mod tokens;
 mod top;
+mod web;
 
 #[cfg(test)]
 mod tests;

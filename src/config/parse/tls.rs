@@ -2,8 +2,7 @@
 
 use super::Reader;
 use crate::config::{
-    Authorities, CertificateNames, ClientAuth, ClientTrust, GroupsFrom, KeyPair, ListenerTls, NameFrom, TlsVersion,
-    UpstreamTls,
+    CertificateNames, ClientAuth, ClientTrust, GroupsFrom, KeyPair, ListenerTls, NameFrom, TlsVersion, UpstreamTls,
 };
 use crate::yaml::{Fields, Keys, Node, Value};
 
@@ -18,10 +17,7 @@ impl Reader<'_> {
         let fields = Fields::open(node, path, UPSTREAM, &mut self.report)?;
         let what = "write the PEM file of the authority that signed the brokers' certificates, or `system`";
         let ca = fields.required("ca", what, &mut self.report);
-        let ca = ca.and_then(|node| match &node.value {
-            Value::Text(text) if text == "system" => Some(Authorities::System),
-            _ => self.file(node, &fields.path("ca")).map(Authorities::File),
-        });
+        let ca = ca.and_then(|node| self.authorities(node, &fields.path("ca")));
         let identity = match (fields.get("certificate"), fields.get("key")) {
             (None, None) => Some(None),
             (Some(_), Some(_)) => self.key_pair(&fields).map(Some),

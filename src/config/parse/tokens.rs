@@ -1,7 +1,7 @@
 //! `tokens`: whose tokens are taken.
 
 use super::Reader;
-use crate::config::{KeySource, TokenIssuer, WebAddress};
+use crate::config::{KeySource, TokenIssuer};
 use crate::model::TokenAlgorithm;
 use crate::yaml::{Fields, Keys, Node, Value};
 use std::time::Duration;
@@ -14,6 +14,7 @@ const ISSUER: Keys = Keys {
         "jwks_file",
         "jwks_refresh",
         "jwks_max_age",
+        "ca",
         "algorithms",
         "principal_claim",
         "groups_claim",
@@ -99,16 +100,9 @@ impl Reader<'_> {
         let max_age = self.age(fields, "jwks_max_age", MAX_AGE);
         match (fields.get("jwks_url"), fields.get("jwks_file")) {
             (Some(url), None) => {
-                let path = fields.path("jwks_url");
-                let text = self.text(url, &path)?;
-                let address = match WebAddress::parse(&text) {
-                    Ok(address) => address,
-                    Err(why) => {
-                        self.fault(url, format!("`{path}` {why}"));
-                        return None;
-                    }
-                };
-                let (refresh, max_age) = (refresh?, max_age?);
+                let address = self.web_address(url, &fields.path("jwks_url"));
+                let ca = self.web_ca(fields, address.as_ref());
+                let (address, ca, refresh, max_age) = (address?, ca?, refresh?, max_age?);
                 if max_age < refresh {
                     let text = format!(
                         "`{}` is shorter than `{}`: keys would be given up before they are asked for again",
@@ -118,10 +112,10 @@ impl Reader<'_> {
                     self.fault(fields.get("jwks_max_age").or(fields.get("jwks_refresh")).unwrap_or(node), text);
                     return None;
                 }
-                Some(KeySource::Url { address, refresh, max_age })
+                Some(KeySource::Url { address, ca, refresh, max_age })
             }
             (None, Some(file)) => {
-                for key in ["jwks_refresh", "jwks_max_age"] {
+                for key in ["jwks_refresh", "jwks_max_age", "ca"] {
                     if let Some(entry) = fields.entry(key) {
                         let text = format!("`{}` goes with `jwks_url` only: remove it", fields.path(key));
                         self.fault_at(entry.at, text);
@@ -163,7 +157,8 @@ impl Reader<'_> {
         Some(algorithms)
     }
 
-    fn claim(&mut self, fields: &Fields<'_>, key: &str, default: &str) -> Option<String> {
+    /// The names on the way to a claim.
+    pub(super) fn claim(&mut self, fields: &Fields<'_>, key: &str, default: &str) -> Option<String> {
         let Some(node) = fields.get(key) else { return Some(default.to_owned()) };
         let path = fields.path(key);
         let text = self.text(node, &path)?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::identity::tokens::mint::{Signer, jwks};
-use crate::identity::tokens::{Issuer, KeySet};
+use crate::identity::tokens::{Issuer, KeySet, WantedKey};
 use crate::model::TokenAlgorithm;
 use serde_json::json;
 use std::sync::{Arc, LazyLock};
@@ -22,7 +22,7 @@ fn tokens(known: bool) -> Tokens {
         clock_skew: Duration::ZERO,
     }]);
     let keys = || Arc::new(KeySet::parse(jwks(&[&SIGNER]).as_bytes()).unwrap());
-    if known { tokens.with_keys(0, keys(), None) } else { tokens }
+    if known { tokens.with_keys(0, Some(keys())) } else { tokens }
 }
 
 fn message(authorization_id: &str, exp: i64) -> Vec<u8> {
@@ -80,7 +80,7 @@ fn a_message_whose_key_is_not_there_is_taken_again_once_it_was_asked_for() {
     let mut exchange = Exchange::new(Mechanism::OAuthBearer);
     assert!(matches!(
         take(&mut exchange, &message("", 60), false, false),
-        Ok(Turn::Wants(Wanted { issuer: 0, kid: None }))
+        Ok(Turn::Wants(Wanted { issuer: 0, key: WantedKey::Any }))
     ));
     assert!(exchange.refused().is_none());
     assert!(matches!(take(&mut exchange, &message("", 60), true, true), Ok(Turn::Proved { .. })));

@@ -27,7 +27,7 @@ pub(super) fn login(claims: &Value, issuer: &Issuer, now: Timestamp) -> Result<L
         return Err(TokenError::NotYet(begin));
     }
     let claim = &issuer.principal_claim;
-    let name = find(claims, claim).and_then(Value::as_str).ok_or_else(|| TokenError::NoPrincipal(claim.clone()))?;
+    let name = claim_at(claims, claim).and_then(Value::as_str).ok_or_else(|| TokenError::NoPrincipal(claim.clone()))?;
     check_given(name, "User:").map_err(|why| TokenError::NoUser(claim.clone(), why))?;
     Ok(Login {
         principal: Verified::proved(Principal::user(name)),
@@ -65,15 +65,15 @@ fn instant(claims: &Value, name: &'static str) -> Result<Option<Timestamp>, Toke
     millis.map(|millis| Some(Timestamp(millis))).ok_or(TokenError::Instant(name))
 }
 
-/// The claim at a path. A claim whose own name holds dots is found too, and first.
-fn find<'c>(claims: &'c Value, path: &str) -> Option<&'c Value> {
+/// The claim at a path: dots descend. A claim whose own name holds dots is found too, and first.
+pub fn claim_at<'c>(claims: &'c Value, path: &str) -> Option<&'c Value> {
     let members = claims.as_object()?;
     if let Some(value) = members.get(path) {
         return Some(value);
     }
     path.match_indices('.').find_map(|(dot, _)| {
         let (name, rest) = (path.get(..dot)?, path.get(dot + 1..)?);
-        find(members.get(name)?, rest)
+        claim_at(members.get(name)?, rest)
     })
 }
 
@@ -84,7 +84,9 @@ fn is_elsewhere(claims: &Value, claim: &str) -> bool {
     let ways = claim.match_indices('.').map(|(dot, _)| dot).chain([claim.len()]);
     let is_named = |name: &str| names.is_some_and(|names| names.contains_key(name));
     ways.filter_map(|end| claim.get(..end)).any(is_named)
-        || (claim == "groups" && claims.get("hasgroups") == Some(&Value::Bool(true)) && find(claims, claim).is_none())
+        || (claim == "groups"
+            && claims.get("hasgroups") == Some(&Value::Bool(true))
+            && claim_at(claims, claim).is_none())
 }
 
 /// Not let in with groups that cannot be taken: a rule may deny something to one of them.
@@ -92,7 +94,7 @@ fn groups(claims: &Value, claim: &str) -> Result<Arc<[Arc<str>]>, TokenError> {
     if is_elsewhere(claims, claim) {
         return Err(TokenError::GroupsElsewhere(claim.to_owned()));
     }
-    let list = match find(claims, claim) {
+    let list = match claim_at(claims, claim) {
         None | Some(Value::Null) => return Ok([].into()),
         Some(Value::Array(list)) => list.as_slice(),
         Some(one) => std::slice::from_ref(one),

@@ -8,6 +8,7 @@ mod claims;
 mod jwt;
 mod keys;
 
+pub use claims::claim_at;
 pub use keys::{KeySet, KeySetError, MOST_BYTES};
 
 use super::Login;
@@ -48,13 +49,9 @@ pub struct Tokens {
 #[derive(Clone, Debug)]
 struct Entry {
     issuer: Arc<Issuer>,
-    keys: Option<Held>,
-}
-
-#[derive(Clone, Debug)]
-struct Held {
-    keys: Arc<KeySet>,
-    until: Option<Timestamp>,
+    keys: Option<Arc<KeySet>>,
+    /// How often it had other keys, or none.
+    edition: u64,
 }
 
 /// A key that is needed and not there.
@@ -62,8 +59,24 @@ struct Held {
 pub struct Wanted {
     /// Whose, by its place in the list.
     pub issuer: usize,
-    /// Which; `None` = any.
-    pub kid: Option<String>,
+    /// Which.
+    pub key: WantedKey,
+}
+
+/// Which key is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedKey {
+    /// Any.
+    Any,
+    /// That of this name, which is not there.
+    Named(String),
+    /// Another than what is there, whose signature it is not: some issuers change a key under its name.
+    Other {
+        /// The name; `None` = the only one there is has none.
+        kid: Option<String>,
+        /// In which edition of the keys it was looked for.
+        edition: u64,
+    },
 }
 
 /// Why a token is not taken. What a token says is told shortened, and nothing of it that lets anybody in.
@@ -158,15 +171,17 @@ impl From<TokenError> for Unproved {
 impl Tokens {
     /// Of these issuers, whose names differ, without keys.
     pub fn new(issuers: Vec<Issuer>) -> Self {
-        Self { entries: issuers.into_iter().map(|issuer| Entry { issuer: Arc::new(issuer), keys: None }).collect() }
+        let entry = |issuer| Entry { issuer: Arc::new(issuer), keys: None, edition: 0 };
+        Self { entries: issuers.into_iter().map(entry).collect() }
     }
 
-    /// With other keys for the issuer in this place, good until then; for ever without.
+    /// With other keys for the issuer in this place, or none.
     #[must_use]
-    pub fn with_keys(&self, issuer: usize, keys: Arc<KeySet>, until: Option<Timestamp>) -> Self {
+    pub fn with_keys(&self, issuer: usize, keys: Option<Arc<KeySet>>) -> Self {
         let mut tokens = self.clone();
         if let Some(entry) = tokens.entries.get_mut(issuer) {
-            entry.keys = Some(Held { keys, until });
+            entry.keys = keys;
+            entry.edition += 1;
         }
         tokens
     }
@@ -176,10 +191,14 @@ impl Tokens {
         self.entries.iter().map(|entry| &entry.issuer)
     }
 
-    /// Whether a key is there that was wanted.
-    pub fn has(&self, wanted: &Wanted, now: Timestamp) -> bool {
-        let keys = self.entries.get(wanted.issuer).and_then(|entry| entry.keys_at(now));
-        keys.is_some_and(|keys| wanted.kid.as_deref().is_none_or(|kid| keys.names(kid)))
+    /// Whether a key is there that was wanted, or may be.
+    pub fn has(&self, wanted: &Wanted) -> bool {
+        let Some(entry) = self.entries.get(wanted.issuer) else { return false };
+        entry.keys.as_ref().is_some_and(|keys| match &wanted.key {
+            WantedKey::Any => true,
+            WantedKey::Named(kid) => keys.names(kid),
+            WantedKey::Other { edition, .. } => entry.edition != *edition,
+        })
     }
 
     /// Who a token proves its bearer to be.
@@ -198,10 +217,8 @@ impl Tokens {
             .filter(|algorithm| entry.issuer.algorithms.contains(algorithm))
             .ok_or_else(|| TokenError::Algorithm(shortened(&jwt.header.alg)))?;
         let kid = jwt.header.kid.as_deref();
-        let Some(keys) = entry.keys_at(now) else {
-            let wanted = Wanted { issuer: place, kid: None };
-            return Err(Unproved::Wants(wanted, TokenError::NoKeys(Arc::clone(name))));
-        };
+        let wants = |key, error| Err(Unproved::Wants(Wanted { issuer: place, key }, error));
+        let Some(keys) = &entry.keys else { return wants(WantedKey::Any, TokenError::NoKeys(Arc::clone(name))) };
         let mut fitting = keys.fitting(kid, algorithm).peekable();
         match kid {
             Some(kid) if fitting.peek().is_none() => {
@@ -211,7 +228,7 @@ impl Tokens {
                 if keys.names(kid) {
                     return Err(error.into());
                 }
-                return Err(Unproved::Wants(Wanted { issuer: place, kid: Some(kid.to_owned()) }, error));
+                return wants(WantedKey::Named(kid.to_owned()), error);
             }
             Some(_) => {}
             None => {
@@ -221,16 +238,10 @@ impl Tokens {
             }
         }
         if !fitting.any(|key| jwt.is_signed_by(key, algorithm)) {
-            return Err(TokenError::Signature.into());
+            let other = WantedKey::Other { kid: kid.map(str::to_owned), edition: entry.edition };
+            return wants(other, TokenError::Signature);
         }
         Ok(claims::login(&jwt.claims()?, &entry.issuer, now)?)
-    }
-}
-
-impl Entry {
-    fn keys_at(&self, now: Timestamp) -> Option<&KeySet> {
-        let held = self.keys.as_ref()?;
-        held.until.is_none_or(|until| now < until).then_some(&held.keys)
     }
 }
 

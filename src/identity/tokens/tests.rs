@@ -26,7 +26,7 @@ fn issuer(change: impl FnOnce(&mut Issuer)) -> Issuer {
 }
 
 fn tokens_of(issuer: Issuer, set: &str) -> Tokens {
-    Tokens::new(vec![issuer]).with_keys(0, Arc::new(KeySet::parse(set.as_bytes()).unwrap()), None)
+    Tokens::new(vec![issuer]).with_keys(0, Some(Arc::new(KeySet::parse(set.as_bytes()).unwrap())))
 }
 
 fn tokens() -> Tokens {
@@ -294,18 +294,36 @@ fn a_key_that_is_not_there_is_wanted_by_name_and_all_of_them_where_there_are_non
     let tokens = tokens();
     let unknown = EC.token_with(&json!({ "alg": "ES256", "kid": "new" }), &claims(&[]));
     let Err(Unproved::Wants(wanted, error)) = tokens.verify(&unknown, at(NOW)) else { panic!("not wanted") };
-    assert_eq!(wanted, Wanted { issuer: 0, kid: Some("new".into()) });
+    let named = |kid: &str| Wanted { issuer: 0, key: WantedKey::Named(kid.to_owned()) };
+    assert_eq!(wanted, named("new"));
     assert_eq!(error.to_string(), format!("issuer `{IDP}` has no key `new` for `ES256`"));
-    assert!(!tokens.has(&wanted, at(NOW)) && tokens.has(&Wanted { issuer: 0, kid: Some("ec".into()) }, at(NOW)));
+    assert!(!tokens.has(&wanted) && tokens.has(&named("ec")));
 
-    let any = Wanted { issuer: 0, kid: None };
+    let any = Wanted { issuer: 0, key: WantedKey::Any };
     let none = Tokens::new(vec![issuer(|_| {})]);
     let good = EC.token(&claims(&[]));
     assert!(matches!(none.verify(&good, at(NOW)), Err(Unproved::Wants(w, TokenError::NoKeys(_))) if w == any));
-    let old = none.with_keys(0, Arc::new(KeySet::parse(jwks(&[&EC]).as_bytes()).unwrap()), Some(at(NOW + 1)));
-    assert!(old.verify(&good, at(NOW)).is_ok() && old.has(&any, at(NOW)));
-    assert!(matches!(old.verify(&good, at(NOW + 1)), Err(Unproved::Wants(w, _)) if w == any));
-    assert!(!old.has(&any, at(NOW + 1)));
+    let some = none.with_keys(0, Some(Arc::new(KeySet::parse(jwks(&[&EC]).as_bytes()).unwrap())));
+    assert!(some.verify(&good, at(NOW)).is_ok() && some.has(&any));
+    let old = some.with_keys(0, None);
+    assert!(matches!(old.verify(&good, at(NOW)), Err(Unproved::Wants(w, _)) if w == any));
+    assert!(!old.has(&any));
+}
+
+#[test]
+fn a_key_that_did_not_sign_what_names_it_may_have_changed_under_its_name() {
+    let changed = Signer::new("ec", "ES256");
+    let nameless = |signer: &Signer| signer.token_with(&json!({ "alg": "ES256" }), &claims(&[]));
+    for (kid, token) in [(Some("ec"), changed.token(&claims(&[]))), (None, nameless(&changed))] {
+        let tokens = tokens();
+        let Err(Unproved::Wants(wanted, error)) = tokens.verify(&token, at(NOW)) else { panic!("not wanted") };
+        assert_eq!(error, TokenError::Signature);
+        assert!(matches!(&wanted.key, WantedKey::Other { kid: named, .. } if named.as_deref() == kid));
+        assert!(!tokens.has(&wanted), "not by the keys that it was held against");
+        assert!(!tokens.with_keys(0, None).has(&wanted));
+        let anew = tokens.with_keys(0, Some(Arc::new(KeySet::parse(jwks(&[&RSA, &changed]).as_bytes()).unwrap())));
+        assert!(anew.has(&wanted) && anew.verify(&token, at(NOW)).is_ok());
+    }
 }
 
 #[test]
@@ -332,7 +350,7 @@ fn the_issuer_chooses_keys_and_rules() {
         issuer.audience = vec!["elsewhere".to_owned()];
     });
     let set = |signer: &Signer| Arc::new(KeySet::parse(jwks(&[signer]).as_bytes()).unwrap());
-    let both = Tokens::new(vec![issuer(|_| {}), other]).with_keys(0, set(&EC), None).with_keys(1, set(&second), None);
+    let both = Tokens::new(vec![issuer(|_| {}), other]).with_keys(0, Some(set(&EC))).with_keys(1, Some(set(&second)));
     let of_other = claims(&[("iss", json!("https://other")), ("aud", json!("elsewhere"))]);
     assert!(both.verify(&second.token(&of_other), at(NOW)).is_ok());
     assert_eq!(refusal(&both, &EC.token(&of_other)), TokenError::Signature, "by a key of the first");

@@ -362,7 +362,7 @@ fn at_the_end_of_a_token_what_was_asked_is_answered_and_nothing_else_but_a_login
     stage.at_the_end();
     stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
     assert!(stage.at_broker().is_empty());
-    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+    assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_token_ends_by_the_wall_too_where_the_host_was_suspended_or_its_clock_set() 
     (stage.wall, stage.micros) = (3_000, SECOND);
     stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
     assert!(stage.at_broker().is_empty());
-    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+    assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn records_that_a_client_waits_for_are_not_given_long_after_the_end_of_its_token
     assert_eq!(stage.machine.closing(), None);
     stage.wall = 13_000;
     stage.input(Input::Tick);
-    assert_eq!(stage.machine.closing(), Some(CloseReason::SessionExpired));
+    assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
     assert_eq!(stage.out.detail.as_deref(), Some("the token has expired, and the client did not log in again"));
 }
 

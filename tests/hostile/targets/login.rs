@@ -54,7 +54,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
         clock_skew: Duration::ZERO,
     };
     let keys = KeySet::parse(jwks(&[&SIGNER]).as_bytes()).expect("a set");
-    Tokens::new(vec![issuer]).with_keys(0, Arc::new(keys), None)
+    Tokens::new(vec![issuer]).with_keys(0, Some(Arc::new(keys)))
 });
 
 /// A client that knows the password of alice, or has a token of hers, until its messages are damaged.

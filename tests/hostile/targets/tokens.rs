@@ -26,7 +26,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
         clock_skew: Duration::from_secs(30),
     };
     let keys = KeySet::parse(jwks(&[&SIGNER]).as_bytes()).expect("a set");
-    Tokens::new(vec![issuer]).with_keys(0, Arc::new(keys), None)
+    Tokens::new(vec![issuer]).with_keys(0, Some(Arc::new(keys)))
 });
 
 /// Text made of these words, damaged, or the rest of the input itself.
@@ -89,7 +89,7 @@ pub(super) fn keys(data: &[u8]) {
         Ok(keys) => {
             assert!(!keys.is_empty() && keys.len() + keys.skipped().len() <= 500);
             // Whatever they are, a check by them neither panics nor passes what the keys have not signed.
-            let held = TOKENS.with_keys(0, Arc::new(keys), None);
+            let held = TOKENS.with_keys(0, Some(Arc::new(keys)));
             let token =
                 SIGNER.token(&json!({ "iss": "https://idp", "aud": "kafka", "exp": 900, "a": { "b": "alice" } }));
             let _ = held.verify(&token, Timestamp(0));

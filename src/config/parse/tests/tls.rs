@@ -68,19 +68,24 @@ fn tokens_for_brokers_are_taken_from_a_secret_or_asked_for() {
         well(&[("#cluster", &keys)]).cluster.sasl.unwrap()
     };
     let given = sasl("token: { file: token }");
-    assert_eq!(given, UpstreamSasl::Token(TokenSource::Given(Secret(SecretSource::File("etc/token".into())))));
+    let of = |source, claim: &str| UpstreamSasl::Token { source, principal_claim: claim.to_owned() };
+    assert_eq!(given, of(TokenSource::Given(Secret(SecretSource::File("etc/token".into()))), "sub"));
     assert_eq!((given.mechanism(), given.user()), ("OAUTHBEARER", None));
     let client = "token_url: \"https://idp/t\", client_id: kordon, client_secret: { env: S }";
-    let asked = |scope: Option<&str>| {
-        UpstreamSasl::Token(TokenSource::Client(TokenClient {
+    let asked = |scope: Option<&str>, ca: Authorities, claim: &str| {
+        let client = TokenClient {
             token_url: WebAddress::parse("https://idp/t").unwrap(),
+            ca,
             client_id: "kordon".into(),
             client_secret: Secret(SecretSource::Env("S".into())),
             scope: scope.map(str::to_owned),
-        }))
+        };
+        of(TokenSource::Client(client), claim)
     };
-    assert_eq!(sasl(client), asked(None));
-    assert_eq!(sasl(&format!("{client}, scope: a b")), asked(Some("a b")));
+    assert_eq!(sasl(client), asked(None, Authorities::System, "sub"));
+    assert_eq!(sasl(&format!("{client}, scope: a b, ca: system")), asked(Some("a b"), Authorities::System, "sub"));
+    let all = sasl(&format!("{client}, ca: idp.pem, principal_claim: azp"));
+    assert_eq!(all, asked(None, Authorities::File("etc/idp.pem".into()), "azp"));
     assert_eq!(sasl(client).who(), "by a token of client `kordon`");
     for (keys, text) in [
         ("mechanism: OAUTHBEARER", "`cluster.sasl.token` or `cluster.sasl.token_url` is needed, and not both"),
@@ -89,6 +94,19 @@ fn tokens_for_brokers_are_taken_from_a_secret_or_asked_for() {
             "`cluster.sasl.username` goes with mechanisms that have a password only",
         ),
         ("mechanism: OAUTHBEARER, token: { env: T }, scope: s", "`cluster.sasl.scope` goes with `token_url` only"),
+        ("mechanism: OAUTHBEARER, token: { env: T }, ca: a.pem", "`cluster.sasl.ca` goes with `token_url` only"),
+        (
+            "mechanism: OAUTHBEARER, token_url: \"http://localhost/t\", client_id: k, client_secret: { env: S }, ca: a.pem",
+            "`cluster.sasl.ca` goes with `https://` only",
+        ),
+        (
+            "mechanism: OAUTHBEARER, token: { env: T }, principal_claim: a..b",
+            "`cluster.sasl.principal_claim` is `a..b`: write the names on the way",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: { env: P }, principal_claim: azp",
+            "`cluster.sasl.principal_claim` goes with `mechanism: OAUTHBEARER` only",
+        ),
         ("mechanism: OAUTHBEARER, token: secret", "`cluster.sasl.token` must not stand in this file"),
         (
             "mechanism: OAUTHBEARER, token_url: \"https://i\", client_secret: { env: S }",

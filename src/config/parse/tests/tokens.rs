@@ -26,16 +26,17 @@ fn an_issuer_is_read_with_its_defaults() {
         let entry = format!("[{{ issuer: i, audience: [a, b], jwks_url: \"https://idp/certs?p=1\"{more} }}]");
         tokens(&entry).remove(0)
     };
-    let source = |refresh, max_age| KeySource::Url {
+    let source = |refresh, max_age, ca| KeySource::Url {
         address: WebAddress::parse("https://idp/certs?p=1").unwrap(),
+        ca,
         refresh: Duration::from_secs(refresh),
         max_age: Duration::from_secs(max_age),
     };
-    assert_eq!(url("").keys, source(300, 86_400));
+    assert_eq!(url("").keys, source(300, 86_400, Authorities::System));
     let all = url(
-        ", jwks_refresh: 1m, jwks_max_age: 1h, algorithms: [PS256, EdDSA], principal_claim: preferred_username, groups_claim: realm_access.roles, merge_groups: true, clock_skew: 0s",
+        ", jwks_refresh: 1m, jwks_max_age: 1h, ca: idp.pem, algorithms: [PS256, EdDSA], principal_claim: preferred_username, groups_claim: realm_access.roles, merge_groups: true, clock_skew: 0s",
     );
-    assert_eq!(all.keys, source(60, 3600));
+    assert_eq!(all.keys, source(60, 3600, Authorities::File("etc/idp.pem".into())));
     assert_eq!(all.algorithms, [TokenAlgorithm::Ps256, TokenAlgorithm::EdDsa]);
     assert_eq!((&*all.principal_claim, &*all.groups_claim), ("preferred_username", "realm_access.roles"));
     assert!(all.merge_groups && all.clock_skew.is_zero());
@@ -87,6 +88,11 @@ fn what_would_let_others_in_is_refused() {
         (
             "issuer: i, audience: [a], jwks_file: f, jwks_max_age: 1h",
             "`tokens[0].jwks_max_age` goes with `jwks_url` only: remove it",
+        ),
+        ("issuer: i, audience: [a], jwks_file: f, ca: system", "`tokens[0].ca` goes with `jwks_url` only: remove it"),
+        (
+            "issuer: i, audience: [a], jwks_url: \"http://127.0.0.1/certs\", ca: a.pem",
+            "`tokens[0].ca` goes with `https://` only: remove it",
         ),
         ("issuer: i, audience: [a], jwks_file: f, algorithms: []", "`tokens[0].algorithms` is empty"),
         (
