@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
+/// How long a broker may be dialled in vain, at first, before that is said: it may be about to open its port.
+const IN_VAIN: Duration = Duration::from_secs(3);
 /// The least time between two questions that have a cause.
 const PACE: Duration = Duration::from_millis(50);
 /// From this version on Metadata finds topics by their id (KIP-516, Kafka 2.8 answers it from version 12 on).
@@ -38,6 +40,16 @@ pub(super) struct Settings {
     pub others: Vec<Dialler>,
 }
 
+/// What became of the connection to a broker.
+enum Change {
+    /// It stands.
+    Up(Link),
+    /// It ended.
+    Ended,
+    /// It cannot be made, for this reason.
+    Unreachable(Arc<str>),
+}
+
 /// The task that asks and publishes.
 pub(super) struct Follower {
     settings: Arc<Settings>,
@@ -47,8 +59,8 @@ pub(super) struct Follower {
     /// Connections to the brokers, each kept up by a task; ended with this set.
     keepers: JoinSet<()>,
     kept: HashMap<i32, (HostPort, AbortHandle)>,
-    updates: mpsc::UnboundedReceiver<(i32, Option<Link>)>,
-    update: mpsc::UnboundedSender<(i32, Option<Link>)>,
+    updates: mpsc::UnboundedReceiver<(i32, Change)>,
+    update: mpsc::UnboundedSender<(i32, Change)>,
     /// The question under way: at most one.
     asking: JoinSet<Result<Node, String>>,
     /// The topic ids that are being asked for; none: everything is.
@@ -102,7 +114,7 @@ impl Follower {
                     Some(want) => self.waiting.push(want),
                     None => return,
                 },
-                Some((id, link)) = self.updates.recv() => self.broker_changed(id, link),
+                Some((id, change)) = self.updates.recv() => self.broker_changed(id, change),
                 Some(answer) = self.asking.join_next() => {
                     self.answered(answer.unwrap_or_else(|e| Err(e.to_string())));
                 }
@@ -213,7 +225,7 @@ impl Follower {
             let stays = brokers.contains_key(id);
             if !stays {
                 keeper.abort();
-                self.links.up().by_id.remove(id);
+                self.links.up().lost(*id);
             }
             stays
         });
@@ -226,19 +238,26 @@ impl Follower {
         if let Some((_, old)) = self.kept.insert(id, (address, keeper)) {
             old.abort();
         }
-        self.links.up().by_id.remove(&id);
+        self.links.up().lost(id);
         while self.keepers.try_join_next().is_some() {}
     }
 
-    fn broker_changed(&mut self, id: i32, link: Option<Link>) {
+    fn broker_changed(&mut self, id: i32, change: Change) {
         if !self.kept.contains_key(&id) {
             return;
         }
-        let Some(link) = link else {
-            self.links.up().by_id.remove(&id);
-            // Its partitions are led elsewhere now.
-            self.next_refresh = self.next_refresh.min(Instant::now() + PACE);
-            return;
+        let link = match change {
+            Change::Up(link) => link,
+            Change::Ended => {
+                self.links.up().lost(id);
+                // Its partitions are led elsewhere now.
+                self.next_refresh = self.next_refresh.min(Instant::now() + PACE);
+                return;
+            }
+            Change::Unreachable(why) => {
+                self.links.up().unreachable.insert(id, why);
+                return;
+            }
         };
         let mut next = Topology::clone(&self.publish.borrow());
         if let Some(broker) = next.brokers.get_mut(&id) {
@@ -246,6 +265,7 @@ impl Follower {
         }
         let mut up = self.links.up();
         up.seed = None;
+        up.unreachable.remove(&id);
         up.by_id.insert(id, link);
         let known = std::mem::take(&mut next.features);
         next.features = agreed(up.by_id.values().map(Link::features));
@@ -370,24 +390,38 @@ pub(super) fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(rand::rng().random_range(0.8..1.2))
 }
 
-/// Keeps a connection to a broker up, and tells when it comes and goes.
-async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc::UnboundedSender<(i32, Option<Link>)>) {
-    let mut retry = FIRST_RETRY;
+/// Keeps a connection to a broker up, and tells when it comes and goes. One that could never be made is worth a warning: the
+/// broker is there, and it is the address that is wrong.
+async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc::UnboundedSender<(i32, Change)>) {
+    let (mut retry, mut in_vain_since) = (FIRST_RETRY, Some(Instant::now()));
     loop {
         match settings.dialler.dial(&address).await {
             Ok(upstream) => {
-                retry = FIRST_RETRY;
+                (retry, in_vain_since) = (FIRST_RETRY, None);
                 let link = Link::new(upstream, settings.request_timeout);
-                if update.send((id, Some(link.clone()))).is_err() {
+                if update.send((id, Change::Up(link.clone()))).is_err() {
                     return;
                 }
                 let cause = link.closed().await;
                 tracing::debug!(broker = id, %address, %cause, "own connection ended");
-                if update.send((id, None)).is_err() {
+                if update.send((id, Change::Ended)).is_err() {
                     return;
                 }
             }
-            Err(error) => tracing::debug!(broker = id, %address, %error, "own connection failed"),
+            Err(error) => {
+                tracing::debug!(broker = id, %address, %error, "own connection failed");
+                if in_vain_since.is_some_and(|since| since.elapsed() >= IN_VAIN) {
+                    in_vain_since = None;
+                    tracing::warn!(
+                        broker = id,
+                        %error,
+                        "a broker cannot be reached where it says that it is: see its `advertised.listeners`"
+                    );
+                }
+                if update.send((id, Change::Unreachable(error.to_string().into()))).is_err() {
+                    return;
+                }
+            }
         }
         tokio::time::sleep(jittered(retry)).await;
         retry = (retry * 2).min(LAST_RETRY);

@@ -25,7 +25,7 @@ use crate::wire::{ApiKey, ErrorCode, Node};
 use credentials::Credentials;
 use dial::Dialler;
 use link::{Link, LinkError};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -65,10 +65,32 @@ struct Links {
 #[derive(Debug, Default)]
 struct Up {
     by_id: HashMap<i32, Link>,
+    /// Why there is none to a broker.
+    unreachable: BTreeMap<i32, Arc<str>>,
     /// To a bootstrap address, until a broker is known.
     seed: Option<Link>,
     turn: usize,
 }
+
+impl Up {
+    /// There is no connection to a broker now, and nothing is known yet of why.
+    fn lost(&mut self, broker: i32) {
+        self.by_id.remove(&broker);
+        self.unreachable.remove(&broker);
+    }
+
+    /// Why no broker of the cluster is connected, although the cluster was asked who they are.
+    fn all_unreachable(&self) -> Option<Arc<str>> {
+        let (broker, why) = self.unreachable.first_key_value()?;
+        let none = self.by_id.values().all(Link::is_closed);
+        none.then(|| {
+            format!("broker {broker} cannot be reached where it says that it is (`advertised.listeners`): {why}").into()
+        })
+    }
+}
+
+/// What is in the way before anything was tried.
+const NOT_YET: &str = "the cluster was not reached yet";
 
 /// What a broker knows of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +142,7 @@ impl Cluster {
         let links = Arc::new(Links::default());
         let (wants, wanted) = mpsc::channel(1024);
         let (publish, topology) = watch::channel(Arc::new(at_first(config, listeners)));
-        let (tell, trouble) = watch::channel(Some("the cluster was not reached yet".into()));
+        let (tell, trouble) = watch::channel(Some(NOT_YET.into()));
         let follower = metadata::Follower::new(
             metadata::Settings {
                 bootstrap: config.bootstrap.clone(),
@@ -153,9 +175,15 @@ impl Cluster {
         self.shared.topology.clone()
     }
 
-    /// Why the topology is not current, in words; `None` while it is.
+    /// Why the cluster cannot be used, in words; `None` while it can: the topology is current, and some broker of it connected.
     pub fn trouble(&self) -> Option<Arc<str>> {
-        self.shared.trouble.borrow().clone()
+        let trouble = self.shared.trouble.borrow().clone();
+        trouble.or_else(|| self.shared.links.up().all_unreachable())
+    }
+
+    /// As [`Self::trouble`], once something was tried.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.trouble().filter(|why| **why != *NOT_YET)
     }
 
     /// Asks for topics by id (none, or zero among them: for everything) and waits for the answer, whether it knows them or not. Calls are
@@ -345,5 +373,39 @@ mod tests {
         assert!(!at_first(&config, &[]).telemetry);
         config.client_telemetry = ClientTelemetry::Forward;
         assert!(at_first(&config, &[]).telemetry);
+    }
+
+    /// The most common fault of a Kafka installation: brokers answer where they are asked first, and then tell addresses
+    /// that lead nowhere from here.
+    #[tokio::test]
+    async fn brokers_that_tell_an_address_where_nobody_listens_are_named_with_it() {
+        use crate::demo::broker::{self as demo, Seen, Step};
+        use response::metadata_response_broker as told;
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let script = move |seen: &Seen| match seen.key {
+            ApiKey::METADATA => {
+                let mut answer = Node::response(ApiKey::METADATA);
+                let broker = answer.child(response::BROKERS).with(told::NODE_ID, 7);
+                let broker = broker.with(told::HOST, "127.0.0.1").with(told::PORT, i32::from(nobody.port()));
+                answer.push(response::BROKERS, broker);
+                Step::Answer(answer)
+            }
+            _ => Step::Serve,
+        };
+        let settings = demo::Settings { script: Some(Box::new(script)), ..demo::Settings::default() };
+        let broker = demo::Broker::start(settings).await.unwrap();
+        let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
+        let cluster = Cluster::start(&config::Cluster::plain("c", vec![at]));
+        let mut topology = cluster.follow();
+        topology.wait_for(|known| known.brokers.contains_key(&7)).await.unwrap();
+        let why = loop {
+            if let Some(why) = cluster.failure() {
+                break why;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let begins = "broker 7 cannot be reached where it says that it is (`advertised.listeners`): cannot connect to ";
+        assert!(why.starts_with(begins) && why.contains(&nobody.to_string()), "{why}");
+        assert!(!cluster.reached(Duration::ZERO).await);
     }
 }
