@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use rand::RngCore;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `kordon user`.
@@ -163,6 +163,12 @@ impl Edit {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(cause) if may_be_new && cause.kind() == io::ErrorKind::NotFound => Users::default().render(),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Err(Failure::Bad(format!(
+                    "{}: cannot be read: {cause}; make it with `kordon user add`",
+                    path.display()
+                )));
+            }
             Err(cause) => return Err(Failure::Bad(format!("{}: cannot be read: {cause}", path.display()))),
         };
         let users = Users::parse(&text, &path.display().to_string())?;
@@ -172,6 +178,25 @@ impl Edit {
 
     fn bad(&self, text: &str) -> Failure {
         Failure::Bad(format!("{}: {text}", self.path.display()))
+    }
+
+    /// Gives the new file to whom the old one belongs, and lets its group read it as before: an administrator must not take
+    /// it away from the proxy, which may run as another user.
+    fn keep_owner(&self, new: &File) -> io::Result<()> {
+        let old = match std::fs::metadata(&self.path) {
+            Ok(old) => old,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(cause) => return Err(cause),
+        };
+        let own = new.metadata()?;
+        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+            fchown(new, Some(old.uid()), Some(old.gid())).map_err(|cause| {
+                let text =
+                    format!("it belongs to user {} and group {}, run this as that user: {cause}", old.uid(), old.gid());
+                io::Error::new(cause.kind(), text)
+            })?;
+        }
+        new.set_permissions(std::fs::Permissions::from_mode(0o600 | (old.mode() & 0o060)))
     }
 
     /// Replaces the file in one step: whoever reads it sees the old or the new one.
@@ -190,7 +215,8 @@ impl Edit {
             }
             Err(cause) => return Err(failed(cause)),
         };
-        let written = file.write_all(self.users.render().as_bytes()).and_then(|()| file.sync_all());
+        let kept = self.keep_owner(&file);
+        let written = kept.and_then(|()| file.write_all(self.users.render().as_bytes())).and_then(|()| file.sync_all());
         if let Err(cause) = written.and_then(|()| std::fs::rename(&new, &self.path)) {
             // The half-written file must not stop the next try.
             let _ = std::fs::remove_file(&new);
@@ -246,7 +272,6 @@ fn usable(password: String) -> Result<String, Failure> {
 mod tests {
     use super::*;
     use clap::Parser;
-    use std::os::unix::fs::PermissionsExt;
 
     #[derive(Parser)]
     struct Line {
@@ -314,6 +339,26 @@ mod tests {
         folder.run(&["add", "alice"], "one").unwrap();
         assert_eq!(folder.file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_file_stays_with_its_owner_and_its_group() {
+        let folder = Folder::new();
+        folder.run(&["add", "alice"], "one").unwrap();
+        std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        // Only root gives files away.
+        let given = std::os::unix::fs::chown(folder.file(), Some(4711), Some(4712)).is_ok();
+        folder.run(&["passwd", "alice"], "two").unwrap();
+        let after = folder.file().metadata().unwrap();
+        assert_eq!(after.mode() & 0o777, 0o640, "what others may read is nobody's secret");
+        assert!(!given || (after.uid(), after.gid()) == (4711, 4712));
+    }
+
+    #[test]
+    fn who_changes_a_file_that_is_not_there_is_told_how_to_make_it() {
+        let told = Folder::new().bad(&["list"]);
+        assert!(told.starts_with("DIR/users.yaml: cannot be read: "), "{told}");
+        assert!(told.ends_with("; make it with `kordon user add`"), "{told}");
     }
 
     #[test]
