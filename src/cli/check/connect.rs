@@ -3,9 +3,10 @@
 use crate::access;
 use crate::app::{files, tokens};
 use crate::cli::Failure;
-use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::door::{self, State as Door};
+use crate::cluster::topic::TopicError;
+use crate::cluster::{AskError, Cluster};
 use crate::config::{self, Config, HostPort, Identity, KeySource, Listener, Mechanism, ProtocolAcls, TokenIssuer};
 use crate::enforce::Topology;
 use crate::wire::ErrorCode;
@@ -119,6 +120,27 @@ pub(super) async fn doors(
     Ok(())
 }
 
+/// Looks for the audit topics. Gives what is wrong in words.
+pub(super) async fn audit(audit: &config::Audit, cluster: &Cluster, out: &mut dyn Write) -> io::Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for topic in audit.topics() {
+        match cluster.topic(&topic).await {
+            Ok(info) => writeln!(out, "audit topic {topic}: {} partitions", info.partitions.len())?,
+            Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) if audit.create => {
+                writeln!(out, "audit topic {topic}: does not exist, is created at the start")?;
+            }
+            Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => {
+                faults.push(TopicError::Missing(topic).to_string());
+            }
+            Err(AskError::Refused(ErrorCode::TOPIC_AUTHORIZATION_FAILED)) => {
+                faults.push(TopicError::Hidden(topic).to_string());
+            }
+            Err(error) => faults.push(format!("audit topic `{topic}`: {error}")),
+        }
+    }
+    Ok(faults)
+}
+
 /// Looks at the state topic, if there is to be one. Gives what is wrong in words.
 pub(super) async fn state(
     config: &Config,
@@ -226,6 +248,24 @@ mod tests {
         });
         let open = warned(&cluster).await;
         assert!(open.starts_with("warning: broker 1 at `127.0.0.1:"), "{open}");
+    }
+
+    #[tokio::test]
+    async fn audit_topics_that_are_missing_and_may_not_be_made_are_a_fault() {
+        let settings = demo::Settings { auto_create: false, ..demo::Settings::default() };
+        let broker = demo::Broker::start(settings).await.unwrap();
+        let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
+        let cluster = crate::cli::online::reach(&config::Cluster::plain("c", vec![at])).await.unwrap();
+        let mut audit = config::Audit::default();
+        let mut out = Vec::new();
+        assert_eq!(super::audit(&audit, &cluster, &mut out).await.unwrap(), [""; 0]);
+        assert_eq!(out, b"audit topic kordon.audit: does not exist, is created at the start\n");
+        audit.create = false;
+        let faults = super::audit(&audit, &cluster, &mut out).await.unwrap();
+        assert_eq!(
+            faults,
+            ["topic `kordon.audit` does not exist and `create` is false: make it, or set `create: true`"]
+        );
     }
 
     #[tokio::test]
