@@ -283,6 +283,15 @@ impl Check {
         }
     }
 
+    /// As [`Exchange::claim`]; by this mechanism if nothing has begun.
+    fn claim(&self, mechanism: Mechanism, message: &[u8]) -> Option<String> {
+        match self {
+            Self::Here(exchange) => exchange.claim(message),
+            Self::Broker(relay) => relay.claim(message),
+            Self::Nothing => Exchange::new(mechanism).claim(message),
+        }
+    }
+
     /// As [`Exchange::refused`], in words.
     pub(super) fn refused(&self) -> Option<String> {
         match self {
@@ -307,7 +316,7 @@ impl<'a> Talk<'a> {
     async fn lead(mut self, mut login: Login) -> Result<LoggedIn, NotLoggedIn> {
         // A client that comes before the cluster was reached waits; what it may ask depends on the brokers.
         self.shared.cluster.reached(self.door.dialler.connect_timeout).await;
-        let mut check = Check::Nothing;
+        let (mut check, mut claimed) = (Check::Nothing, None);
         loop {
             let refused = check.refused();
             let frame = match (self.frame(&login).await, &refused) {
@@ -344,6 +353,7 @@ impl<'a> Talk<'a> {
                 LoginStep::Verify(message) => {
                     // There is no message before a mechanism.
                     let Some(mechanism) = login.mechanism() else { continue };
+                    claimed = check.claim(mechanism, &message).or(claimed);
                     let Some((checked, place)) = self.check(&mut check, message).await? else {
                         // Without an answer, as where it came later: clients take an error for the end, and a closed
                         // connection for one to try again. The failure may be another's with whom it shares the address.
@@ -391,7 +401,11 @@ impl<'a> Talk<'a> {
                         LoginStep::Close { answer, reason, detail } => {
                             // As Kafka's `connection.failed.authentication.delay.ms`: guessing is slow.
                             tokio::time::sleep(self.door.login.delay).await;
-                            return self.part(answer, failed.unwrap_or(NotLoggedIn { reason, detail })).await;
+                            let mut failed = failed.unwrap_or(NotLoggedIn { reason, detail });
+                            if let (CloseReason::LoginFailed, Some(name)) = (failed.reason, &claimed) {
+                                failed.detail = format!("{}, as `{name}`", failed.detail);
+                            }
+                            return self.part(answer, failed).await;
                         }
                         LoginStep::Verify(_) | LoginStep::Shake(_) => {}
                     }

@@ -38,6 +38,11 @@ impl Relay {
         self.exchange.mechanism()
     }
 
+    /// As [`Exchange::claim`].
+    pub(super) fn claim(&self, message: &[u8]) -> Option<String> {
+        self.own.as_ref()?.claim(message)
+    }
+
     /// Passes a message on, unless nothing could be learned from it, and says what the broker makes of it; nothing at all
     /// where too many logins failed meanwhile. `before`: of a client that is logged in already, as this one.
     pub(super) async fn check(

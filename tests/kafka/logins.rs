@@ -275,6 +275,10 @@ fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_tol
     let refused = audit.wait("a refused login", |e| e.text("/connectionInfo/reason") == "login_failed");
     assert_eq!(refused.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
     assert_eq!(refused.text("/connectionInfo/action"), "refused");
+    for name in ["alice", "nobody"] {
+        let said = format!("invalid user credentials, as `{name}`");
+        audit.wait("whose password was tried", |e| e.text("/connectionInfo/detail").ends_with(&said));
+    }
     let opened = audit.wait("a login", |e| e.principal() == "User:alice");
     assert_eq!(opened.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
     soon("the metrics", || (count(&kordon, "succeeded"), count(&kordon, "failed")) == (1.0, 2.0));

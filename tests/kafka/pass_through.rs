@@ -407,6 +407,7 @@ fn failures_are_counted_delayed_and_told_and_nothing_secret_is() {
     };
     let wrong = audit.wait("a refused login", told("login_failed", "the broker refused the login: "));
     assert_eq!(wrong.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/PLAIN");
+    assert!(wrong.text("/connectionInfo/detail").ends_with(", as `alice`"), "{wrong:?}");
     audit.wait("a super user", told("super_user_listener", "User:bob"));
     audit.wait("too many", told("login_failed", "`limits.failed_logins.per_minute`"));
     let opened = audit.wait("a login", |e| e.principal() == "User:alice");
