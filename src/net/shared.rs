@@ -60,22 +60,22 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The wall clock, but never earlier than it was told before: a right that ended does not come back with a clock that
-    /// is set back (threat 34).
-    fn never_back(&self, wall: Timestamp) -> Timestamp {
-        // A read first: the latest time is written by whoever meets it first, once a millisecond.
-        if wall.0 > self.latest.load(Ordering::Relaxed) {
-            self.latest.fetch_max(wall.0, Ordering::Relaxed);
-            return wall;
-        }
-        Timestamp(self.latest.load(Ordering::Relaxed))
-    }
-
     /// The time, on both clocks.
     pub fn now(&self) -> Now {
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { wall: self.never_back(trouble::now()), micros }
+        Now { wall: never_back(&self.latest, trouble::now()), micros }
     }
+}
+
+/// The wall clock, but never earlier than the latest that was told before: a right that ended does not come back with a clock
+/// that is set back (threat 34).
+fn never_back(latest: &AtomicI64, wall: Timestamp) -> Timestamp {
+    // A read first: the latest time is written by whoever meets it first, once a millisecond.
+    if wall.0 > latest.load(Ordering::Relaxed) {
+        latest.fetch_max(wall.0, Ordering::Relaxed);
+        return wall;
+    }
+    Timestamp(latest.load(Ordering::Relaxed))
 }
 
 /// Ends once the process drains.
@@ -156,4 +156,16 @@ pub(super) struct Times {
     pub(super) idle: Duration,
     /// From a stop on, what is unanswered (`shutdown.drain`).
     pub(super) drain: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threat_34_a_clock_that_is_set_back_brings_no_ended_right_back() {
+        let latest = AtomicI64::new(0);
+        let told = [5, 7, 3, 7, 6, 8].map(|wall| never_back(&latest, Timestamp(wall)).0);
+        assert_eq!(told, [5, 7, 7, 7, 7, 8]);
+    }
 }

@@ -581,6 +581,15 @@ fn threat_19_unknown_tags_do_not_reach_the_broker() {
     odd[..4].copy_from_slice(&size.to_be_bytes());
     stage.client(&odd);
     assert_eq!(drained(&mut stage.machine.to_broker), plain);
+
+    // The same in the header: it ends with its tags, behind the client's id.
+    let at = plain.windows(6).position(|w| w == b"tests\0").unwrap() + 5;
+    let mut odd = plain.to_vec();
+    odd.splice(at..=at, [1, 9, 2, 0xde, 0xad]);
+    let size = i32::try_from(odd.len() - 4).unwrap();
+    odd[..4].copy_from_slice(&size.to_be_bytes());
+    stage.client(&odd);
+    assert_eq!(drained(&mut stage.machine.to_broker), plain);
 }
 
 #[test]
@@ -643,6 +652,19 @@ fn threat_08_a_mutation_waits_for_its_event_and_is_judged_again_if_the_policy_mo
     stage.book.token = None;
     stage.input(Input::Durable(DurableToken(5)));
     assert!(stage.at_broker().is_empty(), "the right ended while it waited");
+
+    // By the clock alone.
+    let grant = "grants: [{ id: g, allow: [Create], principals: [\"User:alice\"], resources: [\"topic:*\"], not_after: 1970-01-01T00:00:01Z }]\n";
+    let mut stage = Stage::new(grant);
+    stage.book.token = Some(5);
+    stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &request);
+    (stage.wall, stage.book.token) = (1_000, None);
+    stage.input(Input::Durable(DurableToken(5)));
+    assert!(stage.at_broker().is_empty(), "the right ran out while it waited");
+    let answer = stage.at_client(ApiKey::CREATE_TOPICS, 7);
+    let code = answer[0].1.nodes(create_topics::response::TOPICS)[0]
+        .i16(create_topics::response::creatable_topic_result::ERROR_CODE);
+    assert_eq!(ErrorCode(code), ErrorCode::TOPIC_AUTHORIZATION_FAILED);
 }
 
 #[test]
