@@ -24,7 +24,7 @@ pub fn now() -> Timestamp {
 pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {
     let protocol_acls = config.policy.protocol_acls;
     // Protected even where it is not followed: what is in it may be in force again tomorrow (threat 20).
-    let own_topics = OwnTopics { state: Some(config.state.topic.clone()), audit: config.audit.topics() };
+    let own_topics = OwnTopics { state: Some(config.state.topic.clone()), audit: config.audit.protected() };
     Settings { own_topics, now, protocol_acls, own_principals: own_principals(config) }
 }
 
@@ -228,6 +228,9 @@ pub fn names(config: &Config) -> Result<Mapping, Vec<Problem>> {
 /// The file cannot be read, or its faults.
 pub fn load_users(config: &Config) -> Result<Users, Vec<Problem>> {
     match &config.users {
+        Some(file) if !file.exists() => {
+            Err(vec![whole(file, "does not exist: make it with `kordon user add`".to_owned())])
+        }
         Some(file) => users_of(&read(file)?, file),
         None => Ok(Users::default()),
     }
@@ -276,6 +279,29 @@ mod tests {
             policy: { file: p }\n";
         let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
         assert_eq!(policy_settings(&config, Timestamp(0)).own_principals, ["User:ANONYMOUS"]);
+    }
+
+    #[test]
+    fn threat_20_what_was_an_audit_topic_once_stays_protected() {
+        let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
+            listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\", brokers: { ports: { ids: 1-1 } } }]\n\
+            policy: { file: p }\naudit: { topic: new, former_topics: [old, new], rules: [{ topic: other }] }\n";
+        let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
+        assert_eq!(config.audit.topics(), ["new", "other"], "what is written to");
+        assert_eq!(policy_settings(&config, Timestamp(0)).own_topics.audit, ["new", "other", "old"]);
+        let as_state = format!("{text}state: {{ topic: old }}\n");
+        let faults = config::parse(&as_state, Path::new("k"), &|_| None).unwrap_err();
+        assert!(faults[0].text.contains("`state.topic` and an audit topic are both `old`"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_users_file_that_is_not_there_is_told_with_how_to_make_it() {
+        let text = "version: 1\ninstance: p\ncluster: { name: c, bootstrap: [\"k:1\"] }\n\
+            listeners: [{ name: a, bind: \"127.0.0.1:1\", identity: sasl, sasl: { mechanisms: [SCRAM-SHA-512] }, brokers: { ports: { ids: 1-1 } } }]\n\
+            users: no/such/users.yaml\npolicy: { file: p }\n";
+        let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
+        let problem = load_users(&config).unwrap_err()[0].to_string();
+        assert_eq!(problem, "no/such/users.yaml: does not exist: make it with `kordon user add`");
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl World {
     fn new(rules: Vec<AuditRule>, memory: ByteSize) -> Self {
         let config = config::Audit {
             topic: "kordon.audit".into(),
+            former_topics: Vec::new(),
             create: true,
             partitions: 6,
             replication_factor: None,

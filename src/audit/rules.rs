@@ -193,6 +193,7 @@ mod tests {
     fn rules(rules: Vec<AuditRule>) -> Rules {
         Rules::new(&config::Audit {
             topic: "kordon.audit".into(),
+            former_topics: Vec::new(),
             create: true,
             partitions: 6,
             replication_factor: None,

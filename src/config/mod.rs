@@ -398,6 +398,8 @@ impl Default for State {
 pub struct Audit {
     /// The topic.
     pub topic: String,
+    /// Topics that events went to before, by another configuration.
+    pub former_topics: Vec<String>,
     /// Whether to create it when missing.
     pub create: bool,
     /// At creation only.
@@ -418,6 +420,7 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             topic: "kordon.audit".to_owned(),
+            former_topics: Vec::new(),
             create: true,
             partitions: 6,
             replication_factor: None,
@@ -430,6 +433,15 @@ impl Default for Audit {
 }
 
 impl Audit {
+    /// Every topic that holds audit events: once one, always protected (threat 20).
+    pub fn protected(&self) -> Vec<String> {
+        let mut all = self.topics();
+        let former = self.former_topics.iter().filter(|topic| !all.contains(topic)).cloned();
+        let former: Vec<String> = former.collect();
+        all.extend(former);
+        all
+    }
+
     /// Every topic that audit events go to, the main one first, without duplicates.
     pub fn topics(&self) -> Vec<String> {
         let mut all = vec![self.topic.clone()];

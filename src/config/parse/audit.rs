@@ -7,7 +7,17 @@ use crate::yaml::{Fields, Keys, Node, Value, did_you_mean};
 use std::time::Duration;
 
 const AUDIT: Keys = Keys {
-    served: &["topic", "create", "partitions", "replication_factor", "retention", "memory", "full_wait", "rules"],
+    served: &[
+        "topic",
+        "former_topics",
+        "create",
+        "partitions",
+        "replication_factor",
+        "retention",
+        "memory",
+        "full_wait",
+        "rules",
+    ],
     later: &["cluster", "guarantee", "sign", "spool_dir", "spool_size"],
 };
 const RULE: Keys = Keys {
@@ -22,6 +32,12 @@ impl Reader<'_> {
         let fields = Fields::open(node, "audit", AUDIT, &mut self.report)?;
         if let Some(node) = fields.get("topic") {
             audit.topic = self.topic(node, "audit.topic").unwrap_or_default();
+        }
+        if let Some(node) = fields.get("former_topics") {
+            let items = self.list(node, "audit.former_topics").unwrap_or_default();
+            for (i, item) in items.iter().enumerate() {
+                audit.former_topics.extend(self.topic(item, &format!("audit.former_topics[{i}]")));
+            }
         }
         if let Some(node) = fields.get("create") {
             audit.create = self.bool(node, "audit.create").unwrap_or_default();

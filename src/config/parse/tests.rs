@@ -87,6 +87,7 @@ fn defaults_are_those_of_the_documentation() {
         config.audit,
         Audit {
             topic: "kordon.audit".into(),
+            former_topics: Vec::new(),
             create: true,
             partitions: 6,
             replication_factor: None,
@@ -756,7 +757,7 @@ fn what_the_example_shows_in_comments_is_the_default() {
         uncommented.push('\n');
     }
     assert_eq!(
-        uncommented.matches('#').count() + shown.len() + 23,
+        uncommented.matches('#').count() + shown.len() + 24,
         text.matches('#').count(),
         "a key in a comment is not tried"
     );

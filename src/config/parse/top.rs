@@ -112,7 +112,7 @@ impl Reader<'_> {
         let state = self.state(fields.get("state"));
         let audit = self.audit(fields.get("audit"));
         if let (Some(state), Some(audit), Some(node)) = (&state, &audit, fields.get("state").or(fields.get("audit")))
-            && audit.topics().contains(&state.topic)
+            && audit.protected().contains(&state.topic)
         {
             self.fault(node, format!("`state.topic` and an audit topic are both `{}`: name two", state.topic));
         }
