@@ -11,7 +11,7 @@ use crate::telemetry::RenewalMetrics;
 use crate::tls::{self, ConnectError, Stream, TlsError};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::schema::api_versions;
-use crate::wire::{ApiKey, ErrorCode, Node, Versions, WireError, api};
+use crate::wire::{ApiKey, ErrorCode, Node, Rope, Versions, WireError, api};
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::io;
@@ -369,10 +369,9 @@ impl Talk {
             Some(fault) => not_agreed(&self.address, fault),
             None => DialError::Lost { address: self.address.to_string(), during, cause },
         };
-        for chunk in frame.chunks() {
-            self.stream.write_all(chunk).await.map_err(lost)?;
+        if let Err(cause) = write(&mut self.stream, &frame).await {
+            return Err(lost(last_words(&mut self.stream).await.unwrap_or(cause)));
         }
-        self.stream.flush().await.map_err(lost)?;
         let size = self.stream.read_i32().await.map_err(lost)?;
         let length = usize::try_from(size)
             .ok()
@@ -384,6 +383,18 @@ impl Talk {
         let (_, answer) = decode_response(key, version, &body.freeze()).map_err(nonsense)?;
         Ok(answer)
     }
+}
+
+async fn write(stream: &mut Stream, frame: &Rope) -> io::Result<()> {
+    for chunk in frame.chunks() {
+        stream.write_all(chunk).await?;
+    }
+    stream.flush().await
+}
+
+/// What the broker said of TLS before it closed the connection, so that nothing can be written any more.
+async fn last_words(stream: &mut Stream) -> Option<io::Error> {
+    stream.read_u8().await.err().filter(|error| tls::of_tls(error).is_some())
 }
 
 fn not_secured(to: &HostPort, error: ConnectError) -> DialError {
@@ -457,4 +468,47 @@ pub(crate) async fn read_frame<R: tokio::io::AsyncRead + Unpin>(
         }
     }
     Ok(Some(body.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Authorities, TlsVersion};
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{RootCertStore, ServerConfig};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn why_a_broker_does_not_take_a_certificate_is_heard_also_where_it_closed_before_it_was_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, made.cert.pem()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let asks = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
+        let server = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let server =
+            server.unwrap().with_client_cert_verifier(asks).with_single_cert(vec![made.cert.der().clone()], key);
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server.unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            // Closed at once, as where what the client has sent is not read any more.
+            socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
+            acceptor.accept(tcp).await.map(drop).unwrap_err()
+        });
+        let ca = Authorities::File(ca);
+        let tls = UpstreamTls { ca, identity: None, server_name: None, min_version: TlsVersion::Tls12 };
+        let to = HostPort { host: at.ip().to_string(), port: at.port() };
+        let mut talk = Talk::open(&to, Some(&tls::Upstream::new(tls))).await.unwrap();
+        serving.await.unwrap();
+        let told = talk.versions().await.unwrap_err();
+        assert!(matches!(told, DialError::TlsRefused { .. }), "{told}");
+        assert!(told.to_string().contains("it wants a certificate: see `certificate` and `key`"), "{told}");
+    }
 }
