@@ -204,6 +204,13 @@ impl Compiler<'_> {
                 Gives::Deny(words) => self.words(grant, Source::Grant, Effect::Deny, words),
             }
         }
+        let about_cluster = |acl: &RuleDef| acl.resources.iter().any(|r| r.value.names(ResourceType::Cluster));
+        if document.otherwise == Otherwise::AllowIfNoAcl && !document.acls.iter().any(about_cluster) {
+            let text = "with `default: allow_if_no_acl` and no acl about the cluster whoever gets in may change acls, configs of \
+                        brokers and all else of it, until one made with kafka-acls.sh is about it: write one with \
+                        `resources: [cluster]`";
+            self.warnings.at(Place { line: 1, column: 1 }, text);
+        }
         if document.gate == Some(true) && self.connect.is_empty() {
             let text = "`connect_gate` is required and no binding gives clusters.connect: only super users and operators get in";
             self.warnings.at(Place { line: 1, column: 1 }, text);

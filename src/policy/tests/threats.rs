@@ -74,8 +74,24 @@ fn threat_10_an_acl_that_ends_never_opens_a_topic() {
 fn threat_10_a_time_bound_acl_with_that_default_is_warned_about() {
     let yaml = "version: 1\ndefault: allow_if_no_acl\nacls:\n  - { allow: [Read], principals: ['User:a'], resources: ['topic:t'], not_after: 2027-01-01T00:00:00Z }\nend: true\n";
     let told = super::warnings(yaml);
-    assert!(told[0].starts_with("dir/policy.yaml:4:5: with `default: allow_if_no_acl` an acl closes"), "{told:?}");
+    let closes = "dir/policy.yaml:4:5: with `default: allow_if_no_acl` an acl closes";
+    assert!(told.iter().any(|told| told.starts_with(closes)), "{told:?}");
     assert!(super::warnings(&yaml.replace("allow_if_no_acl", "deny")).is_empty());
+}
+
+#[test]
+fn a_cluster_that_no_acl_is_about_is_warned_of_where_it_is_everybodys() {
+    let yaml = |default: &str, resource: &str| {
+        format!(
+            "version: 1\ndefault: {default}\nacls: [{{ allow: [Alter], principals: ['User:a'], resources: ['{resource}'] }}]\nend: true\n"
+        )
+    };
+    let told = super::warnings(&yaml("allow_if_no_acl", "topic:t"));
+    assert!(told.len() == 1 && told[0].contains("no acl about the cluster"), "{told:?}");
+    assert!(who("User:b").cluster(&load(&yaml("allow_if_no_acl", "topic:t")), O::Alter).is_allowed(), "it is true");
+    for quiet in [yaml("deny", "topic:t"), yaml("allow_if_no_acl", "cluster"), yaml("allow_if_no_acl", "*")] {
+        assert_eq!(super::warnings(&quiet), [""; 0], "{quiet}");
+    }
 }
 
 #[test]
