@@ -1,13 +1,13 @@
 //! Tells at start whether the brokers serve who comes past the proxy.
 
 use crate::cluster::Cluster;
-use crate::cluster::door::{NO_LOGIN, State, is_known, try_all};
+use crate::cluster::door::{State, is_known, try_all};
 use crate::config;
 
-/// Tries the brokers once, as soon as they are known. The proxy serves meanwhile: it can do nothing about it.
+/// Tries the brokers once, as soon as they are known. The proxy serves meanwhile: it can do nothing about it. Where the proxy
+/// itself does not log in there is nothing to try, and `kordon run` has said so.
 pub(super) async fn tell(config: config::Cluster, cluster: Cluster) {
     if !is_known(&config) {
-        tracing::info!("{NO_LOGIN}");
         return;
     }
     let mut topology = cluster.follow();

@@ -2,6 +2,7 @@
 
 use super::{ConfigFile, Failure};
 use crate::app::{App, AppError};
+use crate::cluster::door;
 use crate::telemetry::log;
 use clap::Args;
 use std::io;
@@ -20,6 +21,9 @@ impl Run {
         log::init(config.log).map_err(|error| Failure::Failed(error.to_string()))?;
         for warning in config.warnings() {
             tracing::warn!(file = %config.file.display(), "{warning}");
+        }
+        if !door::is_known(&config.cluster) {
+            tracing::warn!("{}", door::NO_LOGIN);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
