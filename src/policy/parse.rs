@@ -366,7 +366,12 @@ impl Reader<'_> {
                 other => Err((node.at, format!("a resource is text as `topic:orders`, not {}", other.kind()))),
             };
             match target {
-                Ok(value) => found.push(At { value, at: node.at }),
+                Ok(value) => {
+                    if let Target::One(pattern) = &value {
+                        self.edges(node.at, "resource", &value, &pattern.name);
+                    }
+                    found.push(At { value, at: node.at });
+                }
                 Err((at, text)) => self.report.at(at, text),
             }
         }
@@ -444,11 +449,13 @@ impl Reader<'_> {
 
     fn principal(&mut self, text: &At<String>) -> Option<At<Principal>> {
         match text.value.parse::<Principal>() {
-            Ok(p) if p.name().is_empty() || p.kind().is_empty() => {
+            // No client is of another type, whoever names it; a deny of one would close nothing.
+            Ok(p) if p.name().is_empty() || !matches!(p.kind(), "User" | "Group") => {
                 self.report.at(text.at, format!("principal `{p}` can never match: write `User:NAME` or `Group:NAME`"));
                 None
             }
             Ok(p) => {
+                self.edges(text.at, "principal", &p, p.name());
                 if p.name().ends_with('*') && p.as_str() != "User:*" {
                     let text_ = format!(
                         "principal `{p}` is this very name: only `User:*` is a wildcard, and it means everybody"
@@ -461,6 +468,13 @@ impl Reader<'_> {
                 self.report.at(text.at, e.to_string());
                 None
             }
+        }
+    }
+
+    /// Space at the edges of a name is part of it, and rarely meant, as in `User: alice`.
+    fn edges(&mut self, at: Place, what: &str, whole: &dyn std::fmt::Display, name: &str) {
+        if name.trim() != name {
+            self.warnings.at(at, format!("{what} `{whole}` is this very name, with the space at its beginning or end"));
         }
     }
 

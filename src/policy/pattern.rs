@@ -191,7 +191,8 @@ pub(super) fn parse_target(text: &str) -> Result<Target, String> {
 /// # Errors
 /// What is wrong, and what to write.
 pub(super) fn target_of(kind: ResourceType, how: PatternType, name: &str) -> Result<Target, String> {
-    if kind == ResourceType::Cluster && name != CLUSTER_NAME && name != "*" {
+    let every = how == PatternType::Literal && name == "*";
+    if kind == ResourceType::Cluster && name != CLUSTER_NAME && !every {
         return Err("is not the cluster: write `cluster`".to_owned());
     }
     pattern(kind, how, name, false).map_err(|e| format!("resource `{name}` {e}"))
@@ -224,6 +225,9 @@ fn pattern(kind: ResourceType, how: PatternType, name: &str, short: bool) -> Res
         if name.len() > LONGEST_TOPIC || (how == PatternType::Literal && matches!(name, "." | "..")) {
             return Err("can never match: no topic can have this name".to_owned());
         }
+    }
+    if kind == ResourceType::User && how == PatternType::Literal && !every && !name.contains(':') {
+        return Err(format!("can never match: users are named as principals are, write `user:User:{name}`"));
     }
     if short && !every && name.contains('*') {
         let word = kind.policy_word();
@@ -269,10 +273,13 @@ mod tests {
             ("topic:*-scratch", "`*` counts at the end only"),
             ("group:a*b", "pattern: literal"),
             ("topic:..", "no topic can have this name"),
+            ("user:alice", "write `user:User:alice`"),
         ] {
             let e = parse_target(text).unwrap_err();
             assert!(e.contains(part), "{text}: {e}");
         }
+        let star = target_of(ResourceType::Cluster, PatternType::Prefixed, "*").unwrap_err();
+        assert!(star.contains("write `cluster`"), "{star}");
         assert!(target_of(ResourceType::Group, PatternType::Literal, "a*").is_ok());
     }
 

@@ -255,6 +255,11 @@ impl Snapshot {
         self.directory.standing(principal).is_some()
     }
 
+    /// Whether the policy names any super user or operator.
+    pub fn names_any_super(&self) -> bool {
+        self.directory.raises_any()
+    }
+
     /// Whether a subject is in a group (its name without `Group:`): by this file, or because its identity source claims
     /// it.
     pub fn is_member(&self, subject: &Subject, group: &str) -> bool {

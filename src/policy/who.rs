@@ -137,6 +137,11 @@ impl Directory {
         }
     }
 
+    /// Whether anybody has a standing.
+    pub(super) fn raises_any(&self) -> bool {
+        self.people.values().any(|person| person.standing().is_some())
+    }
+
     /// Whether a subject is in a group: by the file, or because its identity source claims it.
     pub(super) fn is_member(&self, subject: &Subject, group: &str) -> bool {
         let listed = || {

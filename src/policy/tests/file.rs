@@ -114,6 +114,42 @@ fn suspicious_entries_are_warned_about() {
 }
 
 #[test]
+fn principals_of_types_that_no_client_has_are_refused_for_a_deny_of_one_closes_nothing() {
+    let e = problems(
+        "version: 1
+super_users: ['user:root']
+groups: { devs: ['Usr:a'] }
+acls:
+  - { deny: [All], principals: ['user:mallory', 'Service:x', ':y'], except: ['group:z'], resources: ['topic:t'] }
+end: true
+",
+    );
+    let told = ["2:15: principal `user:root`", "3:18: principal `Usr:a`"].into_iter().chain([
+        "5:33: principal `user:mallory`",
+        "5:49: principal `Service:x`",
+        "5:62: principal `:y`",
+        "5:78: principal `group:z`",
+    ]);
+    let told = told.map(|told| format!("policy.yaml:{told} can never match: write `User:NAME` or `Group:NAME`"));
+    assert_eq!(e, told.collect::<Vec<_>>());
+}
+
+#[test]
+fn space_at_the_edge_of_a_name_is_worth_a_warning() {
+    let w = warnings(
+        "version: 1\nacls: [{ allow: [Read], principals: ['User: alice'], resources: ['group: g', 'topic:t'] }]\nend: true\n",
+    );
+    let very = "is this very name, with the space at its beginning or end";
+    assert_eq!(
+        w,
+        [
+            format!("dir/policy.yaml:2:38: principal `User: alice` {very}"),
+            format!("dir/policy.yaml:2:66: resource `group: g` {very}"),
+        ]
+    );
+}
+
+#[test]
 fn what_is_no_policy_is_told() {
     let first = |bytes: &[u8]| super::super::Snapshot::load(bytes, "p", &super::settings()).unwrap_err()[0].to_string();
     assert_eq!(first(b""), "p:1:1: the file must be a mapping of keys to values, but is null");

@@ -144,11 +144,11 @@ fn hosts_are_compared_as_text() {
 #[test]
 fn super_users_are_exact_names_and_beat_denies() {
     let policy = load(
-        "version: 1\nsuper_users: ['User:root', 'Service:x:y']\n\
+        "version: 1\nsuper_users: ['User:root', 'User:x:y']\n\
          acls: [{ deny: [All], principals: ['User:*'], resources: ['*'] }]\nend: true\n",
     );
     assert!(who("User:root").topic(&policy, O::Write, "t").is_allowed());
-    assert!(who("Service:x:y").topic(&policy, O::Write, "t").is_allowed());
+    assert!(who("User:x:y").topic(&policy, O::Write, "t").is_allowed());
     assert!(!who("User:Root").topic(&policy, O::Write, "t").is_allowed());
     assert!(!who("Other:root").topic(&policy, O::Write, "t").is_allowed());
 }

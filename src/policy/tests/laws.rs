@@ -7,7 +7,7 @@ use crate::wire::ApiKey;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const PRINCIPALS: [&str; 6] = ["User:a", "User:b", "User:*", "Group:g", "Group:h", "Service:a"];
+const PRINCIPALS: [&str; 5] = ["User:a", "User:b", "User:*", "Group:g", "Group:h"];
 const NAMES: [&str; 8] = ["a", "ab", "abc", "abcd", "b", "ba", "hardcode", "hard"];
 const HOSTS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.0/24"];
 const OPERATIONS: [Operation; 6] =
