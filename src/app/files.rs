@@ -178,6 +178,23 @@ pub fn unread_secrets(config: &Config) -> Vec<String> {
     upstream_logins(config).into_iter().filter_map(unread).collect()
 }
 
+/// The soft limit of open files, from the kernel's table; a cautious number where it cannot be read.
+pub fn open_files() -> u64 {
+    const CAUTIOUS: u64 = 1024;
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(CAUTIOUS)
+}
+
+/// What to say where the process may open fewer files than `limits.connections` takes.
+pub fn too_few(config: &Config, files: u64) -> Option<String> {
+    let most = config.limits.connections.fewer(files)?;
+    Some(format!(
+        "`limits.connections` is {}, but with {files} open files there is room for {most}: raise the limit of open files, or lower the other",
+        config.limits.connections.bound(files)
+    ))
+}
+
 /// Names that clients of listeners with TLS are told and for which the listener has no certificate, in words. Of brokers
 /// that have names the known ones count; while none is known, one name that the certificate is for will do.
 pub fn not_covered(config: &Config, known: &[i32]) -> Vec<String> {

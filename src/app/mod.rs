@@ -156,13 +156,12 @@ impl App {
             metrics: Arc::clone(&metrics),
             drain: stopping,
             started: Instant::now(),
-            seats: Arc::new(net::Seats::new(
-                config.limits.connections.bound(open_files()),
-                config.limits.connections_per_address,
-            )),
+            seats: Arc::new(net::Seats::new(places(&config), config.limits.connections_per_address)),
             memory: net::RequestMemory::new(config.limits.request_memory.bytes()),
             issuers,
             failures: Failures::default(),
+            undialled: net::Seldom::default(),
+            unserved: net::Seldom::default(),
             names,
             checks: net::checks(),
             latest: AtomicI64::new(0),
@@ -329,10 +328,13 @@ async fn serve_pages(
     Ok(bound)
 }
 
-/// The soft limit of open files, from the kernel's table; a cautious number where it cannot be read.
-fn open_files() -> u64 {
-    const CAUTIOUS: u64 = 1024;
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(CAUTIOUS)
+/// How many clients there may be, told: without more open files `limits.connections: auto` is small on many systems.
+fn places(config: &Config) -> usize {
+    let files = files::open_files();
+    if let Some(words) = files::too_few(config, files) {
+        tracing::warn!("{words}");
+    }
+    let places = config.limits.connections.bound(files);
+    tracing::info!(connections = places, open_files = files, "places for clients");
+    places
 }

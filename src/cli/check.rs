@@ -48,8 +48,16 @@ impl Check {
         for warning in files::ends_soon(&config, files::now()) {
             writeln!(err, "warning: {warning}")?;
         }
-        for warning in config.warnings().into_iter().chain(files::unread_secrets(&config)) {
+        let shell = files::too_few(&config, files::open_files());
+        for warning in config.warnings().into_iter().chain(files::unread_secrets(&config)).chain(shell) {
             writeln!(err, "warning: {}: {warning}", config.file.display())?;
+        }
+        if policy.snapshot.names_any_super() && !config.listeners.iter().any(|listener| listener.super_users) {
+            let file = config.policy.file.display();
+            writeln!(
+                err,
+                "warning: {file}: super users and operators cannot connect: no listener has `super_users: true`"
+            )?;
         }
         describe(&config, out)?;
         writeln!(out, "policy {}: revision {}", config.policy.file.display(), policy.snapshot.revision())?;
@@ -208,6 +216,22 @@ policy: { file: policy.yaml }
         assert!(out.contains("policy.yaml: revision "), "{out}");
         let pattern = "policy.yaml:3: deny `topic:tx_*`: every topic whose name begins with `tx_`\n";
         assert!(out.ends_with(&format!("users.yaml: 0\n{pattern}")), "{out}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_warned_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let many = format!("{CONFIG}limits: {{ connections: 4294967295 }}\n");
+        let policy = "version: 1\nsuper_users: [\"User:root\"]\nend: true\n";
+        let files = [("kordon.yaml", &*many), ("policy.yaml", policy), ("users.yaml", "version: 1\nusers: []\n")];
+        let (done, _, err) = check(dir.path(), &files);
+        assert_eq!(done, Ok(()));
+        let of = |part: &str| err.lines().filter(|line| line.starts_with("warning: ") && line.contains(part)).count();
+        assert_eq!(of("policy.yaml: super users and operators cannot connect: no listener has `super_users: true`"), 1);
+        assert_eq!(of("kordon.yaml: `limits.connections` is 4294967295, but with "), 1, "{err}");
+        let admitted = CONFIG.replace("identity: sasl", "super_users: true, identity: sasl");
+        let (_, _, err) = check(dir.path(), &[("kordon.yaml", &admitted)]);
+        assert!(!err.contains("super users") && !err.contains("limits.connections"), "{err}");
     }
 
     #[test]

@@ -391,13 +391,16 @@ pub(super) fn jittered(wait: Duration) -> Duration {
 }
 
 /// Keeps a connection to a broker up, and tells when it comes and goes. One that could never be made is worth a warning: the
-/// broker is there, and it is the address that is wrong.
+/// broker is there, and it is the address that is wrong. One that can no longer be made is told once: before a client meets it.
 async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc::UnboundedSender<(i32, Change)>) {
-    let (mut retry, mut in_vain_since) = (FIRST_RETRY, Some(Instant::now()));
+    let (mut retry, mut in_vain_since, mut is_told) = (FIRST_RETRY, Some(Instant::now()), false);
     loop {
         match settings.dialler.dial(&address).await {
             Ok(upstream) => {
                 (retry, in_vain_since) = (FIRST_RETRY, None);
+                if std::mem::take(&mut is_told) {
+                    tracing::info!(broker = id, %address, "a broker can be reached again");
+                }
                 let link = Link::new(upstream, settings.request_timeout);
                 if update.send((id, Change::Up(link.clone()))).is_err() {
                     return;
@@ -410,8 +413,11 @@ async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc:
             }
             Err(error) => {
                 tracing::debug!(broker = id, %address, %error, "own connection failed");
+                if in_vain_since.is_none() && !std::mem::replace(&mut is_told, true) {
+                    tracing::info!(broker = id, %address, %error, "a broker can no longer be reached");
+                }
                 if in_vain_since.is_some_and(|since| since.elapsed() >= IN_VAIN) {
-                    in_vain_since = None;
+                    (in_vain_since, is_told) = (None, true);
                     tracing::warn!(
                         broker = id,
                         %error,

@@ -78,6 +78,11 @@ impl Connections {
     /// File descriptors kept for everything but client connections, when the number is automatic.
     const KEPT: u64 = 512;
 
+    /// How many there can be, given the process's limit of file descriptors, where that is fewer than were asked for.
+    pub fn fewer(self, file_descriptors: u64) -> Option<usize> {
+        Some(Self::Auto.bound(file_descriptors)).filter(|most| *most < self.bound(file_descriptors))
+    }
+
     /// The bound, given the process's limit of file descriptors. Each client connection has its own to the broker,
     /// so it costs two; at least one is allowed.
     pub fn bound(self, file_descriptors: u64) -> usize {
@@ -115,5 +120,7 @@ mod tests {
         assert_eq!(Connections::Auto.bound(20_000), 9_744);
         assert_eq!(Connections::Auto.bound(100), 1);
         assert_eq!(Connections::AtMost(7).bound(20_000), 7);
+        assert_eq!(Connections::AtMost(9_744).fewer(20_000), None);
+        assert_eq!((Connections::AtMost(9_745).fewer(20_000), Connections::Auto.fewer(100)), (Some(9_744), None));
     }
 }

@@ -73,7 +73,9 @@ impl Config {
             ));
         }
         let shared = |listener: &Listener| listener.upstream.is_none() && !passes(listener);
-        if self.cluster.sasl.is_some() && self.cluster.own.is_none() && self.listeners.iter().any(shared) {
+        let certificate = self.cluster.tls.as_ref().is_some_and(|tls| tls.identity.is_some());
+        let known = self.cluster.sasl.is_some() || certificate;
+        if known && self.cluster.own.is_none() && self.listeners.iter().any(shared) {
             warnings.push(
                 "`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"
                     .to_owned(),

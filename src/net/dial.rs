@@ -80,7 +80,10 @@ fn nobody() -> NotDialled {
 fn not_dialled(shared: &Shared, broker: &Broker, error: &DialError) -> NotDialled {
     shared.metrics.upstream_connect_failures.inc();
     // Where brokers are is for the log of the proxy: its details go to the audit, which others read.
-    tracing::info!(broker = broker.id, %error, "broker cannot be dialled");
+    // Every client that comes back meets it again.
+    if let Some(left_out) = shared.undialled.told() {
+        tracing::info!(broker = broker.id, %error, left_out, "broker cannot be dialled");
+    }
     let detail = format!("broker {} cannot be reached", broker.id);
     NotDialled { reason: CloseReason::UpstreamUnreachable, detail }
 }

@@ -5,7 +5,7 @@ use super::arrival::{Arrived, Names, NotArrived, Origin, arrive, from_balancer, 
 use super::connection::{self, Ended};
 use super::login::{LoggedIn, LoginLimits, NotLoggedIn, by_certificate, log_in};
 use super::seats::{ByAddress, Full, Seat};
-use super::seldom::{Say, Seldom};
+use super::seldom::Seldom;
 use super::shared::{Door, Shared, Times, drained};
 use super::socket::Socket;
 use crate::audit::ConnectionRecorder;
@@ -69,6 +69,10 @@ pub async fn bind(config: Listener, tls: Option<Arc<Acceptor>>, dialler: Dialler
                 tracing::info!(listener = config.name, address = %SocketAddr::new(address.ip(), bound), "listening")
             }
             Some(id) => {
+                if address.port() == 0 {
+                    let address = SocketAddr::new(address.ip(), bound);
+                    tracing::info!(listener = config.name, broker = id, %address, "listening");
+                }
                 if let Some(HostPort { host, port }) = config.told(id, bound) {
                     told.push((id, (Arc::from(host), port)));
                 }
@@ -238,10 +242,9 @@ fn turn_away(door: &Door, origin: &Origin, reason: CloseReason, detail: &str) {
             tracing::debug!(listener = &*door.name, client = %origin, %reason, detail, "connection closed before a login");
             return;
         }
-        _ => match door.strangers.say() {
-            Say::Nothing => return,
-            Say::Line => 0,
-            Say::LineAfter(left_out) => left_out,
+        _ => match door.strangers.told() {
+            None => return,
+            Some(left_out) => left_out,
         },
     };
     match reason {
@@ -372,6 +375,11 @@ async fn stay(entered: Entered, shared: &Shared, door: &Door) {
     match ended.reason {
         CloseReason::ClientEof | CloseReason::ClientReset | CloseReason::Idle | CloseReason::Drain => {
             tracing::debug!(listener = &*door.name, client = %origin, %principal, reason = %ended.reason, detail, "connection closed");
+        }
+        CloseReason::UpstreamUnreachable => {
+            if let Some(left_out) = shared.unserved.told() {
+                tracing::info!(listener = &*door.name, client = %origin, %principal, reason = %ended.reason, detail, left_out, "connection closed");
+            }
         }
         _ => {
             tracing::info!(listener = &*door.name, client = %origin, %principal, reason = %ended.reason, detail, "connection closed");

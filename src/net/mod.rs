@@ -20,4 +20,5 @@ pub use listener::{BindError, Bound, bind};
 pub use login::{LoginLimits, checks};
 pub use memory::RequestMemory;
 pub use seats::Seats;
+pub use seldom::Seldom;
 pub use shared::Shared;

@@ -9,7 +9,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Lets a number of lines through in ten seconds; metrics count what it holds back.
 #[derive(Debug, Default)]
-pub(super) struct Seldom {
+pub struct Seldom {
     window: Mutex<Option<(Instant, u32)>>,
 }
 
@@ -28,6 +28,15 @@ impl Seldom {
     /// Whether one more line is told.
     pub(super) fn say(&self) -> Say {
         self.say_at(Instant::now())
+    }
+
+    /// The number of lines left out since the last one, if one more is told.
+    pub(super) fn told(&self) -> Option<u32> {
+        match self.say() {
+            Say::Nothing => None,
+            Say::Line => Some(0),
+            Say::LineAfter(left_out) => Some(left_out),
+        }
     }
 
     fn say_at(&self, now: Instant) -> Say {

@@ -51,6 +51,10 @@ pub struct Shared {
     pub issuers: Arc<Issuers>,
     /// How often logins failed lately.
     pub failures: Failures,
+    /// What the log tells of brokers that cannot be dialled.
+    pub undialled: Seldom,
+    /// What it tells of the connections that end for that.
+    pub unserved: Seldom,
     /// How many passwords are checked at once.
     pub checks: Arc<Semaphore>,
     /// The latest wall clock time that anybody was told, in milliseconds since 1970.

@@ -225,3 +225,29 @@ fn who_is_not_served_anyway_takes_nobodys_place() {
     soon("they leave", || closed("direct", "client_eof") == 2.0);
     assert_eq!(kordon.log().lines().filter(|line| line.contains("client_eof")).count(), 0);
 }
+
+#[test]
+fn clients_of_a_broker_that_cannot_be_dialled_do_not_fill_the_log() {
+    const CLIENTS: usize = 300;
+    let upstream = "upstream: { sasl: { mechanism: PLAIN, username: x, password: { file: password } } }";
+    let kordon = Kordon::before(Cluster::single())
+        .listener("refused", &format!("identity: fixed\n    principal: \"User:x\"\n    {upstream}"))
+        // The told port is found in the log.
+        .brokers("{ map: { 1: { bind: \"127.0.0.1:0\" } } }")
+        .file("password", "wrong")
+        .start();
+    kordon.await_log("listening listener=\"refused\" broker=1 address=127.0.0.1:");
+    let (to, begun): (SocketAddr, Instant) = (kordon.at("refused").parse().unwrap(), Instant::now());
+    let clients: Vec<TcpStream> = (0..CLIENTS).map(|n| connect(to, CROWD[n % 2])).collect();
+    soon("all are told", || {
+        let reason = [("reason", "upstream_unreachable")];
+        kordon.metrics().sum("kordon_connections_closed_total", &reason) as usize == CLIENTS
+    });
+    drop(clients);
+    // Fifty in ten seconds, however long it took.
+    let most = 50 * (2 + usize::try_from(begun.elapsed().as_secs() / 10).unwrap());
+    for part in ["broker cannot be dialled", "upstream_unreachable"] {
+        let lines = kordon.log().lines().filter(|line| line.contains(part)).count();
+        assert!((1..=most).contains(&lines), "{lines} lines with `{part}`");
+    }
+}

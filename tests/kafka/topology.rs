@@ -76,6 +76,8 @@ fn a_producer_and_a_consumer_go_on_while_brokers_restart() {
         // as a crash does
         let second = admin.leader(&topic, 0);
         cluster.kill_node(second);
+        // told before a client has to meet it
+        kordon.await_log("a broker can no longer be reached");
         goes_on(sent);
         cluster.start_node(second);
         goes_on(sent);

@@ -172,6 +172,17 @@ impl Reader<'_> {
             let address = self.broker_address(&entry.value, &format!("{path}.{id}"), host);
             well &= address.is_some();
             let Some(address) = address else { continue };
+            let told = &address.advertise;
+            let other = map.iter().find(|(other, known): &(&i32, &BrokerAddress)| {
+                **other != id && told.port != 0 && known.advertise == *told
+            });
+            if let Some((other, _)) = other {
+                let text = format!(
+                    "`{path}.{id}` is told as `{told}`, as broker {other} is: clients would take one for the other"
+                );
+                self.fault_at(entry.at, text);
+                well = false;
+            }
             if map.insert(id, address).is_some() {
                 self.fault_at(entry.at, format!("`{path}.{id}` stands twice: keep one"));
                 well = false;

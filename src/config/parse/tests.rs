@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod edge;
+mod map;
 mod pass_through;
 mod sessions;
 mod sni;
@@ -298,6 +299,9 @@ fn shared_quotas_are_worth_a_warning() {
         ["`cluster.own` is null: quotas of clients' requests throttle the audit too; give it a login of its own"]
     );
     assert_eq!(well(&[none, ("#cluster", &format!(", {sasl}, own: {{ {sasl} }}"))]).warnings(), [""; 0]);
+    // Brokers know the proxy by its certificate as well.
+    let tls = |more: &str| with(&[none, ("#cluster", &format!(", tls: {{ ca: a{more} }}"))]).unwrap().warnings().len();
+    assert_eq!((tls(""), tls(", certificate: b, key: c")), (0, 1));
 }
 
 #[test]
