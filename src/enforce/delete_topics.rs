@@ -27,7 +27,7 @@ pub(super) struct DeleteTopics;
 impl Rule for DeleteTopics {
     fn judge(&self, request: &Request<'_, '_>, judge: &mut Judge<'_>) -> Result<Verdict, WireError> {
         let view = request.view;
-        judge.arguments(arguments(view));
+        judge.arguments(arguments(view, judge));
         let asked = Asked::read(view);
         let mut unresolved: Vec<TopicId> =
             asked.ids.iter().copied().filter(|id| judge.topic_name(*id) == Err(true)).collect();
@@ -152,14 +152,16 @@ fn once<T: Copy + Eq + Hash>(all: Vec<T>) -> (Vec<T>, Vec<T>) {
     (single, twice)
 }
 
-fn arguments(view: View<'_, '_>) -> String {
+/// With the names of ids: once a topic is gone, nobody can look them up.
+fn arguments(view: View<'_, '_>, judge: &Judge<'_>) -> String {
     let mut bounded = Bounded::default();
     let mut topics = bounded.take(view.strs(req::TOPIC_NAMES), |name, _| json!({ "name": text(name) }));
     if !view.has(req::TOPIC_NAMES) {
         topics = bounded.take(view.items(req::TOPICS), |topic, _| {
             let id = topic.uuid(req_topic::TOPIC_ID);
-            let id = (!id.is_zero()).then(|| id.to_string());
-            json!({ "name": topic.opt_str(req_topic::NAME).map(text), "id": id })
+            let name = topic.opt_str(req_topic::NAME).map(text);
+            let name = name.or_else(|| judge.topic_name(id).ok().map(|name| text(&name)));
+            json!({ "name": name, "id": (!id.is_zero()).then(|| id.to_string()) })
         });
     }
     bounded.object([("topics", topics)])

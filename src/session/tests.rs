@@ -679,6 +679,27 @@ fn the_end_of_the_client_lets_the_last_write_through() {
     assert_eq!(stage.machine.closing(), Some(CloseReason::ClientEof));
 }
 
+#[test]
+fn acks_0_by_an_id_that_is_looked_up_is_written_though_its_client_has_left() {
+    use produce::request::{TOPIC_DATA, topic_produce_data};
+    let mut stage = Stage::new(OPEN);
+    let (known, id) = (topology(), TopicId([1; 16]));
+    let unknown = Topology { names: [].into(), ids: [].into(), ..topology() };
+    stage.input(Input::World(world(OPEN, unknown)));
+    let mut request = produce(&[""], 0);
+    for topic in request.nodes_mut(TOPIC_DATA) {
+        topic.set(topic_produce_data::TOPIC_ID, id);
+    }
+    stage.ask(ApiKey::PRODUCE, 13, 1, &request);
+    assert_eq!(std::mem::take(&mut stage.out.lookups), [id]);
+    stage.input(Input::ClientEnd);
+    assert_eq!(stage.machine.closing(), None, "its last records are still to be judged");
+    stage.input(Input::LookedUp(Arc::new(known)));
+    assert_eq!(stage.at_broker().len(), 1);
+    stage.input(Input::Tick);
+    assert_eq!(stage.machine.closing(), Some(CloseReason::ClientEof));
+}
+
 /// A Produce request of this many bytes of records and a little more.
 fn large_request(bytes: usize) -> Vec<u8> {
     use produce::request::{ACKS, TOPIC_DATA, partition_produce_data, topic_produce_data};
