@@ -104,6 +104,7 @@ fn note(outcome: &Result<LoggedIn, NotLoggedIn>, shared: &Shared, door: &Door, r
 pub(super) fn dropped_groups(subject: &Subject, door: &Door) -> Option<String> {
     let snapshot = Arc::clone(&door.worlds.borrow().snapshot);
     let dropped: Vec<&str> = snapshot.dropped_groups(subject).collect();
+    door.metrics.dropped_groups.inc_by(dropped.len() as u64);
     let words = || format!("claimed groups that the policy declares do not count: `{}`", dropped.join("`, `"));
     (!dropped.is_empty()).then(words)
 }

@@ -25,6 +25,7 @@ pub struct Metrics {
     received: IntCounterVec,
     sent: IntCounterVec,
     logins: IntCounterVec,
+    dropped_groups: IntCounterVec,
     paused: IntCounterVec,
     unmapped: IntCounterVec,
     policy: IntGaugeVec,
@@ -154,6 +155,8 @@ pub struct ListenerMetrics {
     pub sent: IntCounter,
     /// Brokers left out of an answer.
     pub unmapped: IntCounter,
+    /// Claimed groups that did not count.
+    pub dropped_groups: IntCounter,
     closed: Arc<[IntCounter]>,
     paused: [IntCounter; 4],
     logins: [IntCounter; 4],
@@ -375,6 +378,7 @@ impl Metrics {
             logins: add.counters(&specs::LOGINS)?,
             paused: add.counters(&specs::READS_PAUSED)?,
             unmapped: add.counters(&specs::UNMAPPED)?,
+            dropped_groups: add.counters(&specs::DROPPED_GROUPS)?,
             policy: add.gauges(&specs::POLICY)?,
             policy_loaded: add.seconds(&specs::POLICY_LOADED)?,
             revision: Mutex::new(None),
@@ -416,6 +420,7 @@ impl Metrics {
             received: of(&self.received),
             sent: of(&self.sent),
             unmapped: of(&self.unmapped),
+            dropped_groups: of(&self.dropped_groups),
             paused: Pause::EVERY.map(|pause| self.paused.with_label_values(&[name, pause.as_str()])),
             closed: CloseReason::EVERY.iter().map(|r| self.closed.with_label_values(&[name, r.as_str()])).collect(),
             logins: ["succeeded", "failed", "renewed", "renewal_failed"]

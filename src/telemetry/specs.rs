@@ -51,6 +51,7 @@ specs! {
     RECEIVED = "kordon_received_bytes_total", Counter, "bytes", ["listener"], "bytes read from clients";
     SENT = "kordon_sent_bytes_total", Counter, "bytes", ["listener"], "bytes written to clients";
     LOGINS = "kordon_logins_total", Counter, "1", ["listener", "outcome"], "logins of clients; outcome is succeeded, failed, renewed (again on the same connection) or renewal_failed";
+    DROPPED_GROUPS = "kordon_dropped_groups_total", Counter, "1", ["listener"], "claimed groups that did not count in a login, as the policy declares them (merge_groups)";
     UPSTREAM_FAILURES = "kordon_upstream_connect_failures_total", Counter, "1", [], "connections to brokers that could not be made: network or login";
     UPSTREAM_RENEWALS = "kordon_upstream_renewals_total", Counter, "1", ["connections", "outcome"], "logins again at brokers; connections is clients (made for them) or own (audit, state, metadata); outcome is renewed or failed";
     READS_PAUSED = "kordon_reads_paused_total", Counter, "1", ["listener", "limit"], "how often a client was no longer read; limit is in_flight, upstream_ahead, answers (256 KiB that it does not take) or request_memory";
@@ -87,7 +88,7 @@ mod tests {
             "kordon_build_info{version} kordon_ready{} kordon_requests_total{api} kordon_decisions_total{api,outcome} \
              kordon_request_proxy_seconds{api} kordon_request_seconds{api} kordon_connections{listener} \
              kordon_connections_opened_total{listener} kordon_connections_closed_total{listener,reason} \
-             kordon_received_bytes_total{listener} kordon_sent_bytes_total{listener} kordon_logins_total{listener,outcome} \
+             kordon_received_bytes_total{listener} kordon_sent_bytes_total{listener} kordon_logins_total{listener,outcome} kordon_dropped_groups_total{listener} \
              kordon_upstream_connect_failures_total{} kordon_upstream_renewals_total{connections,outcome} kordon_reads_paused_total{listener,limit} kordon_unmapped_brokers_total{listener} kordon_policy_info{revision} \
              kordon_policy_loaded_timestamp_seconds{} kordon_reloads_total{file,outcome} kordon_certificate_expiry_timestamp_seconds{file} \
              kordon_token_keys{issuer} kordon_token_keys_confirmed_timestamp_seconds{issuer} kordon_token_key_requests_total{issuer,outcome} \

@@ -297,6 +297,7 @@ fn threat_24_a_login_again_with_a_token_keeps_the_principal_and_replaces_its_gro
     let told = kordon.audit().wait("the login", |e| e.principal() == "User:mallory");
     let dropped = "claimed groups that the policy declares do not count: `owners`";
     assert_eq!((told.text("/connectionInfo/action"), told.text("/connectionInfo/detail")), ("opened", dropped));
+    assert_eq!(kordon.metrics().sum("kordon_dropped_groups_total", &[("listener", "tokens")]), 1.0);
 
     let mut raw = connected();
     let (code, told) = again(&mut raw, &with("bob", json!(["devs"]))).expect_err("a refusal");
