@@ -367,3 +367,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
