@@ -52,6 +52,13 @@ pub(super) struct NotLoggedIn {
     pub(super) detail: String,
 }
 
+impl NotLoggedIn {
+    /// Whether the client went away by itself.
+    fn is_by_leaving(&self) -> bool {
+        matches!(self.reason, CloseReason::ClientEof | CloseReason::ClientReset)
+    }
+}
+
 impl From<NotDialled> for NotLoggedIn {
     fn from(NotDialled { reason, detail }: NotDialled) -> Self {
         Self { reason, detail }
@@ -70,11 +77,13 @@ pub(super) async fn log_in(
     let address = facts.host.source();
     let login = Login::new(mechanisms.clone(), facts.broker);
     let login = if door.relays() { login.relayed() } else { login };
+    let mut heard = false;
     let outcome = if shared.failures.too_many(address, door.login.per_minute) {
         door.metrics.login(LoginOutcome::Failed);
         Err(too_many())
     } else {
-        let talk = Talk { mechanisms, client, facts, shared, door, recorder, inbound: BytesMut::new() };
+        let (inbound, heard) = (BytesMut::new(), &mut heard);
+        let talk = Talk { mechanisms, client, facts, shared, door, recorder, inbound, heard };
         match tokio::time::timeout(door.login.timeout, talk.lead(login)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -83,7 +92,12 @@ pub(super) async fn log_in(
             }
         }
     };
-    note(&outcome, shared, door, recorder);
+    // Balancers look in that way every few seconds, from each of their nodes: no login was tried, and what they would add to the
+    // audit hides those that were. The metric counts them, and the log tells them at debug.
+    let only_looked_in = !heard && outcome.as_ref().is_err_and(NotLoggedIn::is_by_leaving);
+    if !only_looked_in {
+        note(&outcome, shared, door, recorder);
+    }
     outcome
 }
 
@@ -311,6 +325,8 @@ struct Talk<'a> {
     door: &'a Door,
     recorder: &'a mut ConnectionRecorder,
     inbound: BytesMut,
+    /// Whether the client has said anything.
+    heard: &'a mut bool,
 }
 
 impl<'a> Talk<'a> {
@@ -323,7 +339,7 @@ impl<'a> Talk<'a> {
             let frame = match (self.frame(&login).await, &refused) {
                 (Ok(frame), _) => frame,
                 // It knew enough.
-                (Err(NotLoggedIn { reason: CloseReason::ClientEof | CloseReason::ClientReset, .. }), Some(detail)) => {
+                (Err(lost), Some(detail)) if lost.is_by_leaving() => {
                     return Err(NotLoggedIn { reason: CloseReason::LoginFailed, detail: detail.clone() });
                 }
                 (Err(lost), _) => return Err(lost),
@@ -481,7 +497,10 @@ impl<'a> Talk<'a> {
             self.inbound.reserve(READ);
             match self.client.read(&mut self.inbound, usize::MAX).await {
                 Ok(0) => return Err(lost(CloseReason::ClientEof)),
-                Ok(n) => self.door.metrics.received.inc_by(n as u64),
+                Ok(n) => {
+                    *self.heard = true;
+                    self.door.metrics.received.inc_by(n as u64);
+                }
                 Err(error) => {
                     let (reason, words) = of_client(&error);
                     return Err(words.map_or_else(|| lost(reason), |detail| NotLoggedIn { reason, detail }));

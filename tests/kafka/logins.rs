@@ -6,8 +6,10 @@ use kordon::model::{Mechanism, PasswordMechanism};
 use kordon::wire::schema::{sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, ErrorCode, Node};
 use serde_json::{Value, json};
+use std::net::TcpStream;
 use std::sync::OnceLock;
 
+use crate::support::audit::Event;
 use crate::support::cluster::{Cluster, Options, SASL_PASSWORD, SASL_USER, SCRAM, classes};
 use crate::support::fetch::Jars;
 use crate::support::idp::{AUDIENCE, Idp};
@@ -249,6 +251,12 @@ fn failed_logins_with_scram_are_answered_as_a_broker_answers_them() {
 fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_told() {
     needs!(Java);
     let mut kordon = setup(Upstream::Gated).env("KORDON_LOG", "trace").start();
+    // A balancer that looks whether somebody listens.
+    for _ in 0..3 {
+        drop(TcpStream::connect(kordon.at("people")).expect("a listener"));
+    }
+    let left = |reason| kordon.metrics().sum("kordon_connections_closed_total", &[("reason", reason)]);
+    soon("they are counted", || left("client_eof") + left("client_reset") == 3.0);
     let challenge = |kordon: &Kordon<'_>, name: &str| {
         let mut raw = shaken(kordon.at("people"), PasswordMechanism::ScramSha512);
         let told = say(&mut raw, format!("n,,n={name},r=nonce")).expect("a challenge");
@@ -282,6 +290,13 @@ fn who_does_not_exist_is_led_through_the_same_exchange_and_nothing_secret_is_tol
     let opened = audit.wait("a login", |e| e.principal() == "User:alice");
     assert_eq!(opened.text("/authenticationInfo/mechanism"), "SASL_PLAINTEXT/SCRAM-SHA-512");
     soon("the metrics", || (count(&kordon, "succeeded"), count(&kordon, "failed")) == (1.0, 2.0));
+    soon("who began a login and left is told, who said nothing is not", || {
+        let left = |e: &&Event| e.text("/connectionInfo/detail") == "the client left before its login";
+        match audit.read().iter().filter(left).count() {
+            4 => Ok(()),
+            n => Err(n),
+        }
+    });
     let told = audit.read().iter().map(|e| e.json.to_string()).collect::<String>();
     kordon.terminate();
     for text in [kordon.log(), told] {
