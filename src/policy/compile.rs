@@ -112,7 +112,11 @@ fn acl_rights(rights: &Rights) -> Bits {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -402,9 +406,22 @@ impl Compiler<'_> {
     fn outlives(&mut self, def: &RuleDef, rights: &Rights) {
         let held = rights.on(ResourceType::Cluster);
         let on_cluster = def.resources.iter().any(|r| r.value.names(ResourceType::Cluster));
-        let kafkas = Bits::kafka(Operation::Alter).union(Bits::kafka(Operation::All));
-        if held.meets(Bits::of(Right::AclsWrite)) || (on_cluster && held.meets(kafkas)) {
-            self.warnings.at(def.at, "acls that are made under this grant stay when it ends");
+        let makes = |right: Right, kafkas: Operation| {
+            // A role's rights on ACLs count on any resource.
+            let own = held.meets(Bits::of(right)) && (on_cluster || right == Right::AclsWrite);
+            own || (on_cluster && held.meets(Bits::kafka(kafkas).union(Bits::kafka(Operation::All))))
+        };
+        let made: Vec<&str> = [
+            ("acls", Right::AclsWrite, Operation::Alter),
+            ("credentials at the brokers", Right::CredentialsWrite, Operation::Alter),
+            ("configs of brokers", Right::BrokerConfigsWrite, Operation::AlterConfigs),
+            ("quotas", Right::QuotasWrite, Operation::AlterConfigs),
+        ]
+        .into_iter()
+        .filter_map(|(what, right, kafkas)| makes(right, kafkas).then_some(what))
+        .collect();
+        if !made.is_empty() {
+            self.warnings.at(def.at, format!("{} that are made under this grant stay when it ends", made.join(", ")));
         }
     }
 

@@ -331,18 +331,25 @@ fn threat_40_networks_count_in_rules_of_the_file_and_in_no_acl_of_the_protocol()
 }
 
 #[test]
-fn threat_13_a_grant_under_which_acls_can_be_made_says_that_they_stay() {
+fn threat_13_a_grant_under_which_rights_can_be_made_says_that_they_stay() {
     let grant = |gives: &str, resource: &str| {
         let yaml = format!(
             "version: 1\ngrants:\n  - {{ id: G-1, {gives}, principals: ['User:a'], resources: ['{resource}'], \
              not_after: 2027-01-01T00:00:00Z }}\nend: true\n"
         );
-        super::warnings(&yaml).iter().any(|w| w.contains("stay when it ends"))
+        let told = super::warnings(&yaml);
+        let told = told.iter().find_map(|w| w.strip_suffix(" that are made under this grant stay when it ends"));
+        told.map(|told| told.rsplit_once(": ").map_or(told, |(_, what)| what).to_owned()).unwrap_or_default()
     };
-    assert!(
-        grant("allow: [ACL_EDIT]", "cluster") && grant("allow: [Alter]", "cluster") && grant("roles: [aclEditor]", "*")
-    );
-    assert!(grant("roles: [aclEditor]", "topic:t"), "the acls within it");
-    assert!(grant("allow: [All]", "*") && !grant("allow: [All]", "topic:t"));
-    assert!(!grant("allow: [AlterConfigs]", "cluster") && !grant("roles: [viewer]", "*"));
+    assert_eq!(grant("allow: [ACL_EDIT]", "cluster"), "acls");
+    assert_eq!(grant("roles: [aclEditor]", "*"), "acls");
+    assert_eq!(grant("roles: [aclEditor]", "topic:t"), "acls", "those within it");
+    assert_eq!(grant("allow: [Alter]", "cluster"), "acls, credentials at the brokers");
+    assert_eq!(grant("allow: [CredentialsWrite]", "cluster"), "credentials at the brokers");
+    assert_eq!(grant("allow: [AlterConfigs]", "cluster"), "configs of brokers, quotas");
+    assert_eq!(grant("roles: [clusterEditor]", "*"), "configs of brokers, quotas");
+    assert_eq!(grant("allow: [All]", "*"), "acls, credentials at the brokers, configs of brokers, quotas");
+    for (gives, on) in [("allow: [All]", "topic:t"), ("roles: [viewer]", "*"), ("allow: [AlterConfigs]", "topic:t")] {
+        assert_eq!(grant(gives, on), "", "{gives} on {on}");
+    }
 }
