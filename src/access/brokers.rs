@@ -2,6 +2,8 @@
 //! nobody that they changed (threat 21). All of them are enforced, whoever they name.
 
 use super::InForce;
+use super::asked::AllAsked;
+use super::record::ChangeBy;
 use super::shared::{Halt, Shared};
 use crate::cluster::link::LinkError;
 use crate::cluster::{AskError, Cluster};
@@ -36,6 +38,7 @@ pub(super) struct Brokers {
     polled: watch::Sender<(u64, AclSet)>,
     /// How many polls were begun.
     begun: AtomicU64,
+    asked: AllAsked,
 }
 
 /// Why a change has no good end.
@@ -50,7 +53,8 @@ enum Failed {
 impl Brokers {
     pub(super) fn new(shared: Arc<Shared>, cluster: Cluster, every: Duration) -> Self {
         let polled = watch::Sender::new((0, AclSet::default()));
-        Self { shared, cluster, every, now: Notify::new(), polled, begun: AtomicU64::new(0) }
+        let (now, begun, asked) = (Notify::new(), AtomicU64::new(0), AllAsked::default());
+        Self { shared, cluster, every, now, polled, begun, asked }
     }
 
     /// Polls for as long as the process lives.
@@ -61,7 +65,11 @@ impl Brokers {
             let asked = Instant::now();
             let wait = match ask(&self.cluster, &AclFilter::ANY).await {
                 Ok(set) => {
-                    let put = known.as_ref() == Some(&set) || target.put(set.clone(), Vec::new()).await;
+                    let put = match &known {
+                        Some(known) if *known == set => true,
+                        Some(known) => target.put(set.clone(), self.asked.made_between(known, &set)).await,
+                        None => target.put(set.clone(), Vec::new()).await,
+                    };
                     self.shared.put(put);
                     self.shared.confirmed_at(asked);
                     if put {
@@ -86,8 +94,8 @@ impl Brokers {
     }
 
     /// Sends a change to the brokers, and asks for the ACLs again before it returns.
-    pub(super) async fn change(&self, change: &AclChange) -> Result<AclChanged, ChangeRefused> {
-        let (outcome, result) = match tokio::time::timeout(PATIENCE, self.send(change)).await {
+    pub(super) async fn change(&self, change: AclChange, by: ChangeBy) -> Result<AclChanged, ChangeRefused> {
+        let (outcome, result) = match tokio::time::timeout(PATIENCE, self.send(change, by)).await {
             Ok(Ok(changed)) => (ChangeOutcome::Done, Ok(changed)),
             Ok(Err(Failed::Refused(refused))) => (ChangeOutcome::Refused, Err(refused)),
             Ok(Err(Failed::Unknown(why))) => (ChangeOutcome::Unknown, Err(unknown(&why))),
@@ -97,38 +105,46 @@ impl Brokers {
         result
     }
 
-    async fn send(&self, change: &AclChange) -> Result<AclChanged, Failed> {
+    async fn send(&self, change: AclChange, by: ChangeBy) -> Result<AclChanged, Failed> {
         // What is changed could not be seen to be in force.
         if let Some(why) = self.shared.refuses() {
             return Err(not_asked(&why));
         }
         let link = self.cluster.any_link().ok_or_else(|| not_asked("no broker is connected"))?;
-        let (key, request) = match change {
+        let (key, request) = match &change {
             AclChange::Create(acls) => (ApiKey::CREATE_ACLS, creation(acls)),
             AclChange::Delete(filters) => (ApiKey::DELETE_ACLS, deletion(filters)),
         };
+        let under_way = self.asked.begin(&change, by);
         let answer = link.call(key, &request).await.map_err(|error| {
             // If it was made, it is in force the sooner.
             self.now.notify_one();
             not_told(&error)
         })?;
-        let told = match change {
+        let told = match &change {
             AclChange::Create(_) => created(&answer),
             AclChange::Delete(_) => deleted(&answer),
         };
-        self.until_seen(change, told.is_ok()).await;
+        if let Ok(changed) = &told {
+            under_way.answered(changed);
+        }
+        self.until_seen(&change, told.as_ref().ok()).await;
+        // What was made in part may show later.
+        if told.is_ok() {
+            under_way.seen();
+        }
         told
     }
 
     /// Polls until a poll that began after the change is in force, and shows it if it was made: the broker that is asked
     /// may be behind the controller that made it.
-    async fn until_seen(&self, change: &AclChange, made: bool) {
+    async fn until_seen(&self, change: &AclChange, made: Option<&AclChanged>) {
         let mut polled = self.polled.subscribe();
         loop {
             let after = self.begun.load(Ordering::SeqCst);
             self.now.notify_one();
             match polled.wait_for(|(number, _)| *number > after).await {
-                Ok(seen) if made && !shows(&seen.1, change) => {}
+                Ok(seen) if made.is_some_and(|made| !shows(&seen.1, change, made)) => {}
                 Ok(_) | Err(_) => return,
             }
             tokio::time::sleep(BEHIND).await;
@@ -157,11 +173,14 @@ fn not_told(error: &LinkError) -> Failed {
     }
 }
 
-/// Whether a change is in what the brokers say they have.
-fn shows(acls: &AclSet, change: &AclChange) -> bool {
-    match change {
-        AclChange::Create(made) => made.iter().all(|acl| acls.contains(acl)),
-        AclChange::Delete(filters) => filters.iter().all(|filter| acls.found(filter).is_empty()),
+/// Whether a change is in what the brokers say they have. Of a removal that is what they said they removed: others that the
+/// same filters find may have come since.
+fn shows(acls: &AclSet, change: &AclChange, told: &AclChanged) -> bool {
+    match (change, told) {
+        (_, AclChanged::Deleted(by_filter)) => !by_filter.iter().flatten().any(|acl| acls.contains(acl)),
+        (AclChange::Create(made), AclChanged::Created) => made.iter().all(|acl| acls.contains(acl)),
+        // No answer to a removal.
+        (AclChange::Delete(_), AclChanged::Created) => true,
     }
 }
 
@@ -419,11 +438,11 @@ mod tests {
     fn a_broker_that_lags_does_not_show_a_change_yet() {
         let (before, after) = (AclSet::new([acl("a")], None), AclSet::new([acl("a"), acl("b")], None));
         let made = AclChange::Create(vec![acl("a"), acl("b")]);
-        assert!(!shows(&before, &made));
-        assert!(shows(&after, &made));
-        let gone = AclChange::Delete(vec![AclFilter { name: Some("b".to_owned()), ..AclFilter::ANY }]);
-        assert!(!shows(&after, &gone));
-        assert!(shows(&before, &gone));
+        assert!(!shows(&before, &made, &AclChanged::Created));
+        assert!(shows(&after, &made, &AclChanged::Created));
+        let (gone, told) = (AclChange::Delete(vec![AclFilter::ANY]), AclChanged::Deleted(vec![vec![acl("b")]]));
+        assert!(!shows(&after, &gone, &told));
+        assert!(shows(&before, &gone, &told), "what others made since is not waited for");
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub struct Made {
     pub acl: AclBinding,
     /// Whether it came.
     pub present: bool,
-    /// Who did it.
-    pub by: Arc<ChangeBy>,
+    /// Who did it; `None`: not told, where the brokers keep the ACLs.
+    pub by: Option<Arc<ChangeBy>>,
 }
 
 impl Fold {
@@ -135,7 +135,7 @@ impl Fold {
         let told = |(acl, held): (&Arc<AclBinding>, &Held)| Made {
             acl: AclBinding::clone(acl),
             present: held.present,
-            by: Arc::clone(&held.by),
+            by: Some(Arc::clone(&held.by)),
         };
         made.into_iter().map(told).collect()
     }
@@ -266,7 +266,7 @@ mod tests {
         let lost: Vec<_> = later.lost_since(&earlier).collect();
         assert_eq!(lost, [&acl("b")], "the end of `a` is known");
         let made = later.made_since(&earlier);
-        assert_eq!(made, [Made { acl: acl("a"), present: false, by: by() }]);
+        assert_eq!(made, [Made { acl: acl("a"), present: false, by: Some(by()) }]);
         assert_eq!(earlier.set().len(), 2);
         assert_eq!(later.set().offset(), Some(5));
     }

@@ -9,6 +9,7 @@
 //! The topic is the order, the state a fold over it ([`Fold`]). An empty, other or damaged topic is never "no denies": what
 //! was in force stays, changes are refused, health says why.
 
+mod asked;
 mod brokers;
 mod fold;
 mod follower;
@@ -114,7 +115,7 @@ impl Access {
                 Err(ChangeRefused { code: ErrorCode::SECURITY_DISABLED, message })
             }
             Mode::State(_, writer) => writer.change(&change, by).await,
-            Mode::Cluster(_, brokers) => brokers.change(&change).await,
+            Mode::Cluster(_, brokers) => brokers.change(change, by).await,
         }
     }
 

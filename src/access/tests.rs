@@ -21,6 +21,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// What is in force.
 struct Target {
     sets: watch::Sender<Vec<AclSet>>,
+    /// What was said to have come and gone.
+    made: Mutex<Vec<Made>>,
     /// Puts nothing in force until it is open.
     gate: Mutex<Option<Gate>>,
     /// Fails to put in force what holds an ACL of this name.
@@ -29,12 +31,13 @@ struct Target {
 
 impl Target {
     fn new() -> Arc<Self> {
-        Arc::new(Self { sets: watch::Sender::new(Vec::new()), gate: Mutex::default(), fails: Mutex::default() })
+        let (gate, fails, made) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { sets: watch::Sender::new(Vec::new()), made, gate, fails })
     }
 }
 
 impl InForce for Target {
-    fn put(&self, acls: AclSet, _: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+    fn put(&self, acls: AclSet, made: Vec<Made>) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         Box::pin(async move {
             let gate = self.gate.lock().unwrap().clone();
             if let Some(gate) = gate {
@@ -43,6 +46,7 @@ impl InForce for Target {
             let fails = *self.fails.lock().unwrap();
             let puts = !acls.iter().any(|acl| Some(&*acl.name) == fails);
             if puts {
+                self.made.lock().unwrap().extend(made);
                 self.sets.send_modify(|sets| sets.push(acls));
             }
             puts
@@ -153,7 +157,7 @@ fn batch_of(produce: &Node) -> bytes::Bytes {
     part.bytes(q::partition_produce_data::RECORDS).unwrap().clone()
 }
 
-fn acl(name: &str) -> AclBinding {
+pub(super) fn acl(name: &str) -> AclBinding {
     AclBinding {
         kind: ResourceType::Topic,
         pattern: PatternType::Literal,

@@ -118,7 +118,10 @@ impl InForce for Acls {
 fn made_notes(made: &[Made]) -> Vec<String> {
     let line = |Made { acl, present, by }: &Made| {
         let what = if *present { "ACL created" } else { "ACL removed" };
-        format!("{what} by {} at {} through {}: {acl}", by.principal, by.address, by.instance)
+        match by {
+            Some(by) => format!("{what} by {} at {} through {}: {acl}", by.principal, by.address, by.instance),
+            None => format!("{what} at the brokers, past this proxy: {acl}"),
+        }
     };
     bounded(made.iter().map(line).collect())
 }

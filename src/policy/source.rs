@@ -1,6 +1,7 @@
 //! The policy file, understood, and the snapshots that it makes together with the ACLs of the protocol.
 
 use super::acl::{AclBinding, AclSet, Permission};
+use super::compile::hex;
 use super::decision::{Effect, Evidence, EvidenceKind};
 use super::hosts::Hosts;
 use super::index::{Builder, Entry, Identity};
@@ -10,6 +11,7 @@ use super::snapshot::{FilePart, Limits, Rule, Snapshot, Source};
 use super::who::Directory;
 use crate::model::{Principal, ProtocolAcls, Revision, Timestamp};
 use ahash::{HashMap, HashMapExt as _};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// The most characters of an ACL's id: a topic's name, and a principal that is a distinguished name, fit.
@@ -57,8 +59,13 @@ impl PolicySource {
             rules.push(self.rule(acl));
         }
         let offset = acls.offset().and_then(|offset| u64::try_from(offset).ok());
+        // Decisions are told by which ACLs they were made, and replicas compared, where no offset says so too.
+        let revision = match offset {
+            None if !acls.is_empty() => Revision::of_hashes(&self.hash, &hash_of(acls)),
+            offset => Revision::new(&self.hash, offset),
+        };
         Arc::new(Snapshot {
-            revision: Revision::new(&self.hash, offset),
+            revision,
             directory,
             index: index.build(),
             rules,
@@ -84,6 +91,20 @@ impl PolicySource {
             evidence: Arc::new(Evidence { kind: EvidenceKind::Acl, id, effect, role, not_before, expires, note }),
         }
     }
+}
+
+/// The SHA-256 of ACLs, in hexadecimal.
+fn hash_of(acls: &AclSet) -> String {
+    let mut hash = Sha256::new();
+    for acl in acls.iter() {
+        hash.update([acl.kind.code(), acl.pattern.code(), acl.operation.code(), acl.permission.code()]);
+        for text in [&acl.name, &acl.principal, &acl.host] {
+            // With its length, so that no text runs into the next.
+            hash.update(text.len().to_be_bytes());
+            hash.update(text);
+        }
+    }
+    hex(&hash.finalize())
 }
 
 /// The id of an ACL stands in every event that it decides: what somebody wrote into it is not repeated at any length.

@@ -82,6 +82,18 @@ async fn a_change_whose_answer_is_lost_is_told_as_unknown_and_looked_for_at_once
     assert_eq!(refused.code, ErrorCode::REQUEST_TIMED_OUT);
     assert!(refused.message.starts_with("it is not known whether this was changed: the connection"), "{refused}");
     bench.in_force("b").await;
+    // Past the proxy: somebody at the brokers.
+    authorizer.silent.store(false, Ordering::Relaxed);
+    authorizer.acls.lock().unwrap().push(acl("c"));
+    assert_eq!(bench.create("d").await, Ok(AclChanged::Created));
+    let made = bench.target.made.lock().unwrap().clone();
+    let made: Vec<_> = made.into_iter().map(|made| (made.acl.name, made.present, made.by)).collect();
+    let ours = |name: &str| (name.to_owned(), true, Some(by()));
+    assert_eq!(
+        made,
+        [ours("a"), ours("b"), ("c".to_owned(), true, None), ours("d")],
+        "who did it, as far as it is known"
+    );
     let text = bench.metrics.render().unwrap();
     assert!(text.contains("kordon_state_changes_total{outcome=\"unknown\"} 1\n"), "{text}");
 }

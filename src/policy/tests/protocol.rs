@@ -27,6 +27,13 @@ fn the_revision_names_file_and_state() {
     assert_eq!(none, "-");
     let at = |offset| loaded.source.snapshot(&AclSet::new([], offset)).revision().as_str().to_owned();
     assert_eq!([at(Some(4711)), at(None)], [format!("{file}@4711"), format!("{file}@-")]);
+    let of = |line: &str| {
+        loaded.source.snapshot(&AclSet::new([AclBinding::read(line)], None)).revision().as_str().to_owned()
+    };
+    let one = of("topic:LITERAL:a User:b ALLOW READ *");
+    assert!(one.starts_with(&format!("{file}@acls-")) && one.len() == file.len() + "@acls-01234567".len(), "{one}");
+    assert_eq!(one, of("topic:LITERAL:a User:b ALLOW READ *"), "on every replica the same");
+    assert_ne!(one, of("topic:LITERAL:a User:b DENY READ *"));
 }
 
 #[test]
