@@ -43,6 +43,8 @@ pub(super) struct Follower {
     /// This process made the topic, so that it is empty means nothing.
     made: bool,
     tombstones: Duration,
+    /// What the log was told of how the topic is configured.
+    warned: Vec<String>,
     confirmed: Option<Instant>,
     started: Instant,
 }
@@ -60,6 +62,7 @@ impl Follower {
             strict: false,
             made: false,
             tombstones: Configuration::default().tombstones(),
+            warned: Vec::new(),
             confirmed: None,
             started: Instant::now(),
         }
@@ -83,8 +86,8 @@ impl Follower {
     }
 
     async fn try_follow(&mut self) -> Result<std::convert::Infallible, Halt> {
-        let place = self.find().await?;
-        self.check_configuration().await?;
+        let (place, replicas) = self.find().await?;
+        self.check_configuration(replicas).await?;
         let upstream = self.dialler.dial(&place.address).await.map_err(|e| Halt::passing(e.to_string()))?;
         let link = Link::new(upstream, WAIT + PATIENCE);
         let cluster = self.cluster.clone();
@@ -112,8 +115,8 @@ impl Follower {
         }
     }
 
-    /// Finds the partition, makes the topic where it is missing and may be made, and refuses any other than the one.
-    async fn find(&mut self) -> Result<Place, Halt> {
+    /// Finds the partition and how many replicas it has, makes the topic where it is missing and may be made, and refuses any other than the one.
+    async fn find(&mut self) -> Result<(Place, usize), Halt> {
         let name = &self.config.state.topic;
         let info = match self.cluster.topic(name).await {
             Ok(info) => info,
@@ -126,7 +129,8 @@ impl Follower {
             Err(error) => return Err(Halt::passing(error.to_string())),
         };
         self.is_the_one(&info)?;
-        place_of(&self.cluster, name, &info)
+        let replicas = info.partitions.first().map_or(1, |p| p.replicas);
+        Ok((place_of(&self.cluster, name, &info)?, replicas))
     }
 
     /// Whether this topic may be believed at all.
@@ -167,9 +171,16 @@ impl Follower {
     }
 
     /// A topic that deletes records by their age loses denies.
-    async fn check_configuration(&mut self) -> Result<(), Halt> {
+    async fn check_configuration(&mut self, replicas: usize) -> Result<(), Halt> {
         let configuration = Configuration::ask(&self.cluster, &self.config.state.topic).await;
         self.tombstones = configuration.tombstones();
+        let warnings = configuration.warnings(replicas);
+        if warnings != self.warned {
+            for warning in &warnings {
+                tracing::warn!(topic = self.config.state.topic, "the state topic: {warning}");
+            }
+            self.warned = warnings;
+        }
         halt_at(&configuration.faults())
     }
 

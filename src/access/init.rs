@@ -27,6 +27,7 @@ pub struct Look {
     /// How many partitions it has.
     pub partitions: usize,
     configuration: Configuration,
+    replicas: usize,
     /// What its records say; of a topic with several partitions, those of the first.
     pub fold: Fold,
 }
@@ -35,6 +36,11 @@ impl Look {
     /// Whether it was initialised, and is no copy of one that was.
     pub fn is_initialised(&self) -> bool {
         self.fold.genesis().is_some_and(|genesis| genesis.id == self.id.to_string())
+    }
+
+    /// What is not as it should be, and loses nothing by itself, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.configuration.warnings(self.replicas)
     }
 
     /// What is wrong with it, one line each.
@@ -80,7 +86,8 @@ pub async fn look(cluster: &Cluster, config: &Config) -> Result<Option<Look>, In
     let configuration = Configuration::ask(cluster, name).await;
     let place = place_of(cluster, name, &info).map_err(|halt| failed(halt.what))?;
     let fold = read(&connect(cluster, &place).await?, &place).await?;
-    Ok(Some(Look { id: info.id, partitions: info.partitions.len(), configuration, fold }))
+    let (partitions, replicas) = (info.partitions.len(), info.partitions.first().map_or(1, |p| p.replicas));
+    Ok(Some(Look { id: info.id, partitions, configuration, replicas, fold }))
 }
 
 async fn connect(cluster: &Cluster, place: &Place) -> Result<Link, InitError> {

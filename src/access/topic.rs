@@ -5,7 +5,7 @@ use super::record::{self, Encoded, Genesis};
 use super::remote::Place;
 use super::shared::Halt;
 use crate::cluster::batch::{Builder, Record, Stamp};
-use crate::cluster::topic::{Cleanup, TopicSpec};
+use crate::cluster::topic::{Cleanup, MAY_LOSE, TopicSpec, may_lose};
 use crate::cluster::trouble::now;
 use crate::cluster::{Cluster, TopicInfo};
 use crate::config;
@@ -88,7 +88,8 @@ pub(super) struct Configuration(Vec<(String, String)>);
 impl Configuration {
     /// Asks for it.
     pub(super) async fn ask(cluster: &Cluster, topic: &str) -> Self {
-        Self(cluster.topic_configs(topic, &["cleanup.policy", "delete.retention.ms"]).await.unwrap_or_default())
+        let keys = [&["cleanup.policy", "delete.retention.ms", "message.timestamp.type"][..], &MAY_LOSE[..]].concat();
+        Self(cluster.topic_configs(topic, &keys).await.unwrap_or_default())
     }
 
     fn of(&self, key: &str) -> Option<&str> {
@@ -99,6 +100,18 @@ impl Configuration {
     pub(super) fn tombstones(&self) -> Duration {
         let millis = self.of("delete.retention.ms").and_then(|text| text.parse().ok());
         millis.map_or(DEFAULT_TOMBSTONES, Duration::from_millis)
+    }
+
+    /// What is not as it should be, and loses nothing by itself.
+    pub(super) fn warnings(&self, replicas: usize) -> Vec<String> {
+        let mut warnings = may_lose(&self.0, replicas);
+        // Which clock is right is not up to whoever writes (threat 34).
+        if let Some(clock) = self.of("message.timestamp.type").filter(|clock| *clock != "LogAppendTime") {
+            warnings.push(format!(
+                "its `message.timestamp.type` is `{clock}`: its records bear the clocks of who wrote them; set it to `LogAppendTime`"
+            ));
+        }
+        warnings
     }
 
     /// Why a topic so configured would lose denies.
@@ -139,5 +152,22 @@ mod tests {
         let stay = "its `delete.retention.ms` is `9999`: what has ended would be gone before it is read; set it to 10000 at the \
                     least, better to 604800000";
         assert_eq!(faults, [policy, stay]);
+        let safe = [
+            ("message.timestamp.type", "LogAppendTime"),
+            ("min.insync.replicas", "2"),
+            ("unclean.leader.election.enable", "false"),
+        ];
+        assert_eq!(with(&safe).warnings(3), [""; 0]);
+        assert_eq!(Configuration::default().warnings(3), [""; 0]);
+        let unsafe_ = [
+            ("message.timestamp.type", "CreateTime"),
+            ("min.insync.replicas", "1"),
+            ("unclean.leader.election.enable", "true"),
+        ];
+        assert_eq!((with(&unsafe_).warnings(3).len(), with(&unsafe_).warnings(2).len()), (3, 2));
+        let clock = with(&unsafe_[..1]).warnings(1);
+        let told = "its `message.timestamp.type` is `CreateTime`: its records bear the clocks of who wrote them; set it to \
+                    `LogAppendTime`";
+        assert_eq!(clock, [told], "threat 34");
     }
 }

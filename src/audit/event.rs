@@ -206,7 +206,7 @@ pub struct PolicyInfo<'a> {
 /// What the audit says about itself.
 #[derive(Copy, Clone, Debug)]
 pub struct AuditInfo<'a> {
-    /// `start`, `stop`, `suppressed`, `overflow`.
+    /// `start`, `stop`, `gap`, `suppressed`, `overflow`.
     pub action: &'a str,
     /// In words.
     pub detail: &'a str,

@@ -21,6 +21,7 @@ pub mod rules;
 mod schema_check;
 mod sink;
 mod status;
+pub mod topics;
 
 pub use hub::Audit;
 pub use recorder::ConnectionRecorder;

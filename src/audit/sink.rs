@@ -5,9 +5,10 @@ use super::hub::{Audit, Hub};
 use super::origin::Origin;
 use super::queue::Event;
 use super::status::Status;
+use super::topics::Topics;
 use crate::cluster::Cluster;
 use crate::cluster::producer::Producer;
-use crate::cluster::topic::{Cleanup, TopicError, TopicSpec, ensure};
+use crate::cluster::topic::TopicError;
 use crate::cluster::trouble::{Troubles, now};
 use crate::config;
 use crate::telemetry::Metrics;
@@ -50,7 +51,8 @@ impl Service {
             hub: Arc::clone(&audit.hub),
             cluster: cluster.clone(),
             troubles: Arc::clone(&troubles),
-            config: config.audit.clone(),
+            topics: Topics::new(&audit.hub, cluster, &config.audit, &troubles),
+            names: config.audit.topics(),
             timeout: config.cluster.request_timeout,
             seq: 0,
             failures: 0,
@@ -107,7 +109,8 @@ struct Sink {
     hub: Arc<Hub>,
     cluster: Cluster,
     troubles: Arc<Troubles>,
-    config: config::Audit,
+    topics: Topics,
+    names: Vec<String>,
     timeout: Duration,
     /// Of the last event.
     seq: u64,
@@ -135,8 +138,8 @@ impl Sink {
             }
             return events.len();
         }
-        let producer =
-            Producer::start(self.cluster.clone(), self.config.topics(), self.timeout, Arc::clone(&self.troubles));
+        let names = std::mem::take(&mut self.names);
+        let producer = Producer::start(self.cluster.clone(), names, self.timeout, Arc::clone(&self.troubles));
         let queue = producer.queue();
         let deadline = match stopped {
             Some(deadline) => deadline,
@@ -161,32 +164,15 @@ impl Sink {
     /// Waits for the topics; once stopped, until the deadline that comes with the stop: what was decided before the
     /// topics were there is written too. `None`: they were not there by then.
     async fn await_topics(
-        &self,
+        &mut self,
         stop: &mut oneshot::Receiver<Instant>,
     ) -> (Option<Result<(), TopicError>>, Option<Instant>) {
-        let mut topics = pin!(self.topics());
+        let mut topics = pin!(self.topics.ready());
         let deadline = tokio::select! {
             ready = &mut topics => return (Some(ready), None),
             deadline = stop => deadline.unwrap_or_else(|_| Instant::now()),
         };
         (tokio::time::timeout_at(deadline, topics).await.ok(), Some(deadline))
-    }
-
-    /// Makes sure that the topics exist.
-    async fn topics(&self) -> Result<(), TopicError> {
-        for name in self.config.topics() {
-            let subject = format!("topic {name}");
-            let spec = TopicSpec {
-                name,
-                create: self.config.create,
-                partitions: self.config.partitions,
-                replication_factor: self.config.replication_factor,
-                cleanup: Cleanup::Delete { retention: self.config.retention },
-            };
-            ensure(&self.cluster, &spec, |why| self.troubles.begin(&subject, why)).await?;
-            self.troubles.end(&subject);
-        }
-        Ok(())
     }
 
     /// Numbers events and passes them on, until the audit is stopped; returns the deadline for the rest.
@@ -208,6 +194,7 @@ impl Sink {
                 }
                 _ = tick.tick() => {
                     self.gauges();
+                    self.topics.look();
                     if Instant::now() >= counts {
                         counts = Instant::now() + COUNTS;
                         self.hub.tell_counted();
@@ -261,48 +248,4 @@ impl Sink {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::demo::broker::{Broker, Gate, Seen, Settings, Step, Tape};
-    use crate::wire::ApiKey;
-    use std::path::Path;
-
-    /// The audit into a broker that makes no topic until the gate opens.
-    async fn held() -> (Broker, Arc<Tape>, Gate, Service) {
-        let gate = Gate::new();
-        let wait = gate.clone();
-        let tape = Tape::before(move |seen: &Seen| match seen.key {
-            ApiKey::CREATE_TOPICS => Step::Hold(wait.clone(), Box::new(Step::Serve)),
-            _ => Step::Serve,
-        });
-        let settings = Settings { script: Some(Box::new(Arc::clone(&tape))), ..Settings::default() };
-        let broker = Broker::start(settings).await.unwrap();
-        let text = format!(
-            "version: 1\ninstance: i\ncluster: {{ name: c, bootstrap: [\"{}\"] }}\n\
-             listeners: [{{ name: a, bind: \"127.0.0.1:1\", identity: fixed, principal: \"User:a\",\n  \
-             brokers: {{ ports: {{ ids: 1-1 }} }} }}]\npolicy: {{ file: p }}\naudit: {{ topic: kordon.audit }}\n",
-            broker.addr()
-        );
-        let config = config::parse(&text, Path::new("k"), &|_| None).unwrap();
-        let cluster = Cluster::start(&config.cluster);
-        let service = Service::start(&config, &cluster, &Arc::new(Metrics::new().unwrap()));
-        tape.first(|seen| seen.key == ApiKey::CREATE_TOPICS).await;
-        (broker, tape, gate, service)
-    }
-
-    #[tokio::test]
-    async fn stopped_before_the_topics_are_there_it_writes_within_the_drain() {
-        let (_broker, tape, gate, service) = held().await;
-        // The stop is sent before the gate opens.
-        let (left, ()) = tokio::join!(service.close(Duration::from_secs(30)), async { gate.open() });
-        assert_eq!(left, 0);
-        assert!(tape.seen().iter().any(|seen| seen.key == ApiKey::PRODUCE), "nothing was written");
-    }
-
-    #[tokio::test]
-    async fn stopped_before_the_topics_are_there_it_waits_no_longer_than_the_drain() {
-        let (_broker, _tape, _gate, service) = held().await;
-        let closed = tokio::time::timeout(Duration::from_secs(20), service.close(Duration::from_millis(10)));
-        assert_eq!(closed.await, Ok(1), "the event of the start is left");
-    }
-}
+mod tests;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -42,6 +42,8 @@ struct Shared {
     correlation: AtomicI32,
     timeout: Duration,
     closed: watch::Receiver<Option<Arc<str>>>,
+    /// Why it was given up.
+    given_up: OnceLock<&'static str>,
     task: AbortHandle,
 }
 
@@ -106,7 +108,8 @@ impl Link {
         let task = task.abort_handle();
         let (versions, features) = (upstream.versions, upstream.features);
         let correlation = AtomicI32::new(0);
-        Self { shared: Arc::new(Shared { calls, versions, features, correlation, timeout, closed, task }) }
+        let given_up = OnceLock::new();
+        Self { shared: Arc::new(Shared { calls, versions, features, correlation, timeout, closed, given_up, task }) }
     }
 
     /// What the broker serves.
@@ -170,6 +173,12 @@ impl Link {
         })
     }
 
+    /// Ends the connection: who waits for an answer on it is told so at once, whoever holds it.
+    pub(super) fn give_up(&self, why: &'static str) {
+        let _ = self.shared.given_up.set(why);
+        self.shared.task.abort();
+    }
+
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.shared.task.is_finished() || self.shared.calls.is_closed()
@@ -179,12 +188,16 @@ impl Link {
     pub async fn closed(&self) -> Arc<str> {
         let mut closed = self.shared.closed.clone();
         let cause = closed.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
-        cause.unwrap_or_else(|| "a request was not answered in time".into())
+        cause.unwrap_or_else(|| self.why_given_up())
     }
 
     fn cause(&self) -> LinkError {
         let cause = self.shared.closed.borrow().clone();
-        LinkError::Closed(cause.unwrap_or_else(|| "a request was not answered in time".into()))
+        LinkError::Closed(cause.unwrap_or_else(|| self.why_given_up()))
+    }
+
+    fn why_given_up(&self) -> Arc<str> {
+        self.shared.given_up.get().copied().unwrap_or("a request was not answered in time").into()
     }
 }
 

@@ -220,12 +220,13 @@ impl Follower {
                 self.keep(id, address);
             }
         }
-        // A broker that is not told is down or gone: none is connected to until it is told again.
+        // A broker that is not told is down or gone: none is connected to until it is told again. Who waits for its answer would
+        // wait for `cluster.request_timeout` where nothing says that it is gone, and what it led is led elsewhere.
         self.kept.retain(|id, (_, keeper)| {
             let stays = brokers.contains_key(id);
             if !stays {
                 keeper.abort();
-                self.links.up().lost(*id);
+                self.links.give_up(*id, "the cluster no longer tells of this broker");
             }
             stays
         });
@@ -238,7 +239,7 @@ impl Follower {
         if let Some((_, old)) = self.kept.insert(id, (address, keeper)) {
             old.abort();
         }
-        self.links.up().lost(id);
+        self.links.give_up(id, "the broker has another address");
         while self.keepers.try_join_next().is_some() {}
     }
 
@@ -431,5 +432,71 @@ async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc:
         }
         tokio::time::sleep(jittered(retry)).await;
         retry = (retry * 2).min(LAST_RETRY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cluster;
+    use super::super::link::LinkError;
+    use super::*;
+    use crate::config;
+    use crate::demo::broker::{Broker, Seen, Settings, Step, Tape};
+    use std::net::SocketAddr;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// What brokers say of themselves.
+    fn told(brokers: &[(i32, SocketAddr)]) -> Node {
+        let mut answer = Node::response(ApiKey::METADATA);
+        for (id, at) in brokers {
+            let broker = answer
+                .child(response::BROKERS)
+                .with(metadata_response_broker::NODE_ID, *id)
+                .with(metadata_response_broker::HOST, at.ip().to_string().as_str())
+                .with(metadata_response_broker::PORT, i32::from(at.port()));
+            answer.push(response::BROKERS, broker);
+        }
+        answer
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_broker_that_the_cluster_no_longer_tells_of_is_told_at_once() {
+        let silent = Tape::before(|seen: &Seen| match seen.key {
+            ApiKey::DESCRIBE_CONFIGS => Step::Swallow,
+            _ => Step::Serve,
+        });
+        let settings = Settings { node_id: 2, script: Some(Box::new(Arc::clone(&silent))), ..Settings::default() };
+        let second = Broker::start(settings).await.unwrap();
+        let (gone, known) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let (is_gone, at, first) = (Arc::clone(&gone), second.addr(), Arc::clone(&known));
+        let script = move |seen: &Seen| match (seen.key, first.get()) {
+            (ApiKey::METADATA, Some(first)) if is_gone.load(Ordering::SeqCst) => Step::Answer(told(&[(1, *first)])),
+            (ApiKey::METADATA, Some(first)) => Step::Answer(told(&[(1, *first), (2, at)])),
+            _ => Step::Serve,
+        };
+        let broker = Broker::start(Settings { script: Some(Box::new(script)), ..Settings::default() }).await.unwrap();
+        known.set(broker.addr()).unwrap();
+        let bootstrap = HostPort { host: "127.0.0.1".into(), port: broker.addr().port() };
+        let mut config = config::Cluster::plain("c", vec![bootstrap]);
+        (config.metadata_refresh, config.request_timeout) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
+        let cluster = Cluster::start(&config);
+        let mut topology = cluster.follow();
+        let are_up = |t: &Arc<Topology>| t.brokers.len() == 2 && t.brokers.values().all(|b| !b.versions.is_empty());
+        topology.wait_for(are_up).await.unwrap();
+
+        let link = cluster.link(2).expect("it is up");
+        let question = super::super::configs::request(2, "t", &[]);
+        let waits = link.call(ApiKey::DESCRIBE_CONFIGS, &question);
+        let goes = async {
+            silent.first(|seen| seen.key == ApiKey::DESCRIBE_CONFIGS).await;
+            gone.store(true, Ordering::SeqCst);
+            // The other broker is asked: the turn goes on once for the version and once for the question.
+            cluster.shared.links.up().turn = 0;
+            cluster.want(Vec::new()).await;
+        };
+        let both = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(waits, goes) });
+        let (answer, _) = both.await.expect("it waits on");
+        assert_eq!(answer, Err(LinkError::Closed("the cluster no longer tells of this broker".into())));
     }
 }

@@ -108,6 +108,8 @@ pub struct PartitionInfo {
     pub leader: Option<i32>,
     /// Grows with each election; -1 = not known.
     pub epoch: i32,
+    /// How many replicas it is to have.
+    pub replicas: usize,
 }
 
 /// Why the partitions of a topic are not known.
@@ -244,6 +246,17 @@ impl Links {
         self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the connection to a broker, if it is up.
+    fn give_up(&self, broker: i32, why: &'static str) {
+        let mut up = self.up();
+        let link = up.by_id.get(&broker).cloned();
+        up.lost(broker);
+        drop(up);
+        if let Some(link) = link {
+            link.give_up(why);
+        }
+    }
+
     fn any(&self) -> Option<Link> {
         self.in_turn().into_iter().next()
     }
@@ -329,13 +342,14 @@ fn topic_of(answer: &Node, topic: &str) -> Result<TopicInfo, AskError> {
         code => return Err(AskError::Refused(code)),
     }
     let partitions = found.nodes(metadata_response_topic::PARTITIONS);
-    let mut all = vec![PartitionInfo { leader: None, epoch: -1 }; partitions.len()];
+    let mut all = vec![PartitionInfo { leader: None, epoch: -1, replicas: 0 }; partitions.len()];
     for partition in partitions {
         let index = usize::try_from(partition.i32(metadata_response_partition::PARTITION_INDEX));
         let leader = partition.i32(metadata_response_partition::LEADER_ID);
         if let Some(slot) = index.ok().and_then(|i| all.get_mut(i)) {
             let epoch = partition.i32(metadata_response_partition::LEADER_EPOCH);
-            *slot = PartitionInfo { leader: (leader >= 0).then_some(leader), epoch };
+            let replicas = partition.ints(metadata_response_partition::REPLICA_NODES).len();
+            *slot = PartitionInfo { leader: (leader >= 0).then_some(leader), epoch, replicas };
         }
     }
     Ok(TopicInfo { id: found.uuid(metadata_response_topic::TOPIC_ID), partitions: all })

@@ -137,6 +137,29 @@ async fn create(cluster: &Cluster, spec: &TopicSpec) -> Result<(bool, String), T
     }
 }
 
+/// The configs that [`may_lose`] looks at.
+pub const MAY_LOSE: [&str; 2] = ["min.insync.replicas", "unclean.leader.election.enable"];
+
+/// Why a topic with so many replicas may lose records that were acknowledged by all in sync, one line each.
+pub fn may_lose(configs: &[(String, String)], replicas: usize) -> Vec<String> {
+    let of = |key: &str| configs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let mut all = Vec::new();
+    // One broker may be away, and another be lost with what only it had.
+    let safe = if replicas > 2 { 2 } else { 1 };
+    if let Some(insync) = of("min.insync.replicas").and_then(|text| text.parse::<usize>().ok()).filter(|n| *n < safe) {
+        all.push(format!(
+            "its `min.insync.replicas` is `{insync}`, of {replicas} replicas: what is acknowledged can go with a broker; set it to {safe}"
+        ));
+    }
+    if of("unclean.leader.election.enable") == Some("true") {
+        all.push(
+            "its `unclean.leader.election.enable` is `true`: what is acknowledged can go with a leader; set it to `false`"
+                .to_owned(),
+        );
+    }
+    all
+}
+
 /// The request. All but one replica must have a record before it is acknowledged, so one broker may be away.
 fn wanted(spec: &TopicSpec, brokers: usize) -> Node {
     let auto = i16::try_from(brokers.clamp(1, 3)).unwrap_or(3);

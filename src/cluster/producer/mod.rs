@@ -9,7 +9,8 @@ mod partition;
 
 use super::batch::partition_of;
 use super::trouble::Troubles;
-use super::{AskError, Cluster};
+use super::{AskError, Cluster, TopicInfo};
+use crate::model::TopicId;
 use crate::wire::schema::produce::request::{self, partition_produce_data, topic_produce_data};
 use crate::wire::schema::produce::response::{self, partition_produce_response, topic_produce_response};
 use crate::wire::{ApiKey, ErrorCode, Node};
@@ -28,6 +29,9 @@ use tokio::time::Instant;
 const BY_NAME: i16 = 12;
 /// A request is closed at about this size.
 const REQUEST: usize = 8 << 20;
+/// What a broker may wait for replicas with a batch, at the most. Until it has answered it looks at nothing else on the
+/// connection, which others of the proxy's own requests share; a batch that is sent again it knows, and waits with it again.
+const REPLICAS: Duration = Duration::from_secs(2);
 /// Between two questions for leaders, or for a producer id.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -109,6 +113,8 @@ impl<P: Payload> Producer<P> {
 
 struct Topic<P> {
     name: Arc<str>,
+    /// Zero while it is not known.
+    id: TopicId,
     partitions: Vec<Partition<P>>,
     /// Until the partitions are known.
     early: VecDeque<P>,
@@ -118,7 +124,7 @@ struct Topic<P> {
 
 /// Something under way.
 enum Job {
-    Leaders(usize, Result<Vec<Option<i32>>, AskError>),
+    Leaders(usize, Result<TopicInfo, AskError>),
     Identity(Result<Identity, AskError>),
     /// Broker, what was sent (topic, partition), the answer.
     Written(i32, Vec<(usize, usize)>, Result<Node, AskError>),
@@ -231,7 +237,7 @@ impl<P: Payload> Run<P> {
                     topic.asking = true;
                     topic.ask_at = Some(now + PACE);
                     let (cluster, name) = (self.cluster.clone(), Arc::clone(&topic.name));
-                    self.jobs.spawn(async move { Job::Leaders(t, cluster.leaders(&name).await) });
+                    self.jobs.spawn(async move { Job::Leaders(t, cluster.topic(&name).await) });
                 }
             }
         }
@@ -276,7 +282,7 @@ impl<P: Payload> Run<P> {
         }
         let mut node = Node::request(ApiKey::PRODUCE)
             .with(request::ACKS, -1_i16)
-            .with(request::TIMEOUT_MS, i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX));
+            .with(request::TIMEOUT_MS, i32::try_from(self.timeout.min(REPLICAS).as_millis()).unwrap_or(i32::MAX));
         for (t, batches) in by_topic {
             let name = self.topics.get(t).map(|topic| &*topic.name).unwrap_or_default();
             let mut topic = node.child(request::TOPIC_DATA).with(topic_produce_data::NAME, name);
@@ -320,38 +326,56 @@ impl<P: Payload> Run<P> {
         }
     }
 
-    fn leaders(&mut self, t: usize, answer: Result<Vec<Option<i32>>, AskError>) {
+    fn leaders(&mut self, t: usize, answer: Result<TopicInfo, AskError>) {
         let Some(topic) = self.topics.get_mut(t) else { return };
         topic.asking = false;
         topic.ask_at = Some(Instant::now() + PACE);
         let subject = format!("topic {}", topic.name);
-        let leaders = match answer {
-            Ok(leaders) => leaders,
-            Err(error) => {
-                let why = match error {
-                    AskError::NoBroker => self.cluster.trouble().map_or_else(|| error.to_string(), |t| t.to_string()),
-                    AskError::Link(_) | AskError::Refused(_) => error.to_string(),
-                };
-                self.troubles.begin(&subject, &why);
-                return;
+        let why = match answer {
+            Ok(TopicInfo { partitions, .. }) if partitions.is_empty() => "it has no partitions yet".to_owned(),
+            Ok(info) => {
+                self.troubles.end(&subject);
+                return self.spread(t, &info);
             }
+            Err(error @ AskError::NoBroker) => {
+                self.cluster.trouble().map_or_else(|| error.to_string(), |trouble| trouble.to_string())
+            }
+            Err(AskError::Refused(code @ ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => {
+                format!("it does not exist ({})", code.name())
+            }
+            Err(error @ (AskError::Link(_) | AskError::Refused(_))) => error.to_string(),
         };
-        self.troubles.end(&subject);
-        // Partitions are added, never taken away; a topic made anew with fewer keeps those that hold records waiting.
-        for (p, leader) in leaders.into_iter().enumerate() {
+        self.troubles.begin(&subject, &why);
+    }
+
+    /// Takes over the partitions that a topic has, and gives them what waited for some.
+    fn spread(&mut self, t: usize, info: &TopicInfo) {
+        let Some(topic) = self.topics.get_mut(t) else { return };
+        let subject = format!("topic {}", topic.name);
+        let mut homeless = std::mem::take(&mut topic.early);
+        // Partitions are added, never taken away: it is another topic, and what waits for one that it does not have would wait
+        // for ever. Where there are no ids, a broker that is late would say so too, and no harm is done.
+        let is_another = info.id != topic.id || info.id.is_zero();
+        topic.id = info.id;
+        if is_another && info.partitions.len() < topic.partitions.len() {
+            for (p, partition) in topic.partitions.drain(info.partitions.len()..).enumerate() {
+                self.troubles.end(&format!("{subject} partition {}", info.partitions.len() + p));
+                homeless.extend(partition.into_records());
+            }
+        }
+        for (p, info) in info.partitions.iter().enumerate() {
             if topic.partitions.len() <= p {
                 topic.partitions.push(Partition::new());
             }
             if let Some(partition) = topic.partitions.get_mut(p) {
-                partition.leader = leader;
-                if leader.is_none() && !partition.is_idle() {
+                partition.leader = info.leader;
+                if info.leader.is_none() && !partition.is_idle() {
                     self.troubles.begin(&format!("{subject} partition {p}"), "no leader");
                 }
             }
         }
-        let early = std::mem::take(&mut topic.early);
-        self.held.fetch_sub(early.len(), Ordering::Relaxed);
-        for record in early {
+        self.held.fetch_sub(homeless.len(), Ordering::Relaxed);
+        for record in homeless {
             self.take(record);
         }
     }
@@ -407,6 +431,7 @@ impl<P: Payload> Run<P> {
 
 impl<P> Topic<P> {
     fn new(name: String) -> Self {
-        Self { name: name.into(), partitions: Vec::new(), early: VecDeque::new(), asking: false, ask_at: None }
+        let (id, partitions, early) = (TopicId::ZERO, Vec::new(), VecDeque::new());
+        Self { name: name.into(), id, partitions, early, asking: false, ask_at: None }
     }
 }

@@ -78,6 +78,11 @@ impl<P: Payload> Partition<P> {
         self.pending.push_back(payload);
     }
 
+    /// What the topic does not have, in order. What was sent and not answered may be there all the same.
+    pub(super) fn into_records(self) -> impl Iterator<Item = P> {
+        self.batch.into_iter().flat_map(|batch| batch.records).chain(self.pending)
+    }
+
     /// Whether the topic has everything.
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty() && self.batch.is_none()
