@@ -87,7 +87,7 @@ impl Check {
             let topology = cluster.topology();
             not_covered(config, &topology.brokers.keys().copied().collect::<Vec<_>>(), err)?;
             let mut faults = connect::brokers(&config.listeners, &topology, patience, out).await?;
-            faults.extend(connect::audit(&config.audit, &cluster, out).await?);
+            faults.extend(connect::audit(&config.audit, &cluster, out, err).await?);
             faults.extend(connect::state(config, &cluster, out, err).await?);
             faults.extend(connect::logins(config, &topology, out).await?);
             connect::doors(&config.cluster, &topology, out, err).await?;

@@ -2,6 +2,7 @@
 
 use crate::access;
 use crate::app::{files, tokens};
+use crate::audit::topics::complaints;
 use crate::cli::Failure;
 use crate::cluster::dial::Dialler;
 use crate::cluster::door::{self, State as Door};
@@ -120,12 +121,24 @@ pub(super) async fn doors(
     Ok(())
 }
 
-/// Looks for the audit topics. Gives what is wrong in words.
-pub(super) async fn audit(audit: &config::Audit, cluster: &Cluster, out: &mut dyn Write) -> io::Result<Vec<String>> {
+/// Looks for the audit topics, and how they are configured. Gives what is wrong in words.
+pub(super) async fn audit(
+    audit: &config::Audit,
+    cluster: &Cluster,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Vec<String>> {
     let mut faults = Vec::new();
     for topic in audit.topics() {
         match cluster.topic(&topic).await {
-            Ok(info) => writeln!(out, "audit topic {topic}: {} partitions", info.partitions.len())?,
+            Ok(info) => {
+                writeln!(out, "audit topic {topic}: {} partitions", info.partitions.len())?;
+                let complaints = complaints(cluster, audit, &topic).await;
+                for warning in complaints.warnings.iter().chain(&complaints.remarks) {
+                    writeln!(err, "warning: audit topic {topic}: {warning}")?;
+                }
+                faults.extend(complaints.faults.into_iter().map(|fault| format!("audit topic `{topic}`: {fault}")));
+            }
             Err(AskError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) if audit.create => {
                 writeln!(out, "audit topic {topic}: does not exist, is created at the start")?;
             }
@@ -166,6 +179,9 @@ pub(super) async fn state(
         });
     };
     let faults = look.faults(config.state.genesis.as_deref());
+    for warning in look.warnings() {
+        writeln!(err, "warning: state topic {topic}: {warning}")?;
+    }
     if faults.is_empty() {
         writeln!(out, "state topic {topic}: id {}, {} ACLs", look.id, look.fold.present().count())?;
     }
@@ -257,11 +273,11 @@ mod tests {
         let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
         let cluster = crate::cli::online::reach(&config::Cluster::plain("c", vec![at])).await.unwrap();
         let mut audit = config::Audit::default();
-        let mut out = Vec::new();
-        assert_eq!(super::audit(&audit, &cluster, &mut out).await.unwrap(), [""; 0]);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(super::audit(&audit, &cluster, &mut out, &mut err).await.unwrap(), [""; 0]);
         assert_eq!(out, b"audit topic kordon.audit: does not exist, is created at the start\n");
         audit.create = false;
-        let faults = super::audit(&audit, &cluster, &mut out).await.unwrap();
+        let faults = super::audit(&audit, &cluster, &mut out, &mut err).await.unwrap();
         assert_eq!(
             faults,
             ["topic `kordon.audit` does not exist and `create` is false: make it, or set `create: true`"]
