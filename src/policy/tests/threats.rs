@@ -23,6 +23,26 @@ fn threat_04_own_topics_are_closed_to_super_users_and_to_every_operation() {
 }
 
 #[test]
+fn threat_04_who_may_read_an_audit_topic_may_do_nothing_else_with_it() {
+    let policy =
+        load("version: 1\nacls: [{ allow: [All], principals: ['User:siem'], resources: ['topic:kordon.audit'] }]\n");
+    let asked = |api, operation| who("User:siem").api(api).topic(&policy, operation, "kordon.audit");
+    assert!(asked(ApiKey::FETCH, O::Read).is_allowed());
+    for (api, operation) in [
+        (ApiKey::FETCH, O::Write),
+        (ApiKey::TXN_OFFSET_COMMIT, O::Read),
+        (ApiKey::OFFSET_DELETE, O::Read),
+        (ApiKey::SHARE_FETCH, O::Read),
+        (ApiKey::SHARE_ACKNOWLEDGE, O::Read),
+        (ApiKey::DESCRIBE_CONFIGS, O::Describe),
+        (ApiKey::PRODUCE, O::Write),
+        (ApiKey::DELETE_RECORDS, O::Delete),
+    ] {
+        assert_eq!(asked(api, operation).code(), ReasonCode::Protected, "{operation} in {}", api.name());
+    }
+}
+
+#[test]
 fn threat_05_operators_are_denied_data_broker_rights_acls_and_credentials_whatever_allows() {
     let policy = load(
         "version: 1\noperators: ['User:op']\nacls: [{ allow: [All], principals: ['User:op'], resources: ['*'] }]\n",
