@@ -45,7 +45,9 @@ enum Case {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// No rule at all.
-    #[error("`{0}` is no rule: write `DEFAULT` or `RULE:pattern/replacement/`, with `L` or `U` behind it if need be")]
+    #[error(
+        "`{0}` is no rule: write `DEFAULT` or `RULE:pattern/replacement/`, with `L` or `U` behind it if need be, and a slash within as `\\/`, in single quotes"
+    )]
     Syntax(String),
     /// A pattern that is none.
     #[error("the pattern `{0}` is no regular expression that is served: {1}")]
@@ -355,6 +357,8 @@ mod tests {
                 Err(_) => assert_eq!(told, "", "{rule}"),
             }
         }
+        let slashes = parse("RULE:^spiffe://x$/y/").unwrap_err().to_string();
+        assert!(slashes.ends_with(r"and a slash within as `\/`, in single quotes"), "{slashes}");
         assert_eq!(
             map(r"RULE:^spiffe:\/\/example.com\/ns\/([^\/]+)\/sa\/(.*)$/$1.$2/", "spiffe://example.com/ns/a/sa/b")
                 .as_deref(),
