@@ -20,9 +20,14 @@
 mod count;
 
 use count::{Cost, measure};
+use kordon::access::{ChangeBy, Fold, record};
 use kordon::model::{Host, Operation, PatternType, Principal, Resource, ResourceType, Subject, Timestamp};
-use kordon::policy::{AclBinding, AclChange, AclSet, Loaded, OwnTopics, Permission, Query, Settings, Snapshot, Use};
-use kordon::wire::ApiKey;
+use kordon::policy::{
+    AclBinding, AclChange, AclSet, Loaded, OwnTopics, Permission, PolicySource, Query, Settings, Snapshot, Use,
+};
+use kordon::wire::frame::SIZE_LEN;
+use kordon::wire::message::{decode_response, response_frame};
+use kordon::wire::{ApiKey, Node, Value};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +84,97 @@ fn protocol_acls() {
             .collect();
         times.sort();
         println!("{count:<8} {:.1?} (of 11: {:.1?} to {:.1?})", times[5], times[0], times[10]);
+        followed(count, &acl, &source);
     }
+    metadata();
+}
+
+/// What a change of one ACL costs from the record that was read to the policy in force, and what all of it takes.
+fn followed(count: usize, acl: &impl Fn(usize) -> AclBinding, source: &PolicySource) {
+    let by = Arc::new(ChangeBy {
+        principal: "User:admin".to_owned(),
+        address: "10.1.4.7".to_owned(),
+        client_id: Some("adminclient-1".to_owned()),
+        listener: "clients".to_owned(),
+        instance: "p-1".to_owned(),
+    });
+    let record = |n: usize| record::acl(&acl(n), true, &by, "2026-11-22T03:14:42.354Z");
+    let records: Vec<_> = (0..count).map(record).collect();
+    let before = resident();
+    let (mut fold, begin) = (Fold::default(), Instant::now());
+    for (at, record) in (0..).zip(&records) {
+        fold.apply(at, Some(&record.key), Some(&record.value));
+    }
+    let read = begin.elapsed();
+    let fold = Arc::new(fold);
+    let snapshot = source.snapshot(&fold.set());
+    let taken = resident().saturating_sub(before);
+    let times: Vec<[Duration; 4]> = (0..11)
+        .map(|round| {
+            let (record, begin) = (record(count + round), Instant::now());
+            let mut next = Fold::clone(&fold);
+            next.apply(i64::try_from(count + round).unwrap(), Some(&record.key), Some(&record.value));
+            let applied = begin.elapsed();
+            assert_eq!(black_box(next.made_since(&fold)).len(), 1);
+            let compared = begin.elapsed();
+            let set = next.set();
+            let gathered = begin.elapsed();
+            black_box(source.snapshot(&set));
+            [applied, compared - applied, gathered - compared, begin.elapsed() - gathered]
+        })
+        .collect();
+    let median = |part: usize| {
+        let mut part: Vec<Duration> = times.iter().map(|time| time[part]).collect();
+        part.sort();
+        part[part.len() / 2]
+    };
+    println!(
+        "{:<8} followed: applied {:.1?}, compared {:.1?}, gathered {:.1?}, compiled {:.1?}; all read in {read:.1?}, {taken} KiB",
+        "",
+        median(0),
+        median(1),
+        median(2),
+        median(3)
+    );
+    drop(snapshot);
+}
+
+/// KiB of memory that the process has.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// What the answer about all topics of a large cluster costs, which is asked for every `cluster.metadata_refresh`.
+fn metadata() {
+    use kordon::wire::schema::metadata::response::{
+        self as r, metadata_response_partition as p, metadata_response_topic as t,
+    };
+    let mut answer = Node::response(ApiKey::METADATA);
+    for n in 0..10_000_u16 {
+        let mut topic = answer.child(r::TOPICS).with(t::NAME, format!("team-{}.topic-{n}", n % 97).as_str());
+        for index in 0..6 {
+            let partition = topic.child(t::PARTITIONS).with(p::PARTITION_INDEX, index).with(p::LEADER_ID, 1);
+            topic.push(
+                t::PARTITIONS,
+                partition
+                    .with(p::REPLICA_NODES, Value::Ints(vec![1, 2, 3]))
+                    .with(p::ISR_NODES, Value::Ints(vec![1, 2, 3])),
+            );
+        }
+        answer.push(r::TOPICS, topic);
+    }
+    let frame = response_frame(ApiKey::METADATA, 12, 1, &answer).into_bytes().slice(SIZE_LEN..);
+    let mut times: Vec<Duration> = (0..11)
+        .map(|_| {
+            let begin = Instant::now();
+            drop(black_box(decode_response(ApiKey::METADATA, 12, &frame).unwrap()));
+            begin.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("metadata of 10,000 topics with 6 partitions: {} KiB, read in {:.1?}", frame.len() / 1024, times[5]);
 }
 
 struct Question {
