@@ -487,6 +487,19 @@ fn threat_21_the_acls_of_the_brokers_are_followed_whoever_they_name() {
     soon("the deny of the brokers", || write(&mut bob, &topic) == DENIED);
     assert_eq!(delete(&mut root, &topic), 2);
     assert_eq!(listed(&mut direct).iter().filter(|t| **t == topic).count(), 0);
+    // each is told, with who did it as far as this proxy knows
+    let mut audit = kordon.audit();
+    for (what, who) in [
+        ("ACL created", "by User:root"),
+        ("ACL created", "at the brokers, past this proxy"),
+        ("ACL removed", "by User:root"),
+    ] {
+        let told = audit.wait(what, |e| {
+            let notes = e.json.pointer("/data/policyInfo/notes").map(ToString::to_string).unwrap_or_default();
+            notes.contains(&format!("{what} {who}")) && notes.contains(&topic)
+        });
+        assert!(told.text("/policyInfo/previousRevision") != told.text("/policyInfo/revision"), "{told:?}");
+    }
 
     // brokers without an authorizer are no empty set of ACLs
     let open = Cluster::shared();
