@@ -51,6 +51,10 @@ impl Machine {
         out: &mut Outputs,
     ) -> Result<(), SessionError> {
         loop {
+            // Nothing follows what ends a connection.
+            if self.closing.is_some() {
+                return Ok(());
+            }
             self.flush_local(now, out);
             let more = match &mut self.answering {
                 Answering::Idle => self.begin_answer(now, recorder, out)?,

@@ -6,13 +6,11 @@
 //! else. A handshake that comes late still begins a login; any other request then ends the connection.
 
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
+use super::room::LONGEST_LOGIN;
 use crate::model::CloseReason;
 use crate::wire::frame::{SIZE_LEN, response_size};
 use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node};
-
-/// The longest answer of a broker that is taken in a login.
-const LONGEST: usize = 1 << 20;
 
 /// Where the proxy's login at the broker stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -135,7 +133,7 @@ impl Machine {
         };
         let head = self.from_broker.get(SIZE_LEN..SIZE_LEN + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
         let Some(got) = head.map(i32::from_be_bytes) else { return Some(Ok(false)) };
-        let Ok(Some(size)) = response_size(&self.from_broker, LONGEST) else {
+        let Ok(Some(size)) = response_size(&self.from_broker, LONGEST_LOGIN) else {
             return Some(Err(SessionError::UpstreamSentCorrelation { got, expected }));
         };
         if got != expected {

@@ -394,8 +394,9 @@ impl Machine {
         self.world.clone_from(world);
     }
 
-    /// Looks at what the client may be connected by. Whether it may no longer be: then what has not left is dropped, in
-    /// both directions. A peer that reads slowly must not make a right last longer.
+    /// Looks at what the client may be connected by. Whether it may no longer be: then nothing more is done, and what has
+    /// not left is dropped, in both directions; a peer that reads slowly must not make a right last longer. At the end of
+    /// a session what was said before still leaves.
     fn check_client(&mut self, now: Now, out: &mut Outputs) -> bool {
         self.refresh_edge(now);
         self.check_standing(now, out);
@@ -405,7 +406,7 @@ impl Machine {
             self.to_broker = Outbox::default();
             self.to_client = Outbox::default();
         }
-        self.is_shut()
+        self.is_shut() || matches!(self.closing, Some(CloseReason::SessionExpired | CloseReason::TokenExpired))
     }
 
     /// A snapshot's rules begin and end by the clock alone; what was judged before an edge is judged anew after it.

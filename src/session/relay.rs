@@ -8,6 +8,7 @@
 use super::login::{Answered, LoginStep, Shook};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use super::renewal::Checked;
+use super::room::LONGEST_LOGIN;
 use crate::identity;
 use crate::identity::sasl::Relayed;
 use crate::model::Mechanism;
@@ -17,8 +18,6 @@ use crate::wire::{ApiKey, ErrorCode, Node, Versions, api};
 use bytes::Bytes;
 use std::fmt;
 
-/// The longest answer of a broker that is taken in a login.
-const LONGEST: usize = 1 << 20;
 /// Nothing of the client's is unanswered meanwhile: no number of its can be meant.
 const CORRELATION: i32 = 0;
 
@@ -105,7 +104,7 @@ impl Machine {
         let head = self.from_broker.get(SIZE_LEN..SIZE_LEN + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
         let got = i32::from_be_bytes(head?);
         let unexpected = Some(Err(SessionError::UpstreamSentCorrelation { got, expected: CORRELATION }));
-        let Ok(Some(size)) = response_size(&self.from_broker, LONGEST) else { return unexpected };
+        let Ok(Some(size)) = response_size(&self.from_broker, LONGEST_LOGIN) else { return unexpected };
         if got != CORRELATION {
             return unexpected;
         }

@@ -401,7 +401,7 @@ impl Machine {
     }
 
     fn waits_at_the_end(&self) -> bool {
-        self.inflight.waits_for_records() || self.is_waiting()
+        self.inflight.waits_for_records() || self.is_waiting() || self.held.is_some()
     }
 
     /// Other users are in force.

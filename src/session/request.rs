@@ -1,5 +1,6 @@
 //! From the client's bytes to the broker's: frame, header, row, scan, verdict.
 
+use super::broker_login::BrokerLogin;
 use super::inflight::{Finished, Slot, Turn};
 use super::login::software;
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
@@ -130,7 +131,9 @@ impl Machine {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Durable(waiting, judged) if waiting == token => {
                 let current = judged.generation == self.generation && judged.edge.is_none_or(|edge| now.wall < edge);
-                if current { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
+                // The broker may no longer know the proxy: a request that waited long would end the connection.
+                let known = matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
+                if current && known { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
             }
             other => self.wait = other,
         }

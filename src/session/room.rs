@@ -11,6 +11,9 @@ pub(super) const BROKER_BACKLOG: usize = 256 * 1024;
 /// Answers that may wait before a client is no longer read that does not read them: those in the socket's way, and those
 /// made here that wait for their turn.
 pub(super) const CLIENT_BACKLOG: usize = 256 * 1024;
+/// The longest answer of a broker that is taken in a login: it needs no more memory than any read. Brokers' own messages
+/// have some hundred bytes.
+pub(super) const LONGEST_LOGIN: usize = 64 * 1024;
 /// Room where nothing is known of what comes.
 const USUAL: usize = 64 * 1024;
 /// Room for the first bytes of what is most likely a large request: they are copied once its size is known.

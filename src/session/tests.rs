@@ -194,6 +194,13 @@ fn produce(topics: &[&str], acks: i16) -> Node {
     node
 }
 
+fn creation(topic: &str) -> Node {
+    use create_topics::request::{self as req, creatable_topic};
+    let mut node = Node::request(ApiKey::CREATE_TOPICS);
+    node.push(req::TOPICS, node.child(req::TOPICS).with(creatable_topic::NAME, topic));
+    node
+}
+
 fn produced(node: &Node) -> Vec<(String, i16)> {
     use produce::response::{self as res, partition_produce_response, topic_produce_response};
     let errors = |topic: &Node| {
@@ -634,10 +641,7 @@ fn without_room_in_the_audit_nothing_is_judged() {
 
 #[test]
 fn threat_08_a_mutation_waits_for_its_event_and_is_judged_again_if_the_policy_moved() {
-    use create_topics::request::{self as req, creatable_topic};
-    let mut request = Node::request(ApiKey::CREATE_TOPICS);
-    let topic = request.child(req::TOPICS).with(creatable_topic::NAME, "open-new");
-    request.push(req::TOPICS, topic);
+    let request = creation("open-new");
     let mut stage = Stage::new(OPEN);
     stage.book.token = Some(5);
     stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &request);

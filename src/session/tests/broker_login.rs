@@ -74,6 +74,19 @@ fn a_login_at_the_broker_waits_for_what_was_asked_and_lets_nothing_in_between() 
 }
 
 #[test]
+fn a_request_whose_event_becomes_durable_when_the_login_is_due_waits_for_it() {
+    let mut stage = Stage::known();
+    stage.book.token = Some(7);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    stage.micros = 5 * SECOND;
+    stage.book.token = None;
+    stage.input(Input::Durable(DurableToken(7)));
+    stage.exchange();
+    stage.input(Input::BrokerLogin(BrokerLoginStep::Done(None)));
+    assert_eq!(stage.keys(), [(ApiKey::PRODUCE, 1)]);
+}
+
+#[test]
 fn a_connection_that_rests_is_logged_in_again_too() {
     let mut stage = Stage::known();
     stage.micros = 5 * SECOND - 2;

@@ -263,13 +263,9 @@ fn a_token_without_headers_may_be_shorter_than_any_request() {
 
 #[test]
 fn a_mutation_whose_event_is_durable_when_the_login_ends_is_not_written() {
-    use create_topics::request::{self as req, creatable_topic};
     let mut stage = Stage::logged_in_as(OPEN, user(|user| user.expires = Some(Timestamp(3_000))));
-    let mut request = Node::request(ApiKey::CREATE_TOPICS);
-    let topic = request.child(req::TOPICS).with(creatable_topic::NAME, "open-new");
-    request.push(req::TOPICS, topic);
     stage.book.token = Some(5);
-    stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &request);
+    stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &creation("open-new"));
     stage.wall = 3_000;
     stage.input(Input::Durable(DurableToken(5)));
     assert!(stage.at_broker().is_empty());
@@ -393,6 +389,25 @@ fn records_that_a_client_waits_for_are_not_given_long_after_the_end_of_its_token
     stage.input(Input::Tick);
     assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
     assert_eq!(stage.out.detail.as_deref(), Some("the token has expired, and the client did not log in again"));
+}
+
+#[test]
+fn long_after_the_end_of_a_token_nothing_that_waited_goes_either_way_whatever_comes_first() {
+    let mut stage = Stage::with_token();
+    stage.ask(ApiKey::FETCH, 12, 1, &fetch_of(&["open"], (0, -1)));
+    // As where the host was suspended: no timer rang before the records are there.
+    stage.wall = 13_000;
+    stage.broker(ApiKey::FETCH, 12, 1, &fetched(&["open"], 0, 10));
+    assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
+    assert!(stage.at_client(ApiKey::FETCH, 12).is_empty());
+
+    let mut stage = Stage::with_token();
+    stage.book.token = Some(7);
+    stage.ask(ApiKey::CREATE_TOPICS, 7, 1, &creation("open-new"));
+    stage.wall = 13_000;
+    stage.input(Input::Durable(DurableToken(7)));
+    assert_eq!(stage.machine.closing(), Some(CloseReason::TokenExpired));
+    assert!(stage.at_broker().is_empty());
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The broker's side: it reads when it likes, answers in order, keeps fetch sessions; or it does not.
 
 use super::dice::Dice;
+use super::logins;
 use crate::input::{Input, damage};
 use crate::messages::{Style, Subject, message};
 use crate::stage::{BROKER_HOST, NAMES, frames, tame};
 use bytes::Bytes;
+use kordon::identity::sasl;
 use kordon::model::TopicId;
 use kordon::wire::schema::{fetch, produce};
 use kordon::wire::{ApiKey, ErrorCode, Node, api, message as frame};
@@ -34,6 +36,12 @@ pub(super) struct Broker {
     /// It has sent what no broker sends.
     pub(super) spoilt: bool,
     pub(super) answered: usize,
+    /// The login that is under way.
+    login: Option<sasl::Exchange>,
+}
+
+fn is_login(key: ApiKey) -> bool {
+    [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].contains(&key)
 }
 
 impl Broker {
@@ -41,6 +49,7 @@ impl Broker {
         self.read.extend_from_slice(bytes);
         for request in frames(&mut self.read) {
             let (header, node) = frame::decode_request(&request).expect("what is written can be read");
+            assert!(!is_login(header.key) || self.waiting.is_empty(), "a login while something is unanswered");
             let silent = header.key == ApiKey::PRODUCE && node.i16(produce::request::ACKS) == 0;
             if !silent {
                 self.waiting.push_back(request);
@@ -59,6 +68,7 @@ impl Broker {
         let seed = dice.seed();
         let node = match header.key {
             ApiKey::FETCH => self.fetch(header.version, &asked, dice),
+            key if is_login(key) => logins::answer((key, header.version), &asked, &mut self.login, dice),
             key => {
                 let subject = Subject { api: api(key).expect("it was asked"), response: true, version: header.version };
                 let mut node = message(subject, if dice.one_in(3) { Style::Random } else { Style::Defaults }, seed);
@@ -69,6 +79,7 @@ impl Broker {
         let mut bytes =
             frame::response_frame(header.key, header.version, header.correlation_id, &node).into_bytes().to_vec();
         self.answered += 1;
+        self.spoilt |= is_login(header.key) && logins::is_too_long(&bytes);
         if hostile && dice.one_in(20) {
             self.spoilt = true;
             let plan: Vec<u8> = (0..16).map(|_| dice.below(256) as u8).collect();

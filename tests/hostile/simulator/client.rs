@@ -6,9 +6,9 @@ use crate::messages::{Style, Subject, message, subjects};
 use crate::stage::{NAMES, tame};
 use bytes::Bytes;
 use kordon::enforce::{quirks, table};
-use kordon::model::TopicId;
+use kordon::model::{Mechanism, TopicId};
 use kordon::wire::header::request_header;
-use kordon::wire::schema::{create_topics, fetch, list_offsets, metadata, produce};
+use kordon::wire::schema::{create_topics, fetch, list_offsets, metadata, produce, sasl_authenticate, sasl_handshake};
 use kordon::wire::{ApiKey, Node, Scan, WireError, decode, message as frame};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -70,15 +70,64 @@ pub(super) struct Client {
     pub(super) asked: usize,
     /// A frame that ends the connection was made: what follows does not count.
     pub(super) spoilt: bool,
+    /// A login again was tried: what follows may be taken for a part of it.
+    pub(super) shook: bool,
+    /// Its messages may have no headers, and their answers none.
+    pub(super) raw: bool,
+    /// What it said in logins.
+    pub(super) said: Vec<Vec<u8>>,
+    /// How many messages of a login it has sent.
+    talk: usize,
 }
 
 impl Client {
     /// Makes a request by chance.
     pub(super) fn ask(&mut self, dice: &mut Dice<'_>, cap: usize, hostile: bool) {
-        // Few numbers: they come again while their first request is unanswered.
+        let id = self.id(dice);
+        let asked = if dice.one_in(150) { large_request(dice, cap) } else { self.request(dice) };
+        self.send(dice, id, asked, cap, hostile);
+    }
+
+    /// The next message of a login again by this mechanism, as an honest client would send it, or another.
+    pub(super) fn log_in(&mut self, dice: &mut Dice<'_>, mechanism: Mechanism, cap: usize, hostile: bool) {
+        let id = self.id(dice);
+        if dice.one_in(6) {
+            self.talk = dice.below(3);
+        }
+        let messages = if mechanism == Mechanism::PLAIN { 1 } else { 2 };
+        let asked = match self.talk {
+            0 => {
+                let name = dice.of(&[mechanism.name(), mechanism.name(), mechanism.name(), "PLAIN", "GSSAPI"]);
+                let version = if dice.one_in(16) { 0 } else { 1 };
+                let node = Node::request(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::request::MECHANISM, name);
+                (ApiKey::SASL_HANDSHAKE, version, node)
+            }
+            talk => {
+                let message = login_message(dice, mechanism, talk == 1);
+                let node = Node::request(ApiKey::SASL_AUTHENTICATE);
+                let node = node.with(sasl_authenticate::request::AUTH_BYTES, Bytes::from(message));
+                (ApiKey::SASL_AUTHENTICATE, dice.of(&[2, 2, 1, 0]), node)
+            }
+        };
+        self.talk = (self.talk + 1) % (messages + 1);
+        self.send(dice, id, asked, cap, hostile);
+    }
+
+    /// Few numbers: they come again while their first request is unanswered.
+    fn id(&mut self, dice: &mut Dice<'_>) -> i32 {
         let id = if dice.one_in(4) { dice.below(3) as i32 } else { self.asked as i32 };
         self.asked += 1;
-        let (key, version, node) = if dice.one_in(150) { large_request(dice, cap) } else { self.request(dice) };
+        id
+    }
+
+    fn send(
+        &mut self,
+        dice: &mut Dice<'_>,
+        id: i32,
+        (key, version, node): (ApiKey, i16, Node),
+        cap: usize,
+        hostile: bool,
+    ) {
         let client_id = dice.of(&[None, Some("sim"), Some("other")]);
         let mut bytes = frame::request_frame(key, version, id, client_id, &node).into_bytes().split_off(4).to_vec();
         let mut size = bytes.len() as i32;
@@ -94,12 +143,30 @@ impl Client {
         }
         self.unsent.extend(size.to_be_bytes());
         self.unsent.extend(&bytes);
+        self.note_login(&bytes);
         if self.spoilt {
             return;
         }
         let due = if size as usize == bytes.len() { due(&bytes, cap) } else { Due::End };
         self.spoilt = due == Due::End;
         self.due.push_back(due);
+    }
+
+    /// Notes what a frame says in a login.
+    fn note_login(&mut self, bytes: &[u8]) {
+        match bytes {
+            [0, 17, 0, 0, ..] => (self.shook, self.raw) = (true, true),
+            [0, 17, ..] => self.shook = true,
+            [0, 36, ..] => {
+                if let Ok((_, node)) = frame::decode_request(&Bytes::copy_from_slice(bytes)) {
+                    self.said.extend(node.bytes(sasl_authenticate::request::AUTH_BYTES).map(|bytes| bytes.to_vec()));
+                }
+            }
+            _ => {}
+        }
+        if self.raw {
+            self.said.push(bytes.to_vec());
+        }
     }
 
     fn request(&mut self, dice: &mut Dice<'_>) -> (ApiKey, i16, Node) {
@@ -179,6 +246,23 @@ impl Client {
         }
         (ApiKey::FETCH, version, node)
     }
+}
+
+/// A message of a login of alice, who now and then says that she is somebody else.
+fn login_message(dice: &mut Dice<'_>, mechanism: Mechanism, first: bool) -> Vec<u8> {
+    let which = if dice.one_in(4) { 1 + dice.below(2) } else { 0 };
+    let long = |mut message: Vec<u8>| {
+        message.resize(3_100, b'a');
+        message
+    };
+    let message: &[u8] = match (mechanism, first) {
+        (Mechanism::PLAIN, _) => [&b"\0alice\0secret"[..], b"\0bob\0secret", b"bob\0alice\0secret"][which],
+        (Mechanism::OAuthBearer, true) => [&b"n,,\x01auth=Bearer x.y.z\x01\x01"[..], b"", b"\x01"][which],
+        (Mechanism::OAuthBearer, false) => b"\x01",
+        (_, true) => [&b"n,,n=alice,r=nonce"[..], b"n,,n=bob,r=nonce", b"n,,n=alice,r=nonce,tokenauth=true"][which],
+        (_, false) => b"c=biws,r=nonce+,p=AAAA",
+    };
+    if dice.one_in(64) { long(message.to_vec()) } else { message.to_vec() }
 }
 
 /// A request as large as may be, of the smallest things.

@@ -4,6 +4,7 @@
 mod broker;
 mod client;
 mod dice;
+mod logins;
 
 use crate::allocator::{live, peak};
 #[cfg(test)]
@@ -18,6 +19,7 @@ use kordon::policy::{AclChanged, ChangeRefused};
 use kordon::session::{Input, Limits, Machine, Now, Outbox, Outputs, SessionError, World};
 use kordon::wire::schema::fetch::response as res;
 use kordon::wire::{ApiKey, ErrorCode, Node, message as frame};
+use logins::Logins;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -136,8 +138,8 @@ impl Recorder for Book {
 #[derive(Default)]
 struct Seen {
     bytes: Vec<u8>,
-    /// The policy in force when the first byte of the frame in `bytes` was written.
-    begun: Option<usize>,
+    /// The policy in force when the first byte of the frame in `bytes` was written, and the time.
+    begun: Option<(usize, i64)>,
 }
 
 struct Run<'d> {
@@ -148,6 +150,7 @@ struct Run<'d> {
     out: Outputs,
     client: Client,
     broker: Broker,
+    logins: Option<Box<Logins>>,
     policy: usize,
     wall: i64,
     micros: u64,
@@ -179,6 +182,7 @@ impl<'d> Run<'d> {
             out: Outputs::default(),
             client: Client::default(),
             broker: Broker::default(),
+            logins: None,
             policy,
             wall: 0,
             micros: 0,
@@ -227,8 +231,9 @@ impl<'d> Run<'d> {
         }
         self.micros += 1;
         let now = Now { wall: Timestamp(self.wall), micros: self.micros };
-        let before = (live(), self.book.own);
         let machine = self.machine.as_mut().expect("it lives until the end");
+        let logins = self.logins.as_mut().map(|logins| logins.before(&input, machine, now));
+        let before = (live(), self.book.own);
         let (result, work) = peak(|| machine.handle(input, now, &mut self.book, &mut self.out));
         self.out.finished.clear();
         self.out.unmapped.clear();
@@ -249,6 +254,9 @@ impl<'d> Run<'d> {
         let machine = self.machine.as_ref().expect("it lives until the end");
         assert!(!machine.waits_for_write() || !machine.to_broker.is_empty(), "it waits for a write of nothing");
         self.look();
+        if let Some(before) = &logins {
+            self.look_at_logins(before, now);
+        }
         let machine = self.machine.as_ref().expect("it lives until the end");
         self.ended = match (result, machine.closing()) {
             (Err(error), _) => Some(Err(error)),
@@ -266,6 +274,10 @@ impl<'d> Run<'d> {
             let (header, node) = frame::decode_request(&request).expect("what is written can be read");
             let what = || format!("{} v{} {node:?}", header.key, header.version);
             assert_eq!(forbidden(self.in_force(), header.key, &node), None, "{}", what());
+            let front = self.front_id();
+            if let Some(logins) = &mut self.logins {
+                logins.writes(&header, &node, front, &self.client.said);
+            }
             let must = [ApiKey::PRODUCE, ApiKey::FETCH, ApiKey::LIST_OFFSETS, ApiKey::CREATE_TOPICS];
             if must.contains(&header.key) {
                 let left = self.book.decided.get_mut(&(header.correlation_id, header.key));
@@ -274,7 +286,7 @@ impl<'d> Run<'d> {
             }
         }
         assert!(news.is_empty(), "half a request was written");
-        let policy = self.in_force();
+        let policy = (self.in_force(), self.wall);
         let mut rest = told.as_slice();
         while !rest.is_empty() {
             self.emitted.begun.get_or_insert(policy);
@@ -293,11 +305,18 @@ impl<'d> Run<'d> {
     }
 
     /// The client was told something.
-    fn told(&mut self, answer: &bytes::Bytes, begun: usize) {
+    fn told(&mut self, answer: &bytes::Bytes, begun: (usize, i64)) {
         while self.client.due.front() == Some(&Due::Silence) {
             self.client.due.pop_front();
         }
-        let Some(Due::Answer { id, key, version }) = self.client.due.pop_front() else {
+        let due = self.client.due.pop_front();
+        if let (Some(logins), Some(Due::Answer { id, .. })) = (&mut self.logins, due) {
+            logins.answered(id, answer);
+        }
+        if self.client.raw {
+            return;
+        }
+        let Some(Due::Answer { id, key, version }) = due else {
             panic!("an answer to nothing: {answer:?}");
         };
         let got = answer.first_chunk().map(|id| i32::from_be_bytes(*id));
@@ -313,7 +332,7 @@ impl<'d> Run<'d> {
     }
 
     /// What was fetched may be read by the policy that was in force at its first byte.
-    fn fetched(&mut self, node: &Node, policy: usize) {
+    fn fetched(&mut self, node: &Node, (policy, begun): (usize, i64)) {
         use res::{fetchable_topic_response as topic_of, partition_data};
         for topic in node.nodes(res::RESPONSES) {
             let records = |p: &Node| p.bytes(partition_data::RECORDS).is_some_and(|records| !records.is_empty());
@@ -328,6 +347,9 @@ impl<'d> Run<'d> {
                 2 => name.starts_with("open"),
                 _ => name != "kordon.state",
             };
+            if let Some(logins) = &self.logins {
+                logins.gives_records(begun);
+            }
             assert!(readable, "records of `{name}` were delivered under policy {policy}");
         }
         let id = node.i32(res::SESSION_ID);
@@ -352,7 +374,8 @@ impl<'d> Run<'d> {
 
     fn deliver_broker(&mut self, most: usize) -> bool {
         let full = self.machine().to_client.len() > BACKLOG;
-        if self.ended.is_some() || self.broker_gone || self.broker.unsent.is_empty() || full {
+        let unread = full || !self.machine().wants_broker();
+        if self.ended.is_some() || self.broker_gone || self.broker.unsent.is_empty() || unread {
             return false;
         }
         self.counted(Machine::broker_room);
@@ -382,7 +405,8 @@ impl<'d> Run<'d> {
     fn step(&mut self) {
         let piece = self.knobs.piece;
         let most = 1 + self.dice.below(piece);
-        match self.dice.below(20) {
+        let sides = if self.logins.is_some() { 30 } else { 20 };
+        match self.dice.below(sides) {
             0..3 if self.client.asked < self.knobs.asks => {
                 let (cap, bad) = (self.knobs.limits.frame, self.knobs.bad_client);
                 for _ in 0..1 + self.dice.below(3) {
@@ -417,11 +441,12 @@ impl<'d> Run<'d> {
                 if self.dice.one_in(2) {
                     self.client_gone = true;
                     self.input(Input::ClientEnd);
-                } else {
+                } else if self.machine().wants_broker() {
                     self.broker_gone = true;
                     self.input(Input::BrokerEnd);
                 }
             }
+            20.. => self.logins_step(),
             _ => self.input(Input::BrokerReady),
         }
     }
@@ -475,6 +500,7 @@ impl<'d> Run<'d> {
             }
             self.looked_up();
             self.acls_changed();
+            while self.shell(false) {}
             let taken = self.take(0, usize::MAX);
             self.broker.take(&taken);
             while self.broker.owes() {
@@ -505,7 +531,7 @@ impl<'d> Run<'d> {
         match self.ended.clone() {
             None => {
                 let left: Vec<_> = self.client.due.iter().filter(|due| **due != Due::Silence).collect();
-                let silent = self.broker.spoilt || self.client_gone;
+                let silent = self.broker.spoilt || self.client_gone || self.client.raw;
                 assert!(left.is_empty() || silent, "not answered: {left:?}");
                 assert!(silent || self.client.unsent.is_empty(), "not read: {} bytes", self.client.unsent.len());
                 assert!(silent || self.machine().is_idle(), "it waits for nothing");
@@ -523,6 +549,7 @@ impl<'d> Run<'d> {
         self.input(Input::Tick);
         let before = live();
         self.machine = None;
+        self.logins = None;
         self.out = Outputs::default();
         self.held += live() - before;
         assert!(self.held.abs() < SPARES, "{} bytes are left when it has ended", self.held);
@@ -544,6 +571,7 @@ impl<'d> Run<'d> {
             }
             _ => next == Some(&Due::End),
         };
+        let right = right || self.logins_end_it(reason);
         assert!(right, "it ended as {reason:?}, due was {next:?}");
     }
 }
@@ -573,14 +601,37 @@ pub(crate) fn fuzz(data: &[u8]) {
     Run::new(dice, knobs).play();
 }
 
+/// The same, with logins again on either side.
+pub(crate) fn fuzz_logins(data: &[u8]) {
+    let mut dice = Dice::Bytes(crate::input::Input(data));
+    let knobs = Knobs { steps: usize::MAX, ..Knobs::by(&mut dice) };
+    Run::new(dice, knobs).with_logins().play();
+}
+
 fn run(seed: u64) -> (isize, [usize; 2]) {
     let mut dice = Dice::seeded(seed);
     let knobs = Knobs::by(&mut dice);
     Run::new(dice, knobs).play()
 }
 
+fn run_with_logins(seed: u64) -> (isize, [usize; 2]) {
+    let mut dice = Dice::seeded(seed);
+    let knobs = Knobs::by(&mut dice);
+    Run::new(dice, knobs).with_logins().play()
+}
+
 #[test]
 fn whatever_client_and_broker_do_in_whatever_order_the_session_keeps_its_promises() {
+    by_seeds(run, 500);
+}
+
+#[test]
+fn whatever_client_and_broker_do_in_logins_again_no_request_is_past_its_login_and_no_secret_on_the_wrong_side() {
+    by_seeds(run_with_logins, 400);
+}
+
+/// Plays runs, each by its seed; so many, unless more are asked for.
+fn by_seeds(run: fn(u64) -> (isize, [usize; 2]), usual: u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     // What is made once and kept, is made before anything is counted.
     (0..20).for_each(|seed| drop(std::panic::catch_unwind(|| run(seed))));
@@ -590,7 +641,7 @@ fn whatever_client_and_broker_do_in_whatever_order_the_session_keeps_its_promise
     }
     let first = number("KORDON_SEED").unwrap_or_else(rand::random::<u64>);
     let (mut left, mut nearest) = (0, [0, 0]);
-    for case in 0..number("KORDON_CASES").unwrap_or(500) {
+    for case in 0..number("KORDON_CASES").unwrap_or(usual) {
         let seed = first.wrapping_add(case);
         match std::panic::catch_unwind(|| run(seed)) {
             Ok((bytes, percent)) => {

@@ -22,7 +22,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 18] = [
+pub(crate) const TARGETS: [Target; 19] = [
     target("frame", wire::frame),
     target("header", wire::header),
     target("proxy_header", wire::proxy),
@@ -32,6 +32,7 @@ pub(crate) const TARGETS: [Target; 18] = [
     target("fetch_answer", answer::fetch_answer),
     target("login", login::login),
     target("session", crate::simulator::fuzz),
+    target("renewals", crate::simulator::fuzz_logins),
     target("policy", documents::policy),
     target("config", documents::config),
     target("users", documents::users),
