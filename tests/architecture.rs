@@ -20,25 +20,55 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Beside them: values that the shell reads.
     ("config", &["model", "yaml"]),
     ("telemetry", &["model", "wire", "policy", "enforce", "config"]),
+    ("clock", &["model"]),
     // What both sides of the proxy are secured with.
-    ("tls", &["model", "identity", "config"]),
+    ("tls", &["model", "clock", "identity", "config"]),
     // What asks the web.
     ("http", &["config", "tls"]),
     // What talks to Kafka.
     (
         "cluster",
-        &["model", "yaml", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "tls", "http"],
+        &[
+            "model",
+            "clock",
+            "yaml",
+            "wire",
+            "policy",
+            "identity",
+            "enforce",
+            "session",
+            "config",
+            "telemetry",
+            "tls",
+            "http",
+        ],
     ),
-    ("audit", &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster"]),
+    (
+        "audit",
+        &["model", "clock", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster"],
+    ),
     (
         "access",
-        &["model", "wire", "policy", "identity", "enforce", "session", "config", "telemetry", "cluster", "audit"],
+        &[
+            "model",
+            "clock",
+            "wire",
+            "policy",
+            "identity",
+            "enforce",
+            "session",
+            "config",
+            "telemetry",
+            "cluster",
+            "audit",
+        ],
     ),
     // What clients and operators talk to.
     (
         "net",
         &[
             "model",
+            "clock",
             "wire",
             "policy",
             "identity",
@@ -57,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "app",
         &[
             "model",
+            "clock",
             "yaml",
             "wire",
             "policy",
@@ -75,11 +106,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // The embedded broker and what is shown with it: nothing but the command line may import it.
-    ("demo", &["model", "yaml", "wire", "config", "cluster", "app"]),
+    ("demo", &["model", "clock", "yaml", "wire", "config", "cluster", "app"]),
     (
         "cli",
         &[
             "model",
+            "clock",
             "yaml",
             "wire",
             "policy",
@@ -233,6 +265,16 @@ fn layers_import_downwards_only() {
                 }
             }
         }
+    }
+    none(&faults);
+}
+
+#[test]
+fn one_place_reads_the_clock_on_the_wall() {
+    let mut faults = Vec::new();
+    for source in sources("src").iter().filter(|s| !s.is_test() && s.path != "src/clock.rs") {
+        let reads = source.code().filter(|(_, line)| line.contains("SystemTime::now") || line.contains("Utc::now"));
+        faults.extend(reads.map(|(n, _)| format!("{}:{n}: the time comes from `clock::now`", source.path)));
     }
     none(&faults);
 }

@@ -4,9 +4,9 @@
 use super::record::{self, Encoded, Genesis};
 use super::remote::Place;
 use super::shared::Halt;
+use crate::clock::now;
 use crate::cluster::batch::{Builder, Record, Stamp};
 use crate::cluster::topic::{Cleanup, MAY_LOSE, TopicSpec, may_lose};
-use crate::cluster::trouble::now;
 use crate::cluster::{Cluster, TopicInfo};
 use crate::config;
 use crate::model::TopicId;

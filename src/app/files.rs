@@ -12,13 +12,6 @@ use crate::yaml::Problem;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The present, by the machine's clock.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
 
 /// What compiling a policy takes from the configuration.
 pub fn policy_settings(config: &Config, now: Timestamp) -> Settings {

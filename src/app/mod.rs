@@ -14,7 +14,6 @@ pub mod watch;
 mod worlds;
 
 use compiler::Compiler;
-use files::now;
 pub use policy::{Look, PolicyKeeper, Swap};
 use watch::{FileWatch, WatchError};
 pub use worlds::Worlds;
@@ -22,6 +21,7 @@ pub use worlds::Worlds;
 use crate::access::Access;
 use crate::admin::{self, Health};
 use crate::audit::{Service, Status as AuditStatus};
+use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
 use crate::cluster::topic::TopicError;

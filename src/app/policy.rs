@@ -1,8 +1,9 @@
 //! The policy in force: the file and the ACLs made over the protocol, compiled together. Read at start, taken over when
 //! either changes, never lost to a bad edit.
 
-use super::files::{now, policy_of, read};
+use super::files::{policy_of, read};
 use super::worlds::Worlds;
+use crate::clock::now;
 use crate::config::Config;
 use crate::model::{Revision, Timestamp};
 use crate::policy::{AclSet, PolicySource, Snapshot};

@@ -1,13 +1,14 @@
 //! Takes over a changed policy file while clients stay connected, and tells the audit what changed.
 
 use super::compiler::Compiler;
-use super::files::{now, users_of};
+use super::files::users_of;
 use super::policy::{Look, PolicyKeeper, Swap};
 use super::watch::{Contents, FileWatch};
 use super::worlds::Worlds;
 use crate::access::{InForce, Made};
 use crate::audit::Audit;
 use crate::audit::event::PolicyInfo;
+use crate::clock::now;
 use crate::policy::{AclSet, Changes};
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};
 use crate::yaml::Problem;

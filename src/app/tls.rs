@@ -1,8 +1,9 @@
 //! Follows the files of TLS: what they hold anew is taken over for the next handshake, and their end is told before it
 //! comes.
 
-use super::files::{self, DAY, SOON, now};
+use super::files::{self, DAY, SOON};
 use super::watch::{FileWatch, WatchError};
+use crate::clock::now;
 use crate::config::Config;
 use crate::model::Timestamp;
 use crate::telemetry::{Metrics, ReloadOutcome, ReloadedFile};

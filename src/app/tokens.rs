@@ -2,9 +2,10 @@
 //! away does not stop the proxy: its keys count for `jwks_max_age` after they were last had, and then logins by its tokens
 //! are put off.
 
-use super::files::{self, now};
+use super::files;
 use super::reload::{Words, follow_file};
 use super::watch::{FileWatch, WatchError};
+use crate::clock::now;
 use crate::config::{Authorities, Config, KeySource, TokenIssuer, WebAddress};
 use crate::http::Ask;
 use crate::identity::tokens::{Issuer, KeySet, KeySetError, MOST_BYTES, Tokens, Wanted, WantedKey};

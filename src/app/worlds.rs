@@ -97,7 +97,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{files::policy_of, now};
+    use crate::app::files::policy_of;
+    use crate::clock::now;
     use crate::config;
     use crate::policy::AclSet;
     use std::path::Path;

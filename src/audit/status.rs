@@ -1,8 +1,9 @@
 //! What the audit is waiting for, in words: for health, metrics and whoever asks why clients stand still.
 
 use super::hub::Audit;
+use crate::clock::now;
 use crate::cluster::topic::TopicError;
-use crate::cluster::trouble::{Troubles, now};
+use crate::cluster::trouble::Troubles;
 use std::sync::Arc;
 use tokio::sync::watch;
 

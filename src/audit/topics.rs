@@ -2,9 +2,10 @@
 
 use super::event::Aggregation;
 use super::hub::Hub;
+use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::cluster::topic::{Cleanup, MAY_LOSE, TopicError, TopicSpec, ensure, may_lose};
-use crate::cluster::trouble::{Troubles, now};
+use crate::cluster::trouble::Troubles;
 use crate::config;
 use crate::model::TopicId;
 use std::sync::Arc;

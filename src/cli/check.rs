@@ -4,6 +4,7 @@ mod connect;
 
 use super::{ConfigFile, Failure, online};
 use crate::app::{files, tokens};
+use crate::clock::now;
 use crate::config::{self, Brokers, ClientAuth, Config, Identity, KeySource, Listener};
 use crate::enforce::Topology;
 use crate::model::ResourceType;
@@ -29,7 +30,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
         let config = self.config.load()?;
-        let policy = files::load_policy(&config, files::now());
+        let policy = files::load_policy(&config, now());
         let users = files::load_users(&config);
         let tls = [
             files::diallers(&config).err(),
@@ -45,7 +46,7 @@ impl Check {
         for warning in &policy.warnings {
             writeln!(err, "warning: {warning}")?;
         }
-        for warning in files::ends_soon(&config, files::now()) {
+        for warning in files::ends_soon(&config, now()) {
             writeln!(err, "warning: {warning}")?;
         }
         let shell = files::too_few(&config, files::open_files());
@@ -236,8 +237,7 @@ policy: { file: policy.yaml }
 
     #[test]
     fn topics_that_a_pattern_matches_are_counted() {
-        let settings =
-            files::policy_settings(&crate::config::parse(CONFIG, Path::new("k"), &|_| None).unwrap(), files::now());
+        let settings = files::policy_settings(&crate::config::parse(CONFIG, Path::new("k"), &|_| None).unwrap(), now());
         let text = "version: 1\nacls: [{ allow: [Read], principals: [\"User:a\"], resources: [\"topic:tx_*\", \"group:g\"] }]\ndefault: deny\n";
         let policy = Snapshot::load(text.as_bytes(), "p", &settings).unwrap().snapshot;
         let ids = ["tx_1", "tx_2", "other"].map(|name| (name.into(), crate::model::TopicId::ZERO)).into();

@@ -2,6 +2,7 @@
 
 use super::{ConfigFile, Failure};
 use crate::app::files;
+use crate::clock::now;
 use crate::model::{Host, Operation, Principal, Resource, ResourceType, Subject, Timestamp};
 use crate::policy::{Explanation, OwnTopics, ProtocolAcls, Query, Right, Settings, Snapshot, Use};
 use crate::wire::{ApiKey, apis};
@@ -60,7 +61,7 @@ struct Asked {
 
 impl Explain {
     pub(super) fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Failure> {
-        let now = self.at.unwrap_or_else(files::now);
+        let now = self.at.unwrap_or_else(now);
         let loaded = match &self.policy {
             // Without a configuration the proxy's own topics are not known, so none is protected.
             Some(file) => {

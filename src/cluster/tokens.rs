@@ -2,6 +2,7 @@
 //! (RFC 6749, 4.4), kept, and renewed before they end. No token is in an error, in the log, or in what Debug shows.
 
 use super::metadata::jittered;
+use crate::clock::now;
 use crate::config::{Secret, SecretError, TokenClient, TokenSource};
 use crate::http::{Ask, HttpError};
 use crate::identity::tokens::claim_at;
@@ -309,8 +310,7 @@ fn read(answer: &[u8]) -> Result<(Token, Duration), String> {
 /// How long a token says that it holds.
 fn left(token: &Token) -> Option<Duration> {
     let end = Duration::try_from_secs_f64(token.claims()?.get("exp")?.as_f64()?).ok()?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(end.saturating_sub(now))
+    Some(end.saturating_sub(Duration::from_millis(u64::try_from(now().0).ok()?)))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What does not work just now, in words, for health and the log: logged once when it
 //! lasts, and once when it is over.
 
+use crate::clock::now;
 use crate::model::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The troubles of one task, each under the name of what it concerns.
 #[derive(Debug, Default)]
@@ -74,12 +74,6 @@ impl Troubles {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Trouble>> {
         self.by_subject.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The wall clock.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::News;
 use super::client::{Client, ClientError};
 use super::files::{Layout, Person};
+use crate::clock::now;
 use crate::cluster::batch::{Builder, Record, Stamp};
 use crate::cluster::records;
 use crate::wire::schema::{create_topics as ct, fetch as f, metadata as m, produce as p};
@@ -10,7 +11,7 @@ use crate::wire::{ApiKey, ErrorCode, Node};
 use bytes::Bytes;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long a client waits before it asks again.
@@ -159,8 +160,7 @@ async fn leader(bootstrap: &mut Client, actor: &Actor) -> Result<Result<Client, 
 async fn produce(client: &mut Client, actor: &Actor) -> Result<ErrorCode, ClientError> {
     use p::request::{self as q, partition_produce_data as part, topic_produce_data as t};
     use p::response::{self as r, partition_produce_response as answered, topic_produce_response as topic};
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let timestamp = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let timestamp = now().0;
     let value = format!("an order of {}", actor.person.name());
     let mut batch = Builder::default();
     batch.push(Record { timestamp, key: None, value: Some(value.as_bytes()), headers: &[] });

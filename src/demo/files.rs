@@ -1,9 +1,11 @@
 //! The files and ports of the demo.
 
 use super::DemoError;
+use crate::clock::now;
+use crate::model::Timestamp;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The example policy, to which the demo adds one temporary grant.
 const POLICY: &str = include_str!("../../config/policy.yaml");
@@ -130,8 +132,8 @@ impl Drop for Directory {
 
 /// Writes configuration and policy; the grant begins now.
 pub(super) fn write(layout: &Layout, broker_port: u16, grant: Duration) -> Result<(), DemoError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    for (path, text) in [(layout.config(), config(layout, broker_port)), (layout.policy(), policy(now + grant))] {
+    let end = now().plus(grant);
+    for (path, text) in [(layout.config(), config(layout, broker_port)), (layout.policy(), policy(end))] {
         if path.exists() {
             return Err(DemoError::Exists(path));
         }
@@ -140,9 +142,8 @@ pub(super) fn write(layout: &Layout, broker_port: u16, grant: Duration) -> Resul
     Ok(())
 }
 
-fn policy(end: Duration) -> String {
-    let seconds = i64::try_from(end.as_secs()).unwrap_or(i64::MAX);
-    let end = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ");
+fn policy(end: Timestamp) -> String {
+    let end = chrono::DateTime::from_timestamp_millis(end.0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ");
     let grant = format!(
         "\ngrants:\n  - {{ id: {GRANT}, allow: [Write], principals: [\"User:bob\"], resources: [\"topic:orders\"],\n      \
          not_after: {end}, reason: \"bob repairs an order\" }}"
@@ -180,7 +181,6 @@ fn config(layout: &Layout, broker_port: u16) -> String {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::model::Timestamp;
     use crate::policy::{OwnTopics, Settings, Snapshot};
 
     #[test]

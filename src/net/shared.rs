@@ -9,9 +9,9 @@ use super::seats::{ByAddress, Seats};
 use super::seldom::Seldom;
 use crate::access::Access;
 use crate::audit::Audit;
+use crate::clock::now;
 use crate::cluster::Cluster;
 use crate::cluster::dial::Dialler;
-use crate::cluster::trouble;
 use crate::config::Identity;
 use crate::identity::certificate::Mapping;
 use crate::model::Timestamp;
@@ -67,7 +67,7 @@ impl Shared {
     /// The time, on both clocks.
     pub fn now(&self) -> Now {
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { wall: never_back(&self.latest, trouble::now()), micros }
+        Now { wall: never_back(&self.latest, now()), micros }
     }
 }
 

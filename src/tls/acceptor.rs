@@ -4,6 +4,7 @@ use super::bounded::{Bounded, TooMuch};
 use super::files::{TlsError, authorities, pair, refused, revocations};
 use super::stream::Stream;
 use super::{provider, versions};
+use crate::clock::now;
 use crate::config::{ClientAuth, ClientTrust, ListenerTls};
 use crate::identity::certificate::{Certificate, next_update};
 use crate::model::Timestamp;
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsStream};
@@ -219,11 +220,6 @@ fn server_config(
 fn lists(trust: &ClientTrust) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
     let lists: Result<Vec<_>, _> = trust.crl.iter().map(|file| revocations(file)).collect();
     Ok(lists?.into_iter().flatten().collect())
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Checks chains up to an authority, against every list there is: a list that has ended is no list.
