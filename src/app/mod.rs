@@ -6,6 +6,7 @@
 mod compiler;
 mod doors;
 pub mod files;
+mod notices;
 mod policy;
 mod reload;
 mod tls;
@@ -14,6 +15,7 @@ pub mod watch;
 mod worlds;
 
 use compiler::Compiler;
+use notices::Notices;
 pub use policy::{Look, PolicyKeeper, Swap};
 use watch::{FileWatch, WatchError};
 pub use worlds::Worlds;
@@ -56,7 +58,7 @@ pub enum AppError {
         /// What the system says.
         cause: io::Error,
     },
-    /// The policy file cannot be followed.
+    /// Files cannot be followed.
     #[error(transparent)]
     Watch(#[from] WatchError),
     /// There is no thread to compile policies on.
@@ -119,7 +121,7 @@ impl App {
             stopping: stopping.clone(),
             metrics: Arc::clone(&metrics),
         });
-        let mut followers = JoinSet::new();
+        let (mut followers, notices) = (JoinSet::new(), Notices::of_system());
         let metrics_address = match config.metrics {
             Some(address) => Some(serve_pages(address, &metrics, &status, &mut followers).await?),
             None => None,
@@ -132,7 +134,7 @@ impl App {
         for ((listener, dialler), acceptor) in config.listeners.iter().zip(listeners).zip(acceptors) {
             bound.push(net::bind(listener.clone(), acceptor, dialler).await?);
         }
-        let (issuers, asked) = tokens::follow(&config, tokens, &metrics, &mut followers)?;
+        let (issuers, asked) = tokens::follow(&config, tokens, &notices, &metrics, &mut followers)?;
         // Nobody else fills it.
         let _ = status.asked.set(asked);
         let cluster = Cluster::start_with(&config.cluster, &config.listeners, own, others);
@@ -173,11 +175,11 @@ impl App {
             clients.spawn(listener.serve(Arc::clone(&shared), worlds, config.drain));
         }
         followers.spawn(doors::tell(config.cluster.clone(), cluster.clone()));
-        let watch = FileWatch::start(&config.policy.file, policy.bytes().to_vec())?;
+        let watch = FileWatch::start(&notices, &config.policy.file, policy.bytes().to_vec())?;
         followers.spawn(reload::follow(watch, Arc::clone(&policy), audit.clone(), compiler));
-        tls::follow(secured, known, &metrics, &mut followers)?;
+        tls::follow(secured, known, &notices, &metrics, &mut followers)?;
         if let Some((file, bytes)) = users {
-            let watch = FileWatch::start(file, bytes)?;
+            let watch = FileWatch::start(&notices, file, bytes)?;
             let (file, worlds) = (file.to_owned(), Arc::clone(policy.worlds()));
             followers.spawn(reload::follow_users(watch, file, worlds, Arc::clone(&metrics)));
         }

@@ -2,6 +2,7 @@
 //! comes.
 
 use super::files::{self, DAY, SOON};
+use super::notices::Notices;
 use super::watch::{FileWatch, WatchError};
 use crate::clock::now;
 use crate::config::Config;
@@ -65,10 +66,11 @@ pub(super) fn known(config: &Config) -> Vec<Known> {
 /// Begins to follow the files that these go by.
 ///
 /// # Errors
-/// A file that cannot be watched.
+/// SIGHUP cannot be received.
 pub(super) fn follow(
     secured: Vec<Secured>,
     known: Vec<Known>,
+    notices: &Notices,
     metrics: &Arc<Metrics>,
     followers: &mut JoinSet<()>,
 ) -> Result<(), WatchError> {
@@ -78,7 +80,7 @@ pub(super) fn follow(
     let (tell, told) = mpsc::channel(known.len());
     let mut files = Vec::new();
     for (i, (bytes, file)) in known.into_iter().enumerate() {
-        let mut watch = FileWatch::start(file.path(), bytes)?;
+        let mut watch = FileWatch::start(notices, file.path(), bytes)?;
         files.push(file);
         let tell = tell.clone();
         followers.spawn(async move {

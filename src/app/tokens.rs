@@ -3,6 +3,7 @@
 //! are put off.
 
 use super::files;
+use super::notices::Notices;
 use super::reload::{Words, follow_file};
 use super::watch::{FileWatch, WatchError};
 use crate::clock::now;
@@ -97,10 +98,11 @@ impl Asked {
 /// Begins to follow files and to ask issuers.
 ///
 /// # Errors
-/// A file that cannot be watched.
+/// SIGHUP cannot be received.
 pub(super) fn follow(
     config: &Config,
     loaded: Loaded,
+    notices: &Notices,
     metrics: &Arc<Metrics>,
     followers: &mut JoinSet<()>,
 ) -> Result<(Arc<Issuers>, Asked), WatchError> {
@@ -108,7 +110,7 @@ pub(super) fn follow(
     let (issuers, requests) = Issuers::new(loaded.tokens, &is_asked);
     let issuers = Arc::new(issuers);
     for (place, file, known) in loaded.files {
-        let watch = FileWatch::start(&file, known)?;
+        let watch = FileWatch::start(notices, &file, known)?;
         followers.spawn(follow_keys(watch, file, Arc::clone(&issuers), place, Arc::clone(metrics)));
     }
     let mut asked = Vec::new();

@@ -6,11 +6,9 @@
 //! agrees in size, time of modification and bytes, so a file that is being written is never taken for a whole one
 //! (threat 37). SIGHUP forces a look; a slow look without a reason serves file systems that tell nothing (NFS).
 
-use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use super::notices::Notices;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,7 +17,7 @@ use tokio::task::JoinHandle;
 /// How far apart two looks must agree.
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often to look without a reason.
-const SLOW: Duration = Duration::from_secs(10);
+pub(super) const SLOW: Duration = Duration::from_secs(10);
 
 /// What a file holds, once it has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,32 +36,26 @@ pub struct FileWatch {
     task: JoinHandle<()>,
 }
 
-/// The file cannot be followed.
+/// Files cannot be followed: SIGHUP cannot be received.
 #[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The system refuses to tell of changes.
-    #[error("cannot watch `{file}`: {cause}", file = .0.display(), cause = .1)]
-    Notify(PathBuf, notify::Error),
-    /// SIGHUP cannot be received.
-    #[error("cannot receive SIGHUP: {0}")]
-    Signal(io::Error),
-}
+#[error("cannot receive SIGHUP: {0}")]
+pub struct WatchError(io::Error);
 
 impl FileWatch {
     /// Follows a file of which `known` is already in force. Must be called within a runtime.
     ///
     /// # Errors
-    /// The system cannot tell of changes, or SIGHUP cannot be received.
-    pub fn start(file: &Path, known: Vec<u8>) -> Result<Self, WatchError> {
-        Self::start_with(file, known, true, SLOW)
+    /// SIGHUP cannot be received.
+    pub fn start(notices: &Notices, file: &Path, known: Vec<u8>) -> Result<Self, WatchError> {
+        Self::start_with(file, known, Some(notices), SLOW)
     }
 
-    /// `told`: whether the system is asked to tell of changes; `slow`: how often to look without a reason.
-    fn start_with(file: &Path, known: Vec<u8>, told: bool, slow: Duration) -> Result<Self, WatchError> {
+    /// `notices`: who tells of changes; `slow`: how often to look without a reason.
+    fn start_with(file: &Path, known: Vec<u8>, notices: Option<&Notices>, slow: Duration) -> Result<Self, WatchError> {
         let (reasons, mut due) = mpsc::channel(1);
         let (yields, contents) = mpsc::channel(1);
-        let mut hangups = signal(SignalKind::hangup()).map_err(WatchError::Signal)?;
-        let mut folders = if told { Some(Folders::watch(file, reasons.clone())?) } else { None };
+        let mut hangups = signal(SignalKind::hangup()).map_err(WatchError)?;
+        let following = notices.map(|notices| notices.follow(file, reasons.clone()));
         let file = file.to_owned();
         // The first look finds what changed between reading the file and watching it.
         let _ = reasons.try_send(());
@@ -84,8 +76,8 @@ impl FileWatch {
                         Step::Settled(contents) => break contents,
                     }
                 };
-                if let Some(folders) = &mut folders {
-                    folders.follow(&file);
+                if let Some(following) = &following {
+                    following.again(&file);
                 }
                 if let Some(contents) = settled
                     && yields.send(contents).await.is_err()
@@ -171,62 +163,6 @@ impl Settling {
     }
 }
 
-/// The directories that matter for a file.
-struct Folders {
-    watcher: RecommendedWatcher,
-    watched: BTreeSet<PathBuf>,
-}
-
-impl Folders {
-    fn watch(file: &Path, reasons: mpsc::Sender<()>) -> Result<Self, WatchError> {
-        let watcher = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
-            // Reading the file is told too, and must not be a reason to read it. A fault (too many events) is one.
-            let read = told.is_ok_and(|event| match event.kind {
-                EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
-                EventKind::Access(_) => true,
-                EventKind::Any
-                | EventKind::Create(_)
-                | EventKind::Modify(_)
-                | EventKind::Remove(_)
-                | EventKind::Other => false,
-            });
-            if !read {
-                let _ = reasons.try_send(());
-            }
-        });
-        let refused = |cause| WatchError::Notify(file.to_owned(), cause);
-        let mut folders = Self { watcher: watcher.map_err(refused)?, watched: BTreeSet::new() };
-        // The directory of the path must be there; the others may come later.
-        let own = folder_of(file);
-        folders.watcher.watch(&own, RecursiveMode::NonRecursive).map_err(refused)?;
-        folders.watched.insert(own);
-        folders.follow(file);
-        Ok(folders)
-    }
-
-    /// Watches the directories that count now, and no others.
-    fn follow(&mut self, file: &Path) {
-        let mut wanted = BTreeSet::from([folder_of(file)]);
-        if let Ok(end) = file.canonicalize() {
-            wanted.insert(folder_of(&end));
-        }
-        for gone in self.watched.difference(&wanted) {
-            // The watch of a deleted directory is gone already.
-            let _ = self.watcher.unwatch(gone);
-        }
-        // Watching again what is watched already changes nothing, and finds a directory that was replaced.
-        self.watched =
-            wanted.into_iter().filter(|f| self.watcher.watch(f, RecursiveMode::NonRecursive).is_ok()).collect();
-    }
-}
-
-fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +183,7 @@ mod tests {
 
     fn follow(file: &Path, known: &str) -> FileWatch {
         // Without slow looks: what is noticed was told.
-        FileWatch::start_with(file, known.into(), true, NEVER).unwrap()
+        FileWatch::start_with(file, known.into(), Some(&Notices::of_system()), NEVER).unwrap()
     }
 
     fn rename_over(file: &Path, text: &str) {
@@ -338,7 +274,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("policy.yaml");
         fs::write(&file, "1").unwrap();
-        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), false, NEVER).unwrap();
+        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), None, NEVER).unwrap();
         assert_eq!(next(&mut watch).await, bytes("1"));
         rename_over(&file, "2");
         watch.look();
@@ -350,7 +286,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("policy.yaml");
         fs::write(&file, "1").unwrap();
-        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), false, NEVER).unwrap();
+        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), None, NEVER).unwrap();
         assert_eq!(next(&mut watch).await, bytes("1"));
         rename_over(&file, "2");
         let this = std::process::id().to_string();
@@ -363,18 +299,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("policy.yaml");
         fs::write(&file, "1").unwrap();
-        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), false, Duration::from_millis(10)).unwrap();
+        let mut watch = FileWatch::start_with(&file, b"0".to_vec(), None, Duration::from_millis(10)).unwrap();
         assert_eq!(next(&mut watch).await, bytes("1"));
         rename_over(&file, "2");
         assert_eq!(next(&mut watch).await, bytes("2"));
-    }
-
-    #[test]
-    fn a_directory_that_is_not_there_cannot_be_watched() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _guard = runtime.enter();
-        let error = FileWatch::start(Path::new("no/such/policy.yaml"), Vec::new()).unwrap_err().to_string();
-        assert!(error.starts_with("cannot watch `no/such/policy.yaml`: "), "{error}");
     }
 
     fn seen(at: u64, text: &str) -> Look {
