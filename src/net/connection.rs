@@ -4,6 +4,7 @@ mod broker_login;
 mod change;
 mod clock;
 mod fault;
+mod feed;
 mod part;
 mod renewal;
 mod share;
@@ -19,28 +20,17 @@ use crate::model::{CloseReason, Connection, TopicId};
 use crate::session::{Bound, Input, Machine, Outputs, World};
 use crate::telemetry::Pause;
 use broker_login::{AtBroker, Beginning};
-pub(super) use fault::of_client;
-
 use change::Changing;
 use clock::{Edges, moved};
+pub(super) use fault::of_client;
+pub(super) use part::Ended;
 use renewal::Checking;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::Interest;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-
-/// Bytes that may wait for the client before the broker is no longer read.
-const CLIENT_BACKLOG: usize = 256 * 1024;
-/// Why and how a connection ended.
-pub(super) struct Ended {
-    /// The reason.
-    pub(super) reason: CloseReason,
-    /// What was wrong, in words.
-    pub(super) detail: Option<String>,
-}
 
 /// Serves a client until one side ends, and says why.
 pub(super) async fn serve(
@@ -303,51 +293,6 @@ impl Link<'_> {
             if let Some(reason) = self.input(input) {
                 return reason;
             }
-        }
-    }
-
-    /// Feeds the machine; a reason if the connection must end at once.
-    fn input(&mut self, input: Input) -> Option<CloseReason> {
-        let result = self.machine.handle(input, self.shared.now(), self.recorder, &mut self.outputs);
-        for finished in self.outputs.finished.drain(..) {
-            let api = self.shared.metrics.api(finished.key);
-            api.requests.inc();
-            api.total_time(Duration::from_micros(finished.micros));
-        }
-        for node in self.outputs.unmapped.drain(..) {
-            self.door.left_out(node);
-        }
-        self.note_renewal();
-        if let Some(detail) = self.outputs.detail.take() {
-            self.detail = Some(detail);
-        }
-        match result {
-            Ok(()) => None,
-            Err(error) => {
-                self.detail = Some(error.to_string());
-                Some(CloseReason::UpstreamMalformed)
-            }
-        }
-    }
-
-    fn reads_broker(&self) -> bool {
-        self.machine.wants_broker() && self.machine.to_client.len() <= CLIENT_BACKLOG
-    }
-
-    /// Writes what the sockets take.
-    fn write(&mut self) -> Result<(), CloseReason> {
-        if let Some(broker) = &mut self.broker
-            && broker.flush(&mut self.machine.to_broker).is_err()
-        {
-            self.detail = Some("the broker no longer reads".to_owned());
-            return Err(CloseReason::UpstreamClosed);
-        }
-        match self.client.flush(&mut self.machine.to_client) {
-            Ok(n) => {
-                self.door.metrics.sent.inc_by(n as u64);
-                Ok(())
-            }
-            Err(_) => Err(CloseReason::ClientReset),
         }
     }
 }

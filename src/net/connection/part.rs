@@ -5,6 +5,14 @@ use crate::model::CloseReason;
 use std::io;
 use std::time::Duration;
 
+/// Why and how a connection ended.
+pub(in crate::net) struct Ended {
+    /// The reason.
+    pub(in crate::net) reason: CloseReason,
+    /// What was wrong, in words.
+    pub(in crate::net) detail: Option<String>,
+}
+
 /// How long the last bytes of an ending connection may take to leave.
 const PARTING: Duration = Duration::from_secs(5);
 
