@@ -53,21 +53,11 @@ fn a_session_by_certificate_lasts_for_max_session_and_who_works_on_it_loses_noth
     let lasted = end(&mut idle, begun);
     assert!((1_550..10_000).contains(&lasted.as_millis()), "one that asks nothing ends by itself: {lasted:?}");
 
-    let keystore = dir.join("alice.pem");
-    std::fs::write(&keystore, alice.keystore()).unwrap();
-    let (ca, group) = (authority.file(), unique("ends"));
-    let settings = [
-        ("security.protocol", "SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", ca.to_str().unwrap()),
-        ("ssl.keystore.type", "PEM"),
-        ("ssl.keystore.location", keystore.to_str().unwrap()),
-        ("group.id", &group),
-    ];
+    let (tls, group) = (authority.java("SSL", Some(&alice)), unique("ends"));
     let topic = unique("ends");
     cluster.create_topic(&topic, 1, &[]);
-    let producer = Java::newest().producer(&at(&kordon, "pods"), &settings[..5]);
-    let consumer = Java::newest().consumer(&at(&kordon, "pods"), &settings);
+    let producer = Java::newest().producer(&at(&kordon, "pods"), &tls.and(&[]));
+    let consumer = Java::newest().consumer(&at(&kordon, "pods"), &tls.and(&[("group.id", &group)]));
     let consumer = consumer.subscribe(&[&topic]);
     let (mut sent, begun) = (Vec::new(), Instant::now());
     while begun.elapsed() < Duration::from_secs(7) {

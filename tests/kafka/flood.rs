@@ -152,14 +152,8 @@ fn crowds_that_nobody_knows_give_way_to_who_logs_in_and_cost_little() {
         })
     };
     let topic = cluster.topic("flood", 1);
-    let (ca, jaas) = (authority.file(), jaas("PLAIN", "alice", "alice-secret"));
-    let settings = [
-        ("security.protocol", "SASL_SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", ca.to_str().unwrap()),
-        ("sasl.mechanism", "PLAIN"),
-        ("sasl.jaas.config", &jaas),
-    ];
+    let (tls, jaas) = (authority.java("SASL_SSL", None), jaas("PLAIN", "alice", "alice-secret"));
+    let settings = tls.and(&[("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", &jaas)]);
     let sent = Java::newest().producer(&at, &settings).send_bulk(&topic, 500, 1000);
     assert_eq!((sent.ok, sent.error()), (500, None));
     stop.store(true, Ordering::Relaxed);

@@ -151,17 +151,10 @@ fn clients_behind_a_balancer_have_addresses_of_their_own_for_limits_too() {
         balancer.forward_to(kordon.at("people"));
     }
     let topic = cluster.topic("proxied", 1);
-    let ca = authority.file();
+    let tls = authority.java("SASL_SSL", None);
     let send = |through: &Balancer, password: &str| {
         let jaas = jaas("PLAIN", "alice", password);
-        let settings = [
-            ("security.protocol", "SASL_SSL"),
-            ("ssl.truststore.type", "PEM"),
-            ("ssl.truststore.location", ca.to_str().unwrap()),
-            ("sasl.mechanism", "PLAIN"),
-            ("sasl.jaas.config", &jaas),
-            ("max.block.ms", "15000"),
-        ];
+        let settings = tls.and(&[("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", &jaas), ("max.block.ms", "15000")]);
         let at = format!("kafka.kordon.test:{}", through.port());
         Java::newest().producer(&at, &settings).send(&topic, &["one"]).error().map(str::to_owned)
     };

@@ -52,21 +52,16 @@ fn clients_reach_every_broker_by_its_name_through_one_port() {
     let kordon = listening(cluster, &keys).start();
     let topic = cluster.topic("sni", 6);
     let port = kordon.at("one-port").rsplit(':').next().unwrap().to_owned();
-    let (bootstrap, ca) = (format!("kafka.kordon.test:{port}"), authority.file());
+    let (bootstrap, tls) = (format!("kafka.kordon.test:{port}"), authority.java("SSL", None));
     let group = unique("group");
-    let settings = [
-        ("security.protocol", "SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", ca.to_str().unwrap()),
-        ("group.id", &*group),
-    ];
     // A leader in each of three brokers.
-    let sent = Java::newest().producer(&bootstrap, &settings[..3]).send_bulk(&topic, 300, 100);
+    let sent = Java::newest().producer(&bootstrap, &tls.and(&[])).send_bulk(&topic, 300, 100);
     assert_eq!((sent.ok, sent.error()), (300, None));
-    assert!(Java::newest().consumer(&bootstrap, &settings).subscribe(&[&topic]).values(300).len() >= 300);
+    let consumer = Java::newest().consumer(&bootstrap, &tls.and(&[("group.id", &group)]));
+    assert!(consumer.subscribe(&[&topic]).values(300).len() >= 300);
     let values: Vec<String> = (0..60).map(|n| format!("librdkafka {n}")).collect();
     let rdkafka_topic = cluster.topic("sni-librdkafka", 6);
-    let config = json!({ "security.protocol": "ssl", "ssl.ca.location": ca });
+    let config = json!({ "security.protocol": "ssl", "ssl.ca.location": authority.file() });
     let command = json!({
         "at": bootstrap, "topic": rdkafka_topic, "group": unique("group"), "values": values, "config": config,
     });

@@ -33,17 +33,12 @@ fn what_is_longer_than_a_record_of_tls_passes_both_ways() {
     let fixed = "identity: fixed\n    principal: \"User:alice\"";
     let kordon =
         Kordon::before(cluster).listener("people", &format!("{}{fixed}", tls(&authority.server(), ""))).start();
-    let (at, ca, topic, group) = (at(&kordon, "people"), authority.file(), unique("tls"), unique("group"));
+    let (at, tls, topic, group) = (at(&kordon, "people"), authority.java("SSL", None), unique("tls"), unique("group"));
     cluster.create_topic(&topic, 1, &[]);
-    let settings = [
-        ("security.protocol", "SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", ca.to_str().unwrap()),
-        ("group.id", &group),
-    ];
-    let sent = Java::newest().producer(&at, &settings[..3]).send_bulk(&topic, 100, 20_000);
+    let sent = Java::newest().producer(&at, &tls.and(&[])).send_bulk(&topic, 100, 20_000);
     assert_eq!((sent.ok, sent.error()), (100, None));
-    assert!(Java::newest().consumer(&at, &settings).subscribe(&[&topic]).values(100).len() >= 100);
+    let consumer = Java::newest().consumer(&at, &tls.and(&[("group.id", &group)]));
+    assert!(consumer.subscribe(&[&topic]).values(100).len() >= 100);
 }
 
 pub fn client(
@@ -121,25 +116,14 @@ fn who_shows_no_valid_certificate_is_refused_where_one_is_required() {
         assert!(knock(kordon.at("strict"), &nobody).is_err());
     }
 
-    let keystore = dir.join("alice.pem");
-    std::fs::write(&keystore, alice.keystore()).unwrap();
-    let settings = [
-        ("security.protocol", "SSL"),
-        ("ssl.truststore.type", "PEM"),
-        ("ssl.truststore.location", authority.file().to_str().unwrap()),
-        ("ssl.keystore.type", "PEM"),
-        ("ssl.keystore.location", keystore.to_str().unwrap()),
-        ("max.block.ms", "15000"),
-    ]
-    .map(|(key, value): (&str, &str)| (key.to_owned(), value.to_owned()));
     let topic = unique("mtls");
     cluster.create_topic(&topic, 1, &[]);
-    let send = |count: usize| {
-        let settings: Vec<(&str, &str)> = settings.iter().take(count).map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        Java::newest().producer(&at(&kordon, "strict"), &settings).send(&topic, &["one"])
+    let send = |shown: Option<&Signed>| {
+        let tls = authority.java("SSL", shown);
+        Java::newest().producer(&at(&kordon, "strict"), &tls.and(&[("max.block.ms", "15000")])).send(&topic, &["one"])
     };
-    assert_eq!(send(6).ok, 1);
-    assert_eq!(send(3).error(), Some("SslAuthenticationException"));
+    assert_eq!(send(Some(&alice)).ok, 1);
+    assert_eq!(send(None).error(), Some("SslAuthenticationException"));
 }
 
 #[test]
@@ -315,19 +299,8 @@ end: true
         let subject =
             [(DnType::OrganizationName, "Corp"), (DnType::OrganizationalUnitName, unit), (DnType::CommonName, name)];
         let pair = clients.sign(&crate::support::certificates::Wish { subject: &subject, ..Default::default() });
-        let keystore = dir.join(format!("{name}-{unit}.pem"));
-        std::fs::write(&keystore, pair.keystore()).unwrap();
-        let settings = [
-            ("security.protocol", "SSL"),
-            ("ssl.truststore.type", "PEM"),
-            ("ssl.truststore.location", authority.file().to_str().unwrap()),
-            ("ssl.keystore.type", "PEM"),
-            ("ssl.keystore.location", keystore.to_str().unwrap()),
-            ("max.block.ms", "4000"),
-            ("enable.idempotence", "false"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let tls = authority.java("SSL", Some(&pair));
+        let settings = tls.and(&[("max.block.ms", "4000"), ("enable.idempotence", "false")]);
         let sent = Java::newest().producer(&at(&kordon, "pods"), &settings).send(&topic, &["one"]);
         sent.error().map(str::to_owned)
     };

@@ -40,6 +40,17 @@ pub struct Signed {
     serial: u64,
 }
 
+/// Settings of a Java client that concern TLS.
+#[derive(Clone, Debug)]
+pub struct JavaTls(Vec<(&'static str, String)>);
+
+impl JavaTls {
+    /// With others behind them.
+    pub fn and<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        self.0.iter().map(|(key, value)| (*key, value.as_str())).chain(more.iter().copied()).collect()
+    }
+}
+
 impl Signed {
     /// Key and certificate in one text, as Kafka's `ssl.keystore.type=PEM` wants them.
     pub fn keystore(&self) -> String {
@@ -127,6 +138,20 @@ impl Authority {
     /// The file of its own certificate.
     pub fn file(&self) -> PathBuf {
         self.dir.join("ca.pem")
+    }
+
+    /// What a Java client is told to trust it, and to show this certificate.
+    pub fn java(&self, protocol: &str, shown: Option<&Signed>) -> JavaTls {
+        let ca = self.file().display().to_string();
+        let mut settings = vec![("security.protocol", protocol.to_owned())];
+        settings.extend([("ssl.truststore.type", "PEM".to_owned()), ("ssl.truststore.location", ca)]);
+        if let Some(pair) = shown {
+            let keystore = pair.certificate_file.with_extension("keystore");
+            std::fs::write(&keystore, pair.keystore()).expect("keystore");
+            let keystore = keystore.display().to_string();
+            settings.extend([("ssl.keystore.type", "PEM".to_owned()), ("ssl.keystore.location", keystore)]);
+        }
+        JavaTls(settings)
     }
 
     /// A certificate for servers at loopback.
