@@ -46,7 +46,7 @@ impl Rule for AddPartitionsToTxn {
         let mut denied = Vec::new();
         for (place, element) in request.view.items(req::V3_AND_BELOW_TOPICS).enumerate() {
             // Kafka asks partition by partition: nobody is asked about a topic of which none is named, and none is added.
-            if element.i32s(topic::PARTITIONS).next().is_none() {
+            if !joins(&element) {
                 continue;
             }
             match ask(TopicName(element.str(topic::NAME)), judge) {
@@ -57,11 +57,9 @@ impl Rule for AddPartitionsToTxn {
         if denied.is_empty() {
             return Ok(Verdict::Forward(permit, Then::Stream));
         }
-        let topics = || request.view.items(req::V3_AND_BELOW_TOPICS).map(|element| element.str(topic::NAME));
-        let named: Vec<&str> = topics()
-            .enumerate()
-            .filter(|(place, _)| denied.binary_search(place).is_err())
-            .map(|(_, name)| name)
+        let named: Vec<&str> = (request.view.items(req::V3_AND_BELOW_TOPICS).enumerate())
+            .filter(|(place, element)| joins(element) && denied.binary_search(place).is_err())
+            .map(|(_, element)| element.str(topic::NAME))
             .collect();
         if named.is_empty() {
             let all = refused(&request.decode(), |_, _, _| ErrorCode::TOPIC_AUTHORIZATION_FAILED);
@@ -71,6 +69,11 @@ impl Rule for AddPartitionsToTxn {
         let then = Then::Complete(Box::new(NotAdded { denied, asked: request.decode() }));
         Ok(Verdict::Ask { permit, key: ApiKey::METADATA, version, body, then })
     }
+}
+
+/// Whether partitions of a topic are to join.
+fn joins(element: &View<'_, '_>) -> bool {
+    element.i32s(topic::PARTITIONS).next().is_some()
 }
 
 /// Nothing is added; what exists says how the partitions of topics that are not denied fail.

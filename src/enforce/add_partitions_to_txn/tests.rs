@@ -48,6 +48,15 @@ fn nobody_is_asked_about_a_topic_of_which_no_partition_joins() {
     let mut bench = Bench::acls(&[WRITE_X, WRITE_A]);
     forwarded(bench.judge(&AddPartitionsToTxn, KEY, 3, &asked));
     assert_eq!(bench.decided(), ["Write transactional_id:t1 allowed", "Write topic:a1 allowed"]);
+
+    let mut asked = request(&["a1", "x", "denied"]);
+    asked.nodes_mut(req::V3_AND_BELOW_TOPICS)[1].set(topic::PARTITIONS, Vec::<i32>::new());
+    let verdict = Bench::acls(&[WRITE_X, WRITE_A]).judge(&AddPartitionsToTxn, KEY, 3, &asked);
+    let Verdict::Ask { body, .. } = verdict else { panic!("the broker is not asked what exists") };
+    let named = body.nodes(crate::wire::schema::metadata::request::TOPICS).iter();
+    let named: Vec<&str> =
+        named.map(|t| t.str(crate::wire::schema::metadata::request::metadata_request_topic::NAME)).collect();
+    assert_eq!(named, ["a1"], "nor is the broker asked about it");
 }
 
 /// The answer to a request that is not passed on, where these partitions exist.
