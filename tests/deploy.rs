@@ -263,16 +263,20 @@ fn a_stop_is_given_the_time_that_it_takes() {
 }
 
 #[test]
-fn the_service_runs_commands_that_exist() {
-    let commands: Vec<Vec<String>> = UNIT
-        .lines()
-        .filter_map(|line| line.strip_prefix("ExecStart=").or_else(|| line.strip_prefix("ExecStartPre=")))
-        .map(|line| line.split(' ').map(str::to_owned).collect())
-        .collect();
-    assert_eq!(commands.len(), 2);
-    for command in &commands {
-        assert_eq!(command[0], "/usr/local/bin/kordon");
-        takes(&command[1..]);
-        assert_eq!(config_of(command), config_of(&commands[0]));
-    }
+fn the_service_runs_a_command_that_exists() {
+    let [command] = UNIT.lines().filter_map(|line| line.strip_prefix("ExecStart=")).collect::<Vec<_>>()[..] else {
+        panic!("one command")
+    };
+    let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+    assert_eq!(command[0], "/usr/local/bin/kordon");
+    takes(&command[1..]);
+}
+
+/// `DefaultStartLimitBurst`, `DefaultStartLimitIntervalSec`: five starts within ten seconds, and systemd gives up.
+#[test]
+fn the_service_is_started_again_for_as_long_as_it_fails() {
+    let value = |key: &str| UNIT.lines().find_map(|line| line.strip_prefix(key));
+    assert_eq!((value("Restart="), value("RestartPreventExitStatus=")), (Some("on-failure"), Some("2")));
+    assert!(value("RestartSec=").unwrap().parse::<u64>().unwrap() * 5 > 10);
+    assert_eq!(value("ExecStartPre="), None, "its exit code prevents no restart");
 }
