@@ -28,7 +28,9 @@ pub(super) fn line(event: &Value) -> String {
         None => match data("connectionInfo") {
             Some(info) => {
                 let word = |key: &str| info[key].as_str().map(|word| format!(" {word}")).unwrap_or_default();
-                write!(line, "{kind} {who}{}{}{}", word("action"), word("reason"), word("detail"))
+                let from = data("requestMetadata/clientAddress").and_then(Value::as_str);
+                let from = from.map(|address| format!(" from {address}")).unwrap_or_default();
+                write!(line, "{kind} {who}{from}{}{}{}", word("action"), word("reason"), word("detail"))
             }
             None => write!(line, "{kind} {}", rest(event)),
         },
@@ -51,22 +53,29 @@ fn resources(info: &Value) -> String {
     format!("{}[{}]{more}", resource["type"].as_str().unwrap_or("-"), shown.join(", "))
 }
 
-/// The data of an event that is no decision, without what every event has.
+/// The data of an event that is no decision, without what every event has and what is empty.
 fn rest(event: &Value) -> String {
-    let Some(data) = event["data"].as_object() else { return String::new() };
+    let common = |key: &str| matches!(key, "integrity" | "aggregation" | "requestMetadata");
     let mut parts = Vec::new();
-    for (key, value) in
-        data.iter().filter(|(key, _)| !matches!(key.as_str(), "integrity" | "aggregation" | "requestMetadata"))
-    {
+    for (key, value) in event["data"].as_object().into_iter().flatten().filter(|(key, _)| !common(key)) {
         match value {
-            Value::Null => {}
-            Value::String(text) => parts.push(format!("{key}={text}")),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                parts.push(format!("{key}={value}"))
+            // What is told of the policy, or of the audit itself.
+            Value::Object(info) => info.iter().for_each(|(key, value)| part(&mut parts, key, value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                part(&mut parts, key, value);
             }
         }
     }
     parts.join(" ")
+}
+
+fn part(parts: &mut Vec<String>, key: &str, value: &Value) {
+    match value {
+        Value::Null => {}
+        Value::String(text) => parts.push(format!("{key}={text}")),
+        Value::Array(list) if list.is_empty() => {}
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => parts.push(format!("{key}={value}")),
+    }
 }
 
 #[cfg(test)]
@@ -104,14 +113,15 @@ mod tests {
     fn a_connection_is_one_line() {
         let event = json!({ "type": "kordon.connection.v1", "time": "T", "data": {
             "authenticationInfo": { "principal": "User:alice" },
+            "requestMetadata": { "clientAddress": "10.0.0.7:51312" },
             "connectionInfo": { "action": "closed", "reason": "client_eof", "detail": null } } });
-        assert_eq!(line(&event), "T connection User:alice closed client_eof");
+        assert_eq!(line(&event), "T connection User:alice from 10.0.0.7:51312 closed client_eof");
     }
 
     #[test]
     fn another_event_shows_its_data() {
         let event = json!({ "type": "kordon.policy.v1", "time": "T", "data": {
-            "action": "loaded", "previous": null, "notes": ["x"], "integrity": { "seq": 1 } } });
+            "policyInfo": { "action": "loaded", "previous": null, "notes": ["x"], "problems": [] }, "integrity": { "seq": 1 } } });
         assert_eq!(line(&event), "T policy action=loaded notes=[\"x\"]");
         assert_eq!(line(&json!(7)), "- - ");
     }
