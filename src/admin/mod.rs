@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 pub trait Health: Send + Sync + 'static {
     /// What stands in the way, one line each; empty = ready.
     fn obstacles(&self) -> Vec<String>;
+    /// What is wrong and does not stand in the way, one line each.
+    fn remarks(&self) -> Vec<String>;
 }
 
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, health: Arc<dyn
 }
 
 async fn metrics_page(State(pages): State<Pages>) -> impl IntoResponse {
+    // It sets `kordon_ready`, which must be true also where nothing asks `/readyz`.
+    let _ = pages.health.obstacles();
     match pages.metrics.render() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text),
         Err(error) => {
@@ -47,19 +51,71 @@ async fn metrics_page(State(pages): State<Pages>) -> impl IntoResponse {
 
 /// Alive is whoever answers; what is wrong is told all the same.
 async fn alive(State(pages): State<Pages>) -> String {
-    let obstacles = pages.health.obstacles();
-    if obstacles.is_empty() { "ok\n".to_owned() } else { lines(&obstacles) }
+    told("ok", &pages).1
 }
 
 async fn ready(State(pages): State<Pages>) -> (StatusCode, String) {
+    let (is_well, text) = told("ready", &pages);
+    (if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+}
+
+/// Whether nothing stands in the way, and what is told: the word if so, else the obstacles; behind it the remarks.
+fn told(word: &str, pages: &Pages) -> (bool, String) {
     let obstacles = pages.health.obstacles();
-    if obstacles.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, lines(&obstacles))
-    }
+    let is_well = obstacles.is_empty();
+    let first = if is_well { vec![word.to_owned()] } else { obstacles };
+    (is_well, lines(&[first, pages.health.remarks()].concat()))
 }
 
 fn lines(obstacles: &[String]) -> String {
     obstacles.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// Nothing stands in its way, and something is wrong.
+    struct Well(Arc<Metrics>);
+
+    impl Health for Well {
+        fn obstacles(&self) -> Vec<String> {
+            self.0.ready.set(1);
+            Vec::new()
+        }
+
+        fn remarks(&self) -> Vec<String> {
+            vec!["a file was refused".to_owned()]
+        }
+    }
+
+    async fn page(path: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let serving = tokio::spawn(serve(listener, Arc::clone(&metrics), Arc::new(Well(metrics))));
+        let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        serving.abort();
+        text
+    }
+
+    #[tokio::test]
+    async fn whether_it_is_ready_is_in_the_metrics_although_nobody_asks_for_that_page() {
+        assert!(page("/metrics").await.contains("\nkordon_ready 1\n"));
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_and_no_obstacle_is_told_behind_the_word() {
+        for (path, word) in [("/readyz", "ready"), ("/healthz", "ok")] {
+            let page = page(path).await;
+            assert!(
+                page.starts_with("HTTP/1.0 200 ") && page.ends_with(&format!("{word}\na file was refused\n")),
+                "{page}"
+            );
+        }
+    }
 }

@@ -303,11 +303,12 @@ impl Health for Status {
             }
         }
         self.metrics.ready.set(i64::from(obstacles.is_empty()));
-        // A refused policy file leaves the one in force: told, but no reason to take traffic away.
-        if !obstacles.is_empty() {
-            obstacles.extend(self.policy.trouble());
-        }
         obstacles
+    }
+
+    /// A refused policy file leaves the one in force: no reason to take traffic away.
+    fn remarks(&self) -> Vec<String> {
+        self.policy.trouble().into_iter().collect()
     }
 }
 

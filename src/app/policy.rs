@@ -121,8 +121,11 @@ impl PolicyKeeper {
                 }
                 let revision = self.revision();
                 tracing::error!(file = %self.file().display(), in_force = revision.as_str(), "policy refused: the one in force stays");
-                let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                self.tell(Some(format!("policy file refused, {revision} stays in force: {first}")));
+                // Not its faults, which quote it: whoever reaches the page reads this.
+                let faults = problems.len();
+                self.tell(Some(format!(
+                    "policy file refused, {revision} stays in force: {faults} faults, see the log"
+                )));
                 Look::Refused(problems)
             }
         }

@@ -174,13 +174,16 @@ fn threat_37_a_broken_or_half_written_file_leaves_the_old_one_in_force_and_every
         assert!(in_force.starts_with(&revision_of(&whole)), "{what}: {in_force}");
     }
     assert!(kordon.log().contains("policy.yaml:5:"), "the log names line and column");
-    assert_eq!(kordon.http("/readyz").expect("an answer").0, 200, "no reason to take traffic away");
+    let (status, told) = kordon.http("/readyz").expect("an answer");
+    assert_eq!(status, 200, "no reason to take traffic away");
+    assert!(told.starts_with("ready\n") && told.contains("policy file refused"), "{told}");
     let mut audit = kordon.audit();
     audit.wait("the refusal in the audit", |e| e.kind() == "policy" && e.json.to_string().contains("refused"));
     // A file that drops a deny loads, and the audit tells which.
     let without = policy(allow);
     kordon.write_policy(&without);
     assert_eq!(writer.write(), ErrorCode::NONE);
+    assert_eq!(kordon.http("/readyz").expect("an answer").1, "ready\n");
     audit
         .wait("the dropped deny in the audit", |e| e.kind() == "policy" && e.json.to_string().contains("deny dropped"));
 }
