@@ -147,7 +147,7 @@ pub static TABLE: &[Row] = &[
     polling(row(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Category::GroupMember, &ShareGroupHeartbeat)),
     row(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Category::Read, &SHARE_GROUP_DESCRIBE),
     polling(row(ApiKey::SHARE_FETCH, 1, 2, Category::DataRead, &ShareFetch)),
-    row(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::GroupMember, &ShareAcknowledge),
+    row(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Category::DataRead, &ShareAcknowledge),
     row(ApiKey::ADD_RAFT_VOTER, 0, 1, Category::ClusterWrite, &by_cluster::ADD_RAFT_VOTER),
     row(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Category::ClusterWrite, &by_cluster::REMOVE_RAFT_VOTER),
     row(ApiKey::INITIALIZE_SHARE_GROUP_STATE, 0, 0, Category::ClusterWrite, &share_state::INITIALIZE_SHARE_GROUP_STATE),

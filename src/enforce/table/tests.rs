@@ -19,6 +19,26 @@ fn a_range_is_kafkas_or_says_why_it_is_narrower() {
 }
 
 #[test]
+fn rows_are_in_the_categories_that_rules_of_the_audit_go_by() {
+    let of = |category: Category| {
+        let rows = TABLE.iter().filter(|row| row.category == category);
+        rows.map(|row| row.key.name()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(of(Category::DataWrite), "Produce InitProducerId AddPartitionsToTxn AddOffsetsToTxn EndTxn");
+    assert_eq!(of(Category::DataRead), "Fetch ListOffsets OffsetForLeaderEpoch ShareFetch ShareAcknowledge");
+    assert_eq!(
+        of(Category::GroupWrite),
+        "DeleteGroups OffsetDelete AlterShareGroupOffsets DeleteShareGroupOffsets",
+        "and commits in the admin form"
+    );
+    assert_eq!(
+        of(Category::TopicWrite),
+        "CreateTopics DeleteTopics DeleteRecords CreatePartitions",
+        "and a Metadata that creates"
+    );
+}
+
+#[test]
 fn every_api_of_a_broker_has_a_row() {
     for kafka in crate::wire::apis().iter().filter(|kafka| kafka.listeners.broker && !kafka.versions.is_empty()) {
         assert!(find(kafka.key).is_some(), "{}", kafka.key);
