@@ -10,7 +10,9 @@ use super::arguments::{Bounded, text};
 use super::asks::ClusterOrTopic;
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::scrub;
 use crate::model::{Operation, TopicName};
+use crate::policy::Protection;
 use crate::wire::schema::create_topics::request::{
     self as req, creatable_topic as req_topic, creatable_topic_config as req_config,
 };
@@ -102,6 +104,13 @@ struct Details {
 
 impl Complete for Details {
     fn complete(mut self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        for topic in answer.nodes_mut(res::TOPICS) {
+            // A name that differs from another one's in dots and underscores alone: the text names that (threat 4).
+            let own = |name: &str| judge.protection(TopicName(name)) != Protection::No;
+            if topic.opt_str(res_topic::ERROR_MESSAGE).is_some_and(|text| scrub::names(text, own)) {
+                topic.set(res_topic::ERROR_MESSAGE, ErrorCode(topic.i16(res_topic::ERROR_CODE)).message());
+            }
+        }
         if self.details {
             for topic in answer.nodes_mut(res::TOPICS) {
                 let created = topic.int(res_topic::ERROR_CODE) == 0;

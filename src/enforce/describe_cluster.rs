@@ -6,6 +6,7 @@
 
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::scrub::scrub;
 use super::table;
 use crate::model::{Operation, Resource};
 use crate::wire::schema::describe_cluster::request as req;
@@ -32,6 +33,7 @@ struct Nodes {
 
 impl Complete for Nodes {
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        scrub(&mut answer);
         if answer.int(res::ENDPOINT_TYPE) == BROKERS {
             answer
                 .nodes_mut(res::BROKERS)

@@ -8,6 +8,7 @@
 use super::judge::Judge;
 use super::rows::interleave;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::scrub::scrub;
 use crate::model::{GroupId, Operation, TransactionalId};
 use crate::policy::{Decision, Permit};
 use crate::wire::schema::find_coordinator::request as req;
@@ -181,6 +182,7 @@ const ROW: Fields = Fields {
 
 impl Complete for Addresses {
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        scrub(&mut answer);
         rewrite(&mut answer, &TOP, judge);
         for row in answer.nodes_mut(res::COORDINATORS) {
             rewrite(row, &ROW, judge);

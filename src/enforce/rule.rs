@@ -2,7 +2,7 @@
 
 use super::fetch::FetchPlan;
 use super::judge::Judge;
-use super::share_fetch::SharePlan;
+use super::share_plan::SharePlan;
 use crate::model::{CloseReason, TopicId};
 use crate::policy::{AclChange, AclChanged, ChangeRefused, Permit};
 use crate::wire::header::RequestHeader;

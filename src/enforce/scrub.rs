@@ -79,6 +79,13 @@ pub(super) fn scrubbed(code: ErrorCode, text: String) -> String {
     if tells(&text) { code.message().to_owned() } else { text }
 }
 
+/// Whether a text names a topic that is `hidden`.
+pub(super) fn names(text: &str, hidden: impl FnMut(&str) -> bool) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    // A name may end with a dot, and a sentence may.
+    text.split(|c| !of_name(c)).flat_map(|word| [word, word.trim_end_matches('.')]).any(hidden)
+}
+
 /// Whether a text tells an address: a dump, or a word that ends in a colon and a port.
 fn tells(text: &str) -> bool {
     let of_word = |c: char| c.is_alphanumeric() || matches!(c, '.' | ':' | '-' | '_' | '[' | ']');
@@ -94,11 +101,14 @@ fn tells(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enforce::coverage::{Reading, Sample, open_rows};
+    use crate::enforce::rule::Verdict;
     use crate::enforce::testing::{Bench, finished};
-    use crate::wire::ApiKey;
     use crate::wire::schema::alter_partition_reassignments::response::{
         self as res, reassignable_partition_response as partition, reassignable_topic_response as topic,
     };
+    use crate::wire::{ApiKey, Value, api};
+    use std::collections::BTreeSet;
 
     const CLUSTER: ErrorCode = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
 
@@ -126,5 +136,78 @@ mod tests {
         assert_eq!(told(harmless).1, harmless);
         let harmless = "The replication factor is changed from 3 to 1, topic a:b";
         assert_eq!(told(harmless).1, harmless);
+    }
+    /// Answers whose texts go to the client as the broker wrote them, and why.
+    const AS_WRITTEN: &[(&str, &str)] = &[
+        ("Produce", "partitions, producers and offsets; a look at every answer would cost too much"),
+        ("ShareFetch", "Kafka writes none"),
+        (
+            "CreateTopics",
+            "names and values of the request; where it names one of the proxy's own topics it is not told",
+        ),
+        ("CreatePartitions", "numbers of the request and of the topic"),
+        ("DeleteTopics", "nothing of the cluster"),
+        ("DescribeProducers", "nothing of the cluster"),
+        ("DescribeGroups", COORDINATOR),
+        ("DeleteGroups", COORDINATOR),
+        ("ConsumerGroupDescribe", COORDINATOR),
+        ("ShareGroupDescribe", COORDINATOR),
+        ("StreamsGroupDescribe", COORDINATOR),
+        ("StreamsGroupHeartbeat", "of a coordinator; statuses that name topics are looked at for these"),
+        ("DescribeShareGroupOffsets", COORDINATOR),
+        ("AlterShareGroupOffsets", COORDINATOR),
+        ("DeleteShareGroupOffsets", COORDINATOR),
+    ];
+    const COORDINATOR: &str = "groups and members, whose ids may look like addresses";
+
+    /// An answer that failed, with a dump in every text.
+    fn dumping(def: &'static StructDef) -> Node {
+        let mut node = Node::new(def);
+        for (field, of) in def.fields() {
+            let value = match &of.kind {
+                Kind::Struct(inner) => Value::from(dumping(inner)),
+                Kind::Array(Kind::Struct(inner)) => Value::from(vec![dumping(inner)]),
+                Kind::Str if of.name.ends_with("Message") || of.name.ends_with("Detail") => {
+                    Value::from("Request Request(processor=1, connectionId=10.1.2.3:9092) is not authorized.")
+                }
+                Kind::I16 if of.name == "ErrorCode" => Value::from(CLUSTER),
+                _ => continue,
+            };
+            node.set(field, value);
+        }
+        node
+    }
+
+    #[test]
+    fn threat_07_no_text_of_a_broker_goes_to_a_client_unread_but_where_it_is_known_what_it_tells() {
+        const ALL: &str = r#"{ allow: [All], principals: ["User:alice"], resources: ["topic:*", "group:*", "transactional_id:*", "cluster"] }"#;
+        let mut telling: BTreeSet<&str> = BTreeSet::new();
+        for row in open_rows() {
+            for reading in [Reading::ByName, Reading::ById] {
+                let (sample, node) = Sample::of(row, reading);
+                let ids: Vec<&str> = sample.ids.iter().map(String::as_str).collect();
+                for version in row.versions.min..=row.versions.max {
+                    let mut bench = Bench::acls(&[ALL]).topics(&ids);
+                    bench.looked_up = true;
+                    let then = match bench.judge(row.rule, row.key, version, &node) {
+                        Verdict::Forward(_, then) | Verdict::Rewrite(_, _, then) => then,
+                        _ => continue,
+                    };
+                    let def = api(row.key).unwrap().response;
+                    let asked = crate::enforce::testing::round_trip(row.key, version, &dumping(def.root));
+                    let told = match then {
+                        Then::Complete(_) | Then::Alone(_) => {
+                            finished(bench.complete(then, row.key, version, &asked), row.key, version)
+                        }
+                        _ => asked,
+                    };
+                    if format!("{told:?}").contains(DUMP) {
+                        telling.insert(row.key.name());
+                    }
+                }
+            }
+        }
+        let known: BTreeSet<&str> = AS_WRITTEN.iter().map(|(api, _)| *api).collect();
+        assert_eq!(telling, known, "look at the texts, or say what they tell");
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! Source: Kafka 4.3 `KafkaApis.handleShareAcknowledgeRequest`, `SharePartitionManager.acknowledgeSessionUpdate`. READ on
 //! the group, or the request fails with 30; READ on each topic, or its partitions fail with 29, an id without a name with
-//! 100. It moves the epoch of its session on, or closes it, so it is known here by the same rules as a ShareFetch.
+//! 100, what is malformed with 42 ([`share_batches`](super::share_batches)). It moves the epoch of its session on, or closes
+//! it, so it is known here by the same rules as a ShareFetch.
 
 use super::judge::Judge;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::share_batches::ALONE;
 use super::share_fetch::{Decided, FINAL_EPOCH, INITIAL_EPOCH, known_session, read_group};
 use super::share_session::Member;
+use crate::model::TopicId;
 use crate::wire::schema::share_acknowledge::request::{self as req, acknowledge_partition, acknowledge_topic};
 use crate::wire::schema::share_acknowledge::response::{
     self as res, node_endpoint, partition_data, share_acknowledge_topic_response as told_topic,
 };
 use crate::wire::{ApiKey, ErrorCode, Node, WireError};
+use std::collections::BTreeMap;
 
 /// The rule of ShareAcknowledge.
 pub(super) struct ShareAcknowledge;
@@ -50,24 +54,36 @@ impl Rule for ShareAcknowledge {
             .into_iter()
             .partition(|topic| decided.error(topic.uuid(acknowledge_topic::TOPIC_ID)).is_some());
         *node.nodes_mut(req::TOPICS) = kept;
-        let denied = cut.iter().map(|topic| refused(topic, &decided)).collect();
+        let denied = refused(&cut, &decided, request.version(), view.bool(req::IS_RENEW_ACK));
         // Also without any topic left: the session's epoch moves on.
         Ok(Verdict::Rewrite(permit, node, Then::Alone(Box::new(Finish { member, ends, denied }))))
     }
 }
 
-fn refused(topic: &Node, decided: &Decided) -> Node {
-    let id = topic.uuid(acknowledge_topic::TOPIC_ID);
-    let error = decided.error(id).unwrap_or(ErrorCode::NONE);
-    let mut told = Node::new(&told_topic::THIS).with(told_topic::TOPIC_ID, id);
-    for partition in topic.nodes(acknowledge_topic::PARTITIONS) {
-        let partition = told
-            .child(told_topic::PARTITIONS)
-            .with(partition_data::PARTITION_INDEX, partition.int(acknowledge_partition::PARTITION_INDEX))
-            .with(partition_data::ERROR_CODE, error);
-        told.push(told_topic::PARTITIONS, partition);
+/// The refused topics as elements of the answer, each partition once.
+fn refused(cut: &[Node], decided: &Decided, version: i16, renews: bool) -> Vec<Node> {
+    let mut topics: BTreeMap<TopicId, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
+    for topic in cut {
+        let id = topic.uuid(acknowledge_topic::TOPIC_ID);
+        let error = decided.error(id).unwrap_or(ErrorCode::NONE);
+        let partitions = topic.nodes(acknowledge_topic::PARTITIONS).iter().map(|partition| {
+            let index = partition.i32(acknowledge_partition::PARTITION_INDEX);
+            (index, ALONE.refusal(partition, error, version, renews))
+        });
+        topics.entry(id).or_default().extend(partitions);
     }
-    told
+    let element = |(id, partitions): (TopicId, BTreeMap<i32, ErrorCode>)| {
+        let mut told = Node::new(&told_topic::THIS).with(told_topic::TOPIC_ID, id);
+        for (index, error) in partitions {
+            let partition = told
+                .child(told_topic::PARTITIONS)
+                .with(partition_data::PARTITION_INDEX, index)
+                .with(partition_data::ERROR_CODE, error);
+            told.push(told_topic::PARTITIONS, partition);
+        }
+        told
+    };
+    topics.into_iter().filter(|(_, partitions)| !partitions.is_empty()).map(element).collect()
 }
 
 /// Adds refused partitions, puts told addresses in place of the brokers' own, and ends the session where it ended.

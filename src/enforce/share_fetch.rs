@@ -2,28 +2,30 @@
 //!
 //! Source: Kafka 4.3 `KafkaApis.handleShareFetchRequest`. READ on the group, or the request fails with 30. READ on each
 //! topic of the request and of the session, asked at every fetch: its partitions fail with 29 each time, acknowledgements
-//! that came with the fetch fail with 29 in their own field, the other topics are served. An id without a name is 100.
+//! that came with the fetch fail with 29 in their own field ([`share_batches`](super::share_batches)), the other topics
+//! are served. An id without a name is 100.
 //! What is wrong with the form is 42, without a text: behind the right on the group, before the session and the topics.
 //!
 //! What is denied never enters the broker's session, and leaves it when a right ends; it enters when the right comes
 //! back. The client does not notice: its session holds what it put there, and the epochs are the broker's own.
 //!
 //! One request per session may be at the broker, so nothing behind a ShareFetch is written before its answer begins.
-//! (A broker takes one request of a connection at a time as well.) An answer that waited while a right on what it may
-//! hold ended is dropped whole, and the session is closed at the broker, which releases the records that it had acquired
-//! (threat 35): others get them, with a raised delivery count. The client is told SHARE_SESSION_NOT_FOUND and starts anew.
+//! (A broker takes one request of a connection at a time as well.) From an answer that waited while the right on a topic
+//! ended that topic is cut out, its partitions fail with 29 as they do from now on, and the session's next fetch gives
+//! back to the broker what it had acquired of them (threat 35, [`share_owed`](super::share_owed)). When the right on the
+//! group ended, or the answer is too large to be held, it is dropped whole and the session is closed at the broker, which
+//! gives back the same; the client is told the group's error, or SHARE_SESSION_NOT_FOUND and starts anew.
 
 use super::judge::Judge;
 use super::rule::{Request, Rule, Then, Verdict};
-use super::share_session::{MAX_PARTITIONS, Member, ShareSession, ShareSessions};
-use super::split::no_records;
+use super::share_batches::FETCHED;
+use super::share_owed::Owed;
+use super::share_plan::{SharePlan, Told, element};
+use super::share_session::{MAX_PARTITIONS, Member, ShareSession};
 use crate::model::{GroupId, Operation, Resource, ResourceType, TopicId, TopicName};
 use crate::policy::{Decision, Permit, ReasonCode};
-use crate::wire::schema::share_acknowledge::request as release;
 use crate::wire::schema::share_fetch::request::{self as req, fetch_partition, fetch_topic, forgotten_topic};
-use crate::wire::schema::share_fetch::response::{
-    self as res, node_endpoint, partition_data, share_fetchable_topic_response as told_topic,
-};
+use crate::wire::schema::share_fetch::response::{self as res, node_endpoint};
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,55 +34,6 @@ use std::sync::Arc;
 pub(super) const INITIAL_EPOCH: i32 = 0;
 /// The epoch that closes one.
 pub(super) const FINAL_EPOCH: i32 = -1;
-
-/// What is done with the answer to a forwarded ShareFetch.
-#[derive(Debug)]
-pub struct SharePlan {
-    member: Member,
-    /// What the session holds once the broker has taken the request; none once it is closed.
-    next: Option<Arc<ShareSession>>,
-    /// The refused topics, as elements of the answer.
-    pub denied: Vec<Node>,
-}
-
-impl SharePlan {
-    /// Judges the waiting answer again: the error in its place, if the group or a topic that it may hold lost its right.
-    pub fn withheld(&self, judge: &mut Judge<'_>) -> Option<ErrorCode> {
-        if !judge.decide(Operation::Read, GroupId(&self.member.group)).is_allowed() {
-            return Some(ErrorCode::GROUP_AUTHORIZATION_FAILED);
-        }
-        let mut lost = false;
-        for id in self.next.iter().flat_map(|session| session.at_broker()) {
-            lost |= match judge.topic_name(id) {
-                Ok(name) => !judge.decide(Operation::Read, TopicName(&name)).is_allowed(),
-                Err(_) => true,
-            };
-        }
-        lost.then_some(ErrorCode::SHARE_SESSION_NOT_FOUND)
-    }
-
-    /// The broker's answer has begun: the session is what was planned, or after an error nobody's.
-    pub fn answered(self, error: ErrorCode, sessions: &mut ShareSessions) -> Vec<Node> {
-        match self.next {
-            Some(session) if error.is_none() => sessions.holds(self.member, session),
-            Some(_) | None => sessions.ended(&self.member),
-        }
-        if error.is_none() { self.denied } else { Vec::new() }
-    }
-
-    /// Its session is nobody's any more.
-    pub fn dropped(&self, sessions: &mut ShareSessions) {
-        sessions.ended(&self.member);
-    }
-
-    /// The request that closes the session at the broker and so releases the records acquired for the member.
-    pub fn release(&self) -> Node {
-        Node::request(ApiKey::SHARE_ACKNOWLEDGE)
-            .with(release::GROUP_ID, &*self.member.group)
-            .with(release::MEMBER_ID, &*self.member.id)
-            .with(release::SHARE_SESSION_EPOCH, FINAL_EPOCH)
-    }
-}
 
 /// The answer that fails as a whole.
 pub fn refusal(error: ErrorCode) -> Node {
@@ -108,7 +61,7 @@ pub(super) fn known_session(member: &Member, judge: &mut Judge<'_>) -> Result<Ar
 
 /// What was decided on topics, by id: none is allowed.
 #[derive(Default)]
-pub(super) struct Decided(BTreeMap<TopicId, Option<ErrorCode>>);
+pub(super) struct Decided(pub(super) BTreeMap<TopicId, Option<ErrorCode>>);
 
 impl Decided {
     /// Decides READ on every one of these topics, once each. The ids that may be found by looking them up are returned.
@@ -177,18 +130,22 @@ impl Rule for ShareFetch {
             Some(next)
         };
         let as_it_is = session.is_whole()
-            && next.as_ref().is_none_or(|next| next.is_whole())
+            && next.as_ref().is_none_or(|next| next.is_whole() && session.owed().is_empty())
             && view.items(req::TOPICS).all(|topic| decided.error(topic.uuid(fetch_topic::TOPIC_ID)).is_none());
+        let renews = view.bool(req::IS_RENEW_ACK);
+        let mut plan = SharePlan::new(member, next, renews);
         if as_it_is {
-            return Ok(Verdict::Forward(permit, Then::Share(SharePlan { member, next, denied: Vec::new() })));
+            return Ok(Verdict::Forward(permit, Then::Share(plan)));
         }
         let mut node = request.decode();
         let cut = cut_denied(&mut node, &decided);
-        let denied = refused(view, &cut, next.as_deref(), &decided);
-        if let Some(next) = &next {
+        plan.denied = refused(request, &cut, plan.next.as_deref(), &decided);
+        if let Some(next) = &mut plan.next {
             move_topics(&mut node, &session, next);
+            plan.given_back = session.owed().give_back(&mut node, |id| judge.topic_name(id).is_err());
+            ShareSession::owes(next, Owed::default());
         }
-        Ok(Verdict::Rewrite(permit, node, Then::Share(SharePlan { member, next, denied })))
+        Ok(Verdict::Rewrite(permit, node, Then::Share(plan)))
     }
 }
 
@@ -292,41 +249,26 @@ fn move_topics(node: &mut Node, session: &ShareSession, next: &ShareSession) {
 }
 
 /// The refused topics as elements of the answer: every partition that the session holds back, unless only
-/// acknowledgements are asked for, and every partition whose acknowledgements were cut out of the request.
-fn refused(view: View<'_, '_>, cut: &[Node], next: Option<&ShareSession>, decided: &Decided) -> Vec<Node> {
-    let mut topics: BTreeMap<TopicId, BTreeMap<i32, (ErrorCode, ErrorCode)>> = BTreeMap::new();
-    for session in next.iter().filter(|_| !view.bool(req::IS_RENEW_ACK)) {
+/// acknowledgements are asked for, and where anything is acknowledged, every partition that was cut out of the request.
+fn refused(request: &Request<'_, '_>, cut: &[Node], next: Option<&ShareSession>, decided: &Decided) -> Vec<Node> {
+    let mut topics = Told::new();
+    let renews = request.view.bool(req::IS_RENEW_ACK);
+    for session in next.iter().filter(|_| !renews) {
         for id in session.held_back() {
             let error = decided.error(id).unwrap_or(ErrorCode::NONE);
             let partitions = session.partitions(id).map(|index| (index, (error, ErrorCode::NONE)));
             topics.entry(id).or_default().extend(partitions);
         }
     }
-    for topic in cut {
+    for topic in cut.iter().filter(|_| acknowledges(request.view)) {
         let id = topic.uuid(fetch_topic::TOPIC_ID);
+        let error = decided.error(id).unwrap_or(ErrorCode::NONE);
         for partition in topic.nodes(fetch_topic::PARTITIONS) {
-            if partition.nodes(fetch_partition::ACKNOWLEDGEMENT_BATCHES).is_empty() {
-                continue;
-            }
             let index = partition.i32(fetch_partition::PARTITION_INDEX);
             let told = topics.entry(id).or_default().entry(index).or_insert((ErrorCode::NONE, ErrorCode::NONE));
-            told.1 = decided.error(id).unwrap_or(ErrorCode::NONE);
+            told.1 = FETCHED.refusal(partition, error, request.version(), renews);
         }
     }
-    let answer = Node::response(ApiKey::SHARE_FETCH);
-    let element = |(id, partitions): (TopicId, BTreeMap<i32, (ErrorCode, ErrorCode)>)| {
-        let mut topic = answer.child(res::RESPONSES).with(told_topic::TOPIC_ID, id);
-        for (index, (fetch, acknowledge)) in partitions {
-            let partition = topic
-                .child(told_topic::PARTITIONS)
-                .with(partition_data::PARTITION_INDEX, index)
-                .with(partition_data::ERROR_CODE, fetch)
-                .with(partition_data::ACKNOWLEDGE_ERROR_CODE, acknowledge)
-                .with(partition_data::RECORDS, no_records());
-            topic.push(told_topic::PARTITIONS, partition);
-        }
-        topic
-    };
     topics.into_iter().map(element).collect()
 }
 

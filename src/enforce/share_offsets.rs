@@ -18,7 +18,7 @@ use crate::wire::schema::{
     alter_share_group_offsets as alter, delete_share_group_offsets as delete, describe_share_group_offsets as describe,
 };
 use crate::wire::{ApiKey, ErrorCode, Field, Node, Value, View, WireError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const GROUP: ErrorCode = ErrorCode::GROUP_AUTHORIZATION_FAILED;
 const TOPIC: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
@@ -155,12 +155,21 @@ pub(super) struct Changing {
     error: Field,
     message: Field,
     answer_topics: Field,
-    /// Name and partitions of a topic of the answer, where brokers gather the refused partitions by the name.
-    gathered: Option<(Field, Field)>,
+    /// Where the parts of a topic of the answer stand, where brokers gather the refused partitions by the name.
+    gathered: Option<Gathered>,
     /// The refusal of a topic.
     refuse: fn(&Node, TopicId) -> Node,
     /// What is changed of a topic, for the audit.
     argument: fn(View<'_, '_>, &mut Bounded) -> serde_json::Value,
+}
+
+/// The parts of a topic of an answer.
+#[derive(Copy, Clone)]
+struct Gathered {
+    name: Field,
+    partitions: Field,
+    /// Of a partition.
+    error: Field,
 }
 
 /// The rule of AlterShareGroupOffsets.
@@ -182,7 +191,11 @@ pub(super) static ALTER: Changing = {
         error: res::ERROR_CODE,
         message: res::ERROR_MESSAGE,
         answer_topics: res::RESPONSES,
-        gathered: Some((topic::TOPIC_NAME, topic::PARTITIONS)),
+        gathered: Some(Gathered {
+            name: topic::TOPIC_NAME,
+            partitions: topic::PARTITIONS,
+            error: partition::ERROR_CODE,
+        }),
         refuse: |entry, id| {
             let mut refused =
                 Node::new(&topic::THIS).with(topic::TOPIC_NAME, entry.str(asked::TOPIC_NAME)).with(topic::TOPIC_ID, id);
@@ -266,8 +279,9 @@ impl Rule for Changing {
             return Ok(Verdict::Probe(vec![TopicId::ZERO]));
         }
         let mut node = request.decode();
-        let (mut kept, mut refused) = (Vec::new(), Vec::new());
+        let (mut kept, mut refused, mut places) = (Vec::new(), Vec::new(), HashMap::new());
         for (place, entry) in node.take_nodes(shape.topics).into_iter().enumerate() {
+            places.entry(entry.str(shape.name).to_owned()).or_insert(place);
             if denied.contains(&place) {
                 let name = Some(entry.str(shape.name)).filter(|name| told(name));
                 let id = name.and_then(|name| judge.cx.topology.ids.get(name).copied());
@@ -276,30 +290,46 @@ impl Rule for Changing {
                 kept.push(entry);
             }
         }
-        if let Some((name, partitions)) = shape.gathered {
-            refused = each_once(refused, TopicFields { name, id: None }, partitions, None);
+        if let Some(of) = shape.gathered {
+            refused = each_once(refused, TopicFields { name: of.name, id: None }, of.partitions, None);
         }
-        let finish = FinishChange { error: shape.error, topics: shape.answer_topics, refused };
+        let (error, topics, gathered) = (shape.error, shape.answer_topics, shape.gathered);
+        let finish = FinishChange { error, topics, gathered, refused, places };
         // Kafka asks the coordinator also when no topic is left: the state of the group comes before.
         node.set(shape.topics, Value::from(kept));
         Ok(Verdict::Rewrite(permit, node, Then::Complete(Box::new(finish))))
     }
 }
 
-/// Puts the errors of refused topics before what the broker answers.
+/// Puts the errors of refused topics before what the broker answers; where it gathers them, among those of topics that it
+/// does not know, as they were asked for.
 struct FinishChange {
     error: Field,
     topics: Field,
+    gathered: Option<Gathered>,
     refused: Vec<Node>,
+    /// Where the topics of the request stood.
+    places: HashMap<String, usize>,
 }
 
 impl Complete for FinishChange {
     fn complete(mut self: Box<Self>, mut answer: Node, _: &mut Judge<'_>) -> Completed {
-        if answer.int(self.error) == 0 {
-            let served = answer.take_nodes(self.topics);
-            self.refused.extend(served);
-            *answer.nodes_mut(self.topics) = self.refused;
+        if answer.int(self.error) != 0 {
+            return Completed::Answer(answer);
         }
+        let mut served = answer.take_nodes(self.topics);
+        if let Some(of) = self.gathered {
+            let unknown = |topic: &Node| {
+                let mut codes = topic.nodes(of.partitions).iter().map(|partition| partition.i16(of.error));
+                codes.len() > 0 && codes.all(|code| code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0)
+            };
+            let (unknown, known): (Vec<Node>, Vec<Node>) = served.into_iter().partition(unknown);
+            self.refused.extend(unknown);
+            self.refused.sort_by_key(|topic| self.places.get(topic.str(of.name)).copied());
+            served = known;
+        }
+        self.refused.extend(served);
+        *answer.nodes_mut(self.topics) = self.refused;
         Completed::Answer(answer)
     }
 }

@@ -5,6 +5,7 @@
 //! for the connection on which the proxy saw it made, and what a client's session holds is known here topic by topic: the
 //! broker's holds those of them that may be read, and nothing else, so that no record is acquired for who may not have it.
 
+use super::share_owed::Owed;
 use crate::model::TopicId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct ShareSession {
     topics: BTreeMap<TopicId, BTreeSet<i32>>,
     /// Topics that the broker's session does not hold: they may not be read, or nothing is known of them.
     held_back: BTreeSet<TopicId>,
+    /// What the broker acquired for the last answer, and the member was not given.
+    owed: Owed,
     partitions: usize,
 }
 
@@ -66,6 +69,18 @@ impl ShareSession {
     /// Whether all these partitions of a topic are in it.
     pub(super) fn holds(&self, id: TopicId, mut partitions: impl Iterator<Item = i32>) -> bool {
         self.topics.get(&id).is_some_and(|own| partitions.all(|index| own.contains(&index)))
+    }
+
+    /// What the next fetch gives back to the broker.
+    pub(super) fn owed(&self) -> &Owed {
+        &self.owed
+    }
+
+    /// Says anew what the next fetch gives back; copied where that is not the same as before.
+    pub(super) fn owes(this: &mut Arc<Self>, owed: Owed) {
+        if owed != this.owed {
+            Arc::make_mut(this).owed = owed;
+        }
     }
 
     /// How many partitions are in it.

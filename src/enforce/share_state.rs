@@ -7,7 +7,8 @@
 use super::judge::Judge;
 use super::partitions::Partitions;
 use super::rows::Behind;
-use super::rule::{Request, Rule, Then, Verdict};
+use super::rule::{Request, Rule, Verdict};
+use super::scrub::Scrub;
 use crate::model::{Operation, TopicName};
 use crate::wire::schema::{
     delete_share_group_state, initialize_share_group_state, read_share_group_state, read_share_group_state_summary,
@@ -82,7 +83,7 @@ impl Rule for ShareState {
             return Ok(Verdict::Probe(unresolved));
         }
         if own.is_empty() {
-            return Ok(Verdict::Forward(permit, Then::Stream));
+            return Ok(Verdict::Forward(permit, Scrub::then()));
         }
         let mut node = request.decode();
         let refused = parts.cut(&mut node, &answer, |topic| own.contains(&topic.uuid(parts.name)));

@@ -13,7 +13,9 @@
 //! topology did, and both rights are asked for anew each time. A member of another connection is FENCED_MEMBER_EPOCH (110):
 //! clients then join again, with their topology.
 //!
-//! An answer tells which member has which partitions: topics that may not be described are left out.
+//! An answer tells which member has which partitions: topics that may not be described are left out. Its statuses are
+//! about the topology of the group, which another member may have brought: a text that names a topic that exists, is none
+//! of the member's own and may not be described gives way to one that does not.
 
 use super::arguments::{Bounded, text};
 use super::asks::ClusterOrTopic;
@@ -21,11 +23,14 @@ use super::describe_producers::why_illegal;
 use super::judge::Judge;
 use super::record::Category;
 use super::rule::{Complete, Completed, Request, Rule, Then, Verdict};
+use super::scrub;
 use super::share_session::Member;
 use crate::model::{GroupId, Operation, TopicName};
 use crate::policy::Permit;
 use crate::wire::schema::streams_group_heartbeat::request::{self as req, subtopology, topic_info, topology};
-use crate::wire::schema::streams_group_heartbeat::response::{self as res, endpoint_to_partitions, topic_partition};
+use crate::wire::schema::streams_group_heartbeat::response::{
+    self as res, endpoint_to_partitions, status, topic_partition,
+};
 use crate::wire::{ApiKey, ErrorCode, Node, View, WireError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,6 +43,8 @@ const MAX_TOPICS: usize = 5_000;
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 const NO_PATTERNS: &str = "Regular expressions for source topics are not supported yet.";
 const NO_TOPOLOGY: &str = "Topology must be non-null when (re-)joining.";
+/// In place of a status that names a topic which may not be described.
+const OF_OTHERS: &str = "topics that may not be described stand in the way";
 
 /// The topics of a topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +90,7 @@ impl Rule for StreamsGroupHeartbeat {
             None if epoch == 0 => refuse(ErrorCode::INVALID_REQUEST, Some(NO_TOPOLOGY)),
             None => match judge.topologies.by_member.get(&member).cloned() {
                 None => refuse(ErrorCode::FENCED_MEMBER_EPOCH, None),
-                Some(topics) => ask(&topics, permit, judge),
+                Some(topics) => ask(topics, permit, judge),
             },
         })
     }
@@ -127,17 +134,18 @@ fn judge_topology(topology: View<'_, '_>, permit: Permit, member: Member, judge:
     if let Some(refusal) = may_not_create(&topics, judge) {
         return refusal;
     }
-    judge.topologies.passed(member, Arc::new(topics));
-    Verdict::Forward(permit, Then::Complete(Box::new(Endpoints)))
+    let topics = Arc::new(topics);
+    judge.topologies.passed(member, Arc::clone(&topics));
+    Verdict::Forward(permit, Then::Complete(Box::new(Shown { topics })))
 }
 
 /// Asks anew for what the topology of a member needs.
-fn ask(topics: &Topics, permit: Permit, judge: &mut Judge<'_>) -> Verdict {
-    if !describes(topics, judge) {
+fn ask(topics: Arc<Topics>, permit: Permit, judge: &mut Judge<'_>) -> Verdict {
+    if !describes(&topics, judge) {
         return refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED, None);
     }
-    match may_not_create(topics, judge) {
-        None => Verdict::Forward(permit, Then::Complete(Box::new(Endpoints))),
+    match may_not_create(&topics, judge) {
+        None => Verdict::Forward(permit, Then::Complete(Box::new(Shown { topics }))),
         Some(refusal) => refusal,
     }
 }
@@ -187,15 +195,36 @@ fn refuse(error: ErrorCode, text: Option<&str>) -> Verdict {
     })
 }
 
-/// Leaves topics out of an answer that may not be described.
-struct Endpoints;
+/// Leaves topics out of an answer that may not be described, to a member with this topology.
+struct Shown {
+    topics: Arc<Topics>,
+}
 
-impl Complete for Endpoints {
+impl Shown {
+    /// Whether a text names a topic that exists and of which this member may not know.
+    fn hides(&self, text: &str, judge: &mut Judge<'_>) -> bool {
+        scrub::names(text, |name| {
+            judge.cx.topology.has_topic(name)
+                && !self.topics.all.contains(name)
+                && judge.probe(Operation::Describe, TopicName(name)).is_none()
+        })
+    }
+}
+
+impl Complete for Shown {
     fn wants(&self, answer: View<'_, '_>) -> bool {
-        !answer.items(res::PARTITIONS_BY_USER_ENDPOINT).is_empty()
+        !answer.items(res::PARTITIONS_BY_USER_ENDPOINT).is_empty() || !answer.items(res::STATUS).is_empty()
     }
 
     fn complete(self: Box<Self>, mut answer: Node, judge: &mut Judge<'_>) -> Completed {
+        // No status at all is null.
+        if !answer.is_null(res::STATUS) {
+            for status in answer.nodes_mut(res::STATUS) {
+                if self.hides(status.str(status::STATUS_DETAIL), judge) {
+                    status.set(status::STATUS_DETAIL, OF_OTHERS);
+                }
+            }
+        }
         if answer.is_null(res::PARTITIONS_BY_USER_ENDPOINT) {
             return Completed::Answer(answer);
         }

@@ -243,7 +243,54 @@ fn a_right_that_ends_takes_its_topic_out_of_a_share_session_and_the_others_go_on
 }
 
 #[test]
-fn threat_35_a_share_fetch_that_lost_its_right_while_it_waited_is_withheld_and_its_records_released() {
+fn threat_35_a_topic_that_lost_its_right_while_a_share_fetch_waited_is_withheld_and_its_records_given_back() {
+    needs!(Java);
+    let cluster = Cluster::shared();
+    let (mine, mine_id, leader) = topic(cluster, "mine", None);
+    let (ours, ours_id, _) = topic(cluster, "ours", Some(leader));
+    let kordon = Kordon::before(cluster).person("alice").policy(&reading(&["mine-", "ours-"])).start();
+    let (group, member) = (group(cluster, "mine"), "AAAAAAAAAAAAAAAAAAAAAQ");
+    taken_up(cluster, &group, &[&mine, &ours]);
+    let producer = Java::newest().producer(&cluster.direct(), &[]);
+    let mut raw = Raw::connect(&kordon.broker("alice", leader));
+    raw.patience(LONG);
+    let opened = shared(&raw.ask(KEY, 2, &request(&group, member, 0, &[mine_id, ours_id], SHORT)));
+    assert_eq!(opened.error, ErrorCode::NONE, "{opened:?}");
+    let tap = kordon.tap();
+    raw.send(KEY, 2, &request(&group, member, 1, &[], LONG));
+    tap.wait("the fetch leaves for the broker", |f| f.way == Way::ToBroker && f.api == KEY.0);
+    kordon.write_policy(&reading(&["mine-"]));
+    assert_eq!(producer.send(&ours, &["secret"]).ok, 1);
+    let refused = (ours_id, ErrorCode::TOPIC_AUTHORIZATION_FAILED, vec![]);
+    let told = shared(&raw.receive());
+    assert_eq!(told, Shared { error: ErrorCode::NONE, topics: vec![refused.clone()] });
+    let of_broker = tap.answers(KEY);
+    let acquired = of_broker.iter().any(|f| shared(&f.answer()).topics.iter().any(|t| t.2 == [(1, 1, 1)]));
+    assert!(acquired, "the broker had acquired the record for the member");
+    // The same session goes on with what may be read, and what was acquired of the other goes back with its next fetch:
+    // another member gets it then, not when the lock of the first runs out, its delivery count raised.
+    assert_eq!(producer.send(&mine, &["open"]).ok, 1);
+    let mut epoch = 1;
+    soon("the record that may be read", || {
+        epoch += 1;
+        let told = shared(&raw.ask(KEY, 2, &request(&group, member, epoch, &[], SHORT)));
+        assert_eq!(told.error, ErrorCode::NONE);
+        assert_eq!(told.topics.iter().filter(|t| t.0 == ours_id).collect::<Vec<_>>(), [&refused]);
+        told.topics.iter().any(|t| t.0 == mine_id && t.2 == [(1, 1, 1)])
+    });
+    let mut other = Raw::connect(&format!("127.0.0.1:{}", cluster.node(leader).direct));
+    let (mut epoch, begin) = (0, std::time::Instant::now());
+    soon("the record for another member", || {
+        let topics: &[TopicId] = if epoch == 0 { &[ours_id] } else { &[] };
+        let told = shared(&other.ask(KEY, 2, &request(&group, "AAAAAAAAAAAAAAAAAAAAAg", epoch, topics, SHORT)));
+        epoch += 1;
+        told.topics.iter().any(|t| t.2 == [(1, 1, 2)])
+    });
+    assert!(begin.elapsed() < Duration::from_secs(20), "the lock is 30 s");
+}
+
+#[test]
+fn threat_35_a_share_fetch_whose_group_lost_its_right_while_it_waited_is_withheld_and_its_records_released() {
     needs!(Java);
     let cluster = Cluster::shared();
     let (mine, id, leader) = topic(cluster, "mine", None);
@@ -258,18 +305,12 @@ fn threat_35_a_share_fetch_that_lost_its_right_while_it_waited_is_withheld_and_i
     let tap = kordon.tap();
     raw.send(KEY, 2, &request(&group, member, 1, &[], LONG));
     tap.wait("the fetch leaves for the broker", |f| f.way == Way::ToBroker && f.api == KEY.0);
-    // Of the topic: the group may still be read.
-    let group_alone = "version: 1\ndefault: deny\nacls:\n  - { allow: [Read], principals: [\"User:*\"], resources: [\"group:mine-*\"] }\nend: true\n";
-    kordon.write_policy(group_alone);
+    let topic_alone = "version: 1\ndefault: deny\nacls:\n  - { allow: [Read], principals: [\"User:*\"], resources: [\"topic:mine-*\"] }\nend: true\n";
+    kordon.write_policy(topic_alone);
     assert_eq!(producer.send(&mine, &["secret"]).ok, 1);
     let told = shared(&raw.receive());
-    assert_eq!(told, Shared { error: ErrorCode::SHARE_SESSION_NOT_FOUND, topics: vec![] });
-    let answered = tap.answers(KEY).iter().any(|f| {
-        let told = shared(&f.answer());
-        told.topics.iter().any(|t| t.2 == [(1, 1, 1)])
-    });
-    assert!(answered, "the broker had acquired the record for the member");
-    // Another member gets it at once, not when the lock of the first runs out: released, its delivery count raised.
+    assert_eq!(told, Shared { error: ErrorCode::GROUP_AUTHORIZATION_FAILED, topics: vec![] });
+    // The session is closed at the broker: another member gets the record at once.
     let mut other = Raw::connect(&format!("127.0.0.1:{}", cluster.node(leader).direct));
     let (mut epoch, begin) = (0, std::time::Instant::now());
     soon("the record for another member", || {

@@ -136,3 +136,23 @@ fn what_was_asked_for_is_in_the_arguments() {
     });
     assert_eq!(arguments, json!({ "topics": [topic], "validateOnly": true }));
 }
+
+#[test]
+fn threat_04_a_name_that_collides_with_an_own_topic_does_not_tell_it() {
+    let ours = AUDIT.replace('.', "_");
+    let text = |other: &str| format!("Topic '{ours}' collides with existing topic: {other}.");
+    let mut bench = Bench::acls(&[r#"{ allow: [Create], principals: ["User:alice"], resources: ["cluster"] }"#]);
+    for (collides, shown) in [
+        (text(AUDIT), ErrorCode::INVALID_TOPIC_EXCEPTION.message().to_owned()),
+        (text("kordon.other"), text("kordon.other")),
+    ] {
+        let then = forwarded(bench.judge(&CreateTopics, KEY, 7, &request(&[&ours])));
+        let failed = Node::new(&res_topic::THIS)
+            .with(res_topic::NAME, ours.as_str())
+            .with(res_topic::ERROR_CODE, ErrorCode::INVALID_TOPIC_EXCEPTION)
+            .with(res_topic::ERROR_MESSAGE, collides.as_str());
+        let broker = Node::response(KEY).with(res::TOPICS, vec![failed]);
+        let answer = finished(bench.complete(then, KEY, 7, &broker), KEY, 7);
+        assert_eq!(told(&answer)[0].2, Some(shown));
+    }
+}

@@ -65,14 +65,42 @@ fn denied_topics_never_reach_the_broker_and_are_answered_with_the_rest() {
             other => panic!("{}", kind(&other)),
         };
         assert_eq!(sent, request(1, &[1]));
-        let broker = Node::response(KEY)
-            .with(res::RESPONSES, vec![refused(&request(1, &[1]).nodes(req::TOPICS)[0], &Decided::default())]);
+        let served = refused(request(1, &[1]).nodes(req::TOPICS), &Decided::default(), version, false);
+        let broker = Node::response(KEY).with(res::RESPONSES, served);
         let answer = finished(bench.complete(then, KEY, version, &broker), KEY, version);
         assert_eq!(told(&answer), [(1, 3, 100), (2, 3, 29), (9, 3, 100)]);
         // With nothing left the session's epoch still moves on.
         let verdict = bench.judge(&ShareAcknowledge, KEY, version, &request(2, &[2]));
         assert!(matches!(verdict, Verdict::Rewrite(_, node, Then::Alone(_)) if node == request(2, &[])));
     }
+}
+
+#[test]
+fn of_a_denied_topic_the_form_comes_first_and_each_partition_stands_once() {
+    use crate::wire::schema::share_acknowledge::request::acknowledgement_batch as batch;
+    let mut asked = request(1, &[1]);
+    // Topic, partition, and the first offset of a batch that ends with 5. What is said last of a partition counts.
+    for (number, index, first) in [(2, 0, 9), (2, 1, 0), (2, 1, 9), (2, 2, 9), (2, 2, 0), (9, 0, 9)] {
+        let one = Node::new(&batch::THIS)
+            .with(batch::FIRST_OFFSET, i64::from(first))
+            .with(batch::LAST_OFFSET, 5i64)
+            .with(batch::ACKNOWLEDGE_TYPES, crate::wire::Value::Ints(vec![1]));
+        let partition = Node::new(&acknowledge_partition::THIS)
+            .with(acknowledge_partition::PARTITION_INDEX, index)
+            .with(acknowledge_partition::ACKNOWLEDGEMENT_BATCHES, vec![one]);
+        let topic = Node::new(&acknowledge_topic::THIS)
+            .with(acknowledge_topic::TOPIC_ID, id(number))
+            .with(acknowledge_topic::PARTITIONS, vec![partition]);
+        asked.push(req::TOPICS, topic);
+    }
+    let mut bench = bench(&[READ_G, READ_A]);
+    bench.looked_up = true;
+    let (_, then) = match bench.judge(&ShareAcknowledge, KEY, 2, &asked) {
+        Verdict::Rewrite(_, sent, then) => (sent, then),
+        other => panic!("{}", kind(&other)),
+    };
+    let answer = finished(bench.complete(then, KEY, 2, &Node::response(KEY)), KEY, 2);
+    assert_eq!(told(&answer), [(2, 0, 42), (2, 1, 42), (2, 2, 29), (9, 0, 100)]);
 }
 
 #[test]

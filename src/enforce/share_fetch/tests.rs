@@ -1,6 +1,7 @@
 use super::*;
 use crate::enforce::testing::{AUDIT, Bench, answer, id, kind, round_trip};
 use crate::wire::schema::share_fetch::request::acknowledgement_batch;
+use crate::wire::schema::share_fetch::response::{partition_data, share_fetchable_topic_response as told_topic};
 
 const KEY: ApiKey = ApiKey::SHARE_FETCH;
 const READ_G: &str = r#"{ allow: [Read], principals: ["User:alice"], resources: ["group:g1"] }"#;
@@ -242,9 +243,27 @@ fn acknowledgements_of_a_denied_topic_fail_in_their_own_field() {
     assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 0, 29), (3, 1, 29, 0)]);
     let (_, plan) = sent(&mut bench, 2, &renewing(request(3, &[(3, &[1], true)], &[])));
     assert_eq!(takes(&mut bench, plan, 0), [(3, 1, 0, 29)]);
+    // Where anything is acknowledged, also of what is named beside it, each time in one place.
     let (changed, plan) = sent(&mut bench, 2, &request(-1, &[(3, &[0], false), (3, &[1], true)], &[]));
     assert_eq!(changed, Some(request(-1, &[], &[])));
-    assert_eq!(takes(&mut bench, plan, 0), [(3, 1, 0, 29)]);
+    assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 0, 29), (3, 1, 0, 29)]);
+}
+
+#[test]
+fn what_is_malformed_of_a_denied_topic_says_so_and_what_has_no_name_says_that() {
+    let mut bench = reader();
+    bench.looked_up = true;
+    let (_, plan) = sent(&mut bench, 2, &request(0, &[(1, &[0], false)], &[]));
+    takes(&mut bench, plan, 0);
+    let mut asked = request(1, &[(3, &[0, 1], true), (9, &[0], true)], &[]);
+    for topic in asked.nodes_mut(req::TOPICS) {
+        let partition = &mut topic.nodes_mut(fetch_topic::PARTITIONS)[0];
+        partition.nodes_mut(fetch_partition::ACKNOWLEDGEMENT_BATCHES)[0]
+            .set(acknowledgement_batch::FIRST_OFFSET, 10i64);
+    }
+    let (changed, plan) = sent(&mut bench, 2, &asked);
+    assert_eq!(changed, Some(request(1, &[], &[])));
+    assert_eq!(takes(&mut bench, plan, 0), [(3, 0, 29, 42), (3, 1, 29, 29), (9, 0, 100, 100)]);
 }
 
 #[test]

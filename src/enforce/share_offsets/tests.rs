@@ -189,6 +189,28 @@ fn threat_04_the_id_of_an_own_topic_is_neither_told_nor_looked_up() {
 }
 
 #[test]
+fn refused_topics_stand_among_those_that_the_broker_does_not_know_as_they_were_asked_for() {
+    use alter::response::{
+        self as res, alter_share_group_offsets_response_partition as partition,
+        alter_share_group_offsets_response_topic as topic,
+    };
+    let told = |name: &str, errors: &[i16]| {
+        let rows: Vec<Node> =
+            errors.iter().map(|code| Node::new(&partition::THIS).with(partition::ERROR_CODE, *code)).collect();
+        Node::new(&topic::THIS).with(topic::TOPIC_NAME, name).with(topic::PARTITIONS, rows)
+    };
+    let mut bench = Bench::acls(&[READ_G, READ_A]).fresh();
+    let asked = request(&ALTER, &["x", "a-gone", "y", "a1", "a2", "a-gone-too", "z"]);
+    let (_, then) = rewritten(bench.judge(&ALTER, ALTER.api, 0, &asked));
+    // What it knows comes behind, in its own order, whatever became of the partitions.
+    let broker = [told("a-gone", &[3]), told("a-gone-too", &[3, 3]), told("a2", &[0, 3]), told("a1", &[0])];
+    let broker = Node::response(ALTER.api).with(res::RESPONSES, broker.to_vec());
+    let answer = finished(bench.complete(then, ALTER.api, 0, &broker), ALTER.api, 0);
+    let names: Vec<_> = answer.nodes(res::RESPONSES).iter().map(|t| t.str(topic::TOPIC_NAME)).collect();
+    assert_eq!(names, ["x", "a-gone", "y", "a-gone-too", "z", "a2", "a1"]);
+}
+
+#[test]
 fn an_error_of_the_whole_answer_stands_alone() {
     for (shape, group) in both() {
         let mut bench = Bench::acls(&[group, READ_A]).fresh();

@@ -176,6 +176,28 @@ fn what_members_have_is_shown_without_topics_that_may_not_be_described() {
 }
 
 #[test]
+fn a_status_that_names_a_topic_of_which_a_member_may_not_know_says_something_else() {
+    use crate::wire::schema::streams_group_heartbeat::response::status;
+    let told = |detail: &str| {
+        let one = Node::new(&status::THIS).with(status::STATUS_CODE, 2i8).with(status::STATUS_DETAIL, detail);
+        Node::response(KEY).with(res::MEMBER_ID, "m1").with(res::STATUS, vec![one])
+    };
+    let mut bench = Bench::acls(&APP).topics(&["a1", "x", "app-changelog"]);
+    for (broker, shown) in [
+        // Its own, one that it may describe, none that exists, a topic that it may not know of.
+        ("Internal topics are missing: [app-changelog, app-repartition]", None),
+        ("Following topics do not have the same number of partitions: [{a1=1, app-changelog=3}]", None),
+        ("Source topics gone are missing.", None),
+        ("Number of partitions [1] of repartition topic [x] doesn't match", Some(OF_OTHERS)),
+        ("Existing internal topic x.", Some(OF_OTHERS)),
+    ] {
+        let Verdict::Forward(_, then) = bench.judge(&StreamsGroupHeartbeat, KEY, 1, &app()) else { panic!("refused") };
+        let answer = finished(bench.complete(then, KEY, 1, &told(broker)), KEY, 1);
+        assert_eq!(answer, told(shown.unwrap_or(broker)), "{broker}");
+    }
+}
+
+#[test]
 fn topologies_of_a_connection_are_bounded() {
     let mut bench = Bench::acls(&APP);
     for number in 0..200 {
