@@ -238,7 +238,8 @@ pub fn names(config: &Config) -> Result<Mapping, Vec<Problem>> {
 /// The file cannot be read, or its faults.
 pub fn load_users(config: &Config) -> Result<Users, Vec<Problem>> {
     match &config.users {
-        Some(file) if !file.exists() => {
+        // Where that cannot be told, as in a directory that may not be searched, reading it says why.
+        Some(file) if matches!(file.try_exists(), Ok(false)) => {
             Err(vec![whole(file, "does not exist: make it with `kordon user add`".to_owned())])
         }
         Some(file) => users_of(&read(file)?, file),
@@ -312,6 +313,10 @@ mod tests {
         let config = config::parse(text, Path::new("k"), &|_| None).unwrap();
         let problem = load_users(&config).unwrap_err()[0].to_string();
         assert_eq!(problem, "no/such/users.yaml: does not exist: make it with `kordon user add`");
+        let within_a_file = text.replace("no/such/", "Cargo.toml/");
+        let config = config::parse(&within_a_file, Path::new("k"), &|_| None).unwrap();
+        let problem = load_users(&config).unwrap_err()[0].to_string();
+        assert!(problem.starts_with("Cargo.toml/users.yaml: cannot be read: "), "{problem}");
     }
 
     #[test]

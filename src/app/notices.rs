@@ -96,6 +96,7 @@ impl Notices {
             watched.refused(&error, file);
         }
         for (inode, path) in wanted {
+            watched.moved(inode, &path, &self.0.followers);
             let Watched { watcher: Some(watcher), folders, .. } = &mut *watched else { break };
             let folder = folders.entry(inode).or_insert(Folder { path, followers: BTreeSet::new() });
             // Watching again what is watched already changes nothing, and finds a directory that was replaced.
@@ -157,13 +158,34 @@ impl Watched {
         };
         let gone: Vec<_> = self.folders.iter_mut().filter_map(gone).collect();
         for folder in gone.iter().filter_map(|inode| self.folders.remove(inode)).collect::<Vec<_>>() {
-            // Another directory may be there by now, and be watched.
-            let is_other = self.folders.values().any(|other| other.path == folder.path);
-            if let (false, Some(watcher)) = (is_other, &mut self.watcher) {
-                // The watch of a deleted directory is gone already.
-                let _ = watcher.unwatch(&folder.path);
+            self.unwatch(&folder.path);
+        }
+    }
+
+    /// Unless another directory is there by now, and is watched.
+    fn unwatch(&mut self, path: &Path) {
+        let is_other = self.folders.values().any(|other| other.path == path);
+        if let (false, Some(watcher)) = (is_other, &mut self.watcher) {
+            // The watch of a deleted directory is gone already.
+            let _ = watcher.unwatch(path);
+        }
+    }
+
+    /// A directory that was moved is to be watched where it is now: by its old path the system would be asked for what does not
+    /// exist, or for another one. Who else follows it is to look for itself.
+    fn moved(&mut self, inode: (u64, u64), path: &Path, followers: &Mutex<Followers>) {
+        let Some(folder) = self.folders.get_mut(&inode).filter(|folder| folder.path != path) else { return };
+        let old = std::mem::replace(&mut folder.path, path.to_owned());
+        let mut all = lock(followers);
+        for id in &folder.followers {
+            if let Some(follower) = all.get_mut(id) {
+                follower.folders.remove(&old);
+                follower.folders.insert(path.to_owned());
+                let _ = follower.reasons.try_send(());
             }
         }
+        drop(all);
+        self.unwatch(&old);
     }
 
     /// Says once that changes are noticed late.
@@ -311,6 +333,42 @@ mod tests {
         assert_eq!(words, "no more directories may be watched: raise `fs.inotify.max_user_watches`");
         let words = advice(&no_instance());
         assert!(words.contains("raise `fs.inotify.max_user_instances`"), "{words}");
+    }
+
+    #[test]
+    fn a_directory_that_was_moved_is_watched_where_it_is_now_also_if_another_took_its_place() {
+        for is_replaced in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let [old, new, link] = ["old", "new", "link"].map(|name| dir.path().canonicalize().unwrap().join(name));
+            fs::create_dir(&old).unwrap();
+            std::os::unix::fs::symlink(&old, &link).unwrap();
+            let notices = Notices::of_system();
+            let (reasons, mut due) = mpsc::channel(1);
+            let (other_reasons, mut other_due) = mpsc::channel(1);
+            let following = notices.follow(&link.join("a"), reasons);
+            let _other = notices.follow(&link.join("b"), other_reasons);
+            fs::rename(&old, &new).unwrap();
+            if is_replaced {
+                fs::create_dir(&old).unwrap();
+            }
+            fs::remove_file(&link).unwrap();
+            std::os::unix::fs::symlink(&new, &link).unwrap();
+            following.again(&link.join("a"));
+            assert!(!is_warned(&notices));
+            for follower in lock(&notices.0.followers).values() {
+                assert_eq!(follower.folders, BTreeSet::from([new.clone()]));
+            }
+            // Once this is told, all before it was.
+            let (last_reasons, mut last_due) = mpsc::channel(1);
+            let _last = notices.follow(&dir.path().join("last"), last_reasons);
+            fs::write(dir.path().join("last"), "").unwrap();
+            assert_eq!(last_due.blocking_recv(), Some(()));
+            for due in [&mut due, &mut other_due] {
+                while due.try_recv().is_ok() {}
+            }
+            fs::write(new.join("c"), "").unwrap();
+            assert_eq!((due.blocking_recv(), other_due.blocking_recv()), (Some(()), Some(())));
+        }
     }
 
     #[test]
