@@ -10,10 +10,12 @@ use crate::wire::message::{decode_response, request_frame};
 use crate::wire::{ApiKey, Node, Rope, Versions, WireError, api};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::future::{Future as _, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -277,6 +279,7 @@ async fn run(
     end: watch::Sender<Option<Arc<str>>>,
 ) {
     let (waiting, mut waited) = mpsc::channel::<(i32, oneshot::Sender<Bytes>)>(AHEAD);
+    let logs_in = AtomicBool::new(false);
     let write = async {
         let mut due = pin!(tokio::time::sleep(renewal.as_ref().map_or(Duration::ZERO, Renewal::due)));
         loop {
@@ -289,7 +292,9 @@ async fn run(
             match (call, renewal.take()) {
                 (None, Some(ending)) => {
                     // Answers come in the order of the requests; none is written until the broker knows the proxy again.
+                    logs_in.store(true, Ordering::Relaxed);
                     renewal = log_in_again(ending, &mut writes, &waiting, timeout).await?;
+                    logs_in.store(false, Ordering::Relaxed);
                     due.set(tokio::time::sleep(renewal.as_ref().map_or(Duration::ZERO, Renewal::due)));
                 }
                 (Some(Some(call)), still) => {
@@ -313,9 +318,68 @@ async fn run(
         }
         Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed it"))
     };
-    // Neither branch is resumed after the other ended: the connection is closed with both.
-    let result: io::Result<()> = tokio::select! { r = write => r, r = read => r };
+    // Neither branch is resumed after the other ended: the connection is closed with both. But brokers refuse a login and
+    // close in one go (`connection.failed.authentication.delay.ms` holds both back): why is in an answer that was read already.
+    let result: io::Result<()> = {
+        let mut write = pin!(write);
+        tokio::select! {
+            r = &mut write => r,
+            r = read => match logs_in.load(Ordering::Relaxed) {
+                true => match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
+                    Poll::Ready(why @ Err(_)) => why,
+                    Poll::Ready(Ok(())) | Poll::Pending => r,
+                },
+                false => r,
+            },
+        }
+    };
     let cause = result.err().map_or_else(|| "the proxy closed it".to_owned(), |e| e.to_string());
     queue.close();
     let _ = end.send(Some(cause.into()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::credentials::Credentials;
+    use super::*;
+    use crate::config::{PasswordMechanism, Secret, SecretSource, UpstreamSasl};
+    use crate::telemetry::Metrics;
+    use crate::wire::message::response_frame;
+    use crate::wire::schema::{sasl_authenticate, sasl_handshake};
+
+    #[tokio::test]
+    async fn a_login_again_that_a_broker_refuses_as_it_closes_is_counted_and_told() {
+        let metrics = Metrics::new().unwrap();
+        let password = Secret(SecretSource::Given("hunter2".to_owned()));
+        let mechanism = PasswordMechanism::Plain;
+        let credentials =
+            Credentials::new(UpstreamSasl::Password { mechanism, username: "kordon".to_owned(), password });
+        // As soon as brokers take it: after a good second.
+        let life = Some(Duration::ZERO);
+        let renewal = Renewal::new(&Arc::new(credentials), 2, life, Duration::ZERO).unwrap();
+        let renewal = renewal.counted(Some(metrics.own_renewals()));
+        let (proxy, mut broker) = tokio::io::duplex(64 * 1024);
+        let (reads, writes) = tokio::io::split(proxy);
+        let (_calls, queue) = mpsc::channel(1);
+        let (end, ended) = watch::channel(None);
+        let serving = async move {
+            for answer in [
+                Node::response(ApiKey::SASL_HANDSHAKE).with(sasl_handshake::response::ERROR_CODE, 0_i16),
+                Node::response(ApiKey::SASL_AUTHENTICATE).with(sasl_authenticate::response::ERROR_CODE, 58_i16),
+            ] {
+                let asked = read_frame(&mut broker, ANSWER).await.unwrap().unwrap();
+                let part = |at: usize| i16::from_be_bytes(asked[at..at + 2].try_into().unwrap());
+                let correlation = i32::from_be_bytes(asked[4..8].try_into().unwrap());
+                let answer = response_frame(ApiKey(part(0)), part(2), correlation, &answer).into_bytes();
+                broker.write_all(&answer).await.unwrap();
+            }
+            // And closes: nothing comes between.
+        };
+        tokio::join!(run(reads, writes, queue, (Some(renewal), Duration::from_secs(60)), end), serving);
+        let cause = ended.borrow().clone().unwrap();
+        assert!(cause.starts_with("cannot log in again: "), "{cause}");
+        let text = metrics.render().unwrap();
+        let counted = "kordon_upstream_renewals_total{connections=\"own\",outcome=\"failed\"} 1\n";
+        assert!(text.contains(counted), "{text}");
+    }
 }

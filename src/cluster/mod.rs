@@ -412,12 +412,15 @@ mod tests {
         let cluster = Cluster::start(&config::Cluster::plain("c", vec![at]));
         let mut topology = cluster.follow();
         topology.wait_for(|known| known.brokers.contains_key(&7)).await.unwrap();
-        let why = loop {
-            if let Some(why) = cluster.failure() {
-                break why;
+        let failure = async {
+            loop {
+                match cluster.failure() {
+                    Some(why) => break why,
+                    None => tokio::task::yield_now().await,
+                }
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         };
+        let why = tokio::time::timeout(Duration::from_secs(20), failure).await.expect("it is told");
         let begins = "broker 7 cannot be reached where it says that it is (`advertised.listeners`): cannot connect to ";
         assert!(why.starts_with(begins) && why.contains(&nobody.to_string()), "{why}");
         assert!(!cluster.reached(Duration::ZERO).await);
