@@ -4,6 +4,7 @@ use super::fold::Made;
 use super::record::ChangeBy;
 use crate::policy::{AclBinding, AclChange, AclChanged, AclFilter, AclSet, Permission};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ const LATE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct AllAsked {
     all: Mutex<Vec<Asked>>,
+    /// Of the next one: none is given twice, as the end of one would be that of another.
+    next: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl AllAsked {
         let mut all = self.all();
         let now = Instant::now();
         all.retain(|asked| asked.ends.is_none_or(|ends| ends > now));
-        let number = all.last().map_or(0, |last| last.number + 1);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         all.push(Asked { by: Arc::new(by), what, ends: None, number });
         UnderWay { of: self, number }
     }
@@ -135,6 +138,20 @@ mod tests {
         assert_eq!(told(&asked, &["a"], &[]), [("a".to_owned(), false, false)], "it was asked to come, not to go");
         change.seen();
         assert_eq!(told(&asked, &[], &["a"]), [("a".to_owned(), true, false)], "it was told already");
+    }
+
+    #[test]
+    fn the_end_of_one_change_is_not_that_of_the_next() {
+        let asked = AllAsked::default();
+        let begin = || asked.begin(&AclChange::Create(vec![acl("a")]), ChangeBy::clone(&by()));
+        let first = begin();
+        let number = first.number;
+        // It is dropped behind this, when another may have begun.
+        first.seen();
+        let second = begin();
+        drop(UnderWay { of: &asked, number });
+        assert_eq!(asked.all().first().map(|asked| asked.ends), Some(None), "it is under way");
+        second.seen();
     }
 
     #[test]
