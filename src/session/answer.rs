@@ -4,9 +4,8 @@ use super::fetch_stream::FetchStream;
 use super::inflight::{Finished, Slot, Turn};
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
 use crate::enforce::record::RequestFacts;
-use crate::enforce::rule::Completed;
 use crate::enforce::table;
-use crate::enforce::{Context, Judge, Recorder, Then};
+use crate::enforce::{Context, DurableToken, Judge, Recorder, Then};
 use crate::model::CloseReason;
 use crate::wire::frame::{SIZE_LEN, response_size};
 use crate::wire::{ApiKey, ErrorCode, Node, WireError, header, message};
@@ -224,34 +223,22 @@ impl Machine {
             self.answered(&slot, alone, now, out);
             return Ok(());
         };
-        let completed = self.with_judge(&slot, now, recorder, out, |judge| complete.complete(answer, judge));
-        match completed {
-            Completed::Answer(node) => {
-                // An error 35 travels in version 0, whatever was asked.
-                let version = if key == slot.key && version != slot.asked.1 { version } else { slot.version };
-                let rope = message::response_frame(slot.key, version, slot.correlation_id, &node);
-                self.to_client.push_rope(rope);
-                self.answered(&slot, alone, now, out);
-            }
-            Completed::Ask { permit: _, key, version, body, then } => {
-                let rope = message::request_frame(key, version, slot.correlation_id, self.client_id.as_deref(), &body);
-                self.to_broker.push_rope(rope);
-                let turn = Turn::Broker(Then::Alone(then));
-                self.inflight.push_front(Slot { asked: (key, version), turn, ..slot });
-            }
-            Completed::Close(reason) => self.close(reason),
-        }
+        let completed = self.with_judge_durably(&slot, now, recorder, out, |judge| complete.complete(answer, judge));
+        // An error 35 travels in version 0, whatever was asked.
+        let version = if key == slot.key && version != slot.asked.1 { version } else { slot.version };
+        self.completed(completed, slot, version, alone, now, out);
         Ok(())
     }
 
-    fn answered(&mut self, slot: &Slot, alone: bool, now: Now, out: &mut Outputs) {
+    pub(super) fn answered(&mut self, slot: &Slot, alone: bool, now: Now, out: &mut Outputs) {
         if alone && matches!(self.wait, Wait::Alone) {
             self.wait = Wait::Nothing;
         }
         self.finished(done(slot), now, out);
     }
 
-    /// Judges on behalf of an answer, by the snapshot in force now, and records what was decided.
+    /// Judges on behalf of an answer, by the snapshot in force now, and records what was decided. The request is with the
+    /// broker, or was: there is nothing left to hold back for it.
     pub(super) fn with_judge<T>(
         &mut self,
         slot: &Slot,
@@ -260,6 +247,18 @@ impl Machine {
         out: &mut Outputs,
         judge: impl FnOnce(&mut Judge<'_>) -> T,
     ) -> T {
+        self.with_judge_durably(slot, now, recorder, out, judge).0
+    }
+
+    /// The same where the broker may be asked for more: with what has to be durable before that.
+    pub(super) fn with_judge_durably<T>(
+        &mut self,
+        slot: &Slot,
+        now: Now,
+        recorder: &mut dyn Recorder,
+        out: &mut Outputs,
+        judge: impl FnOnce(&mut Judge<'_>) -> T,
+    ) -> (T, Option<DurableToken>) {
         self.trail.clear();
         let cx = Context {
             snapshot: &self.world.snapshot,
@@ -270,6 +269,7 @@ impl Machine {
             now: now.wall,
         };
         let result = judge(&mut Judge::new(cx, slot.key, &mut self.memory, &mut self.trail, &mut out.unmapped, true));
+        let mut token = None;
         if !self.trail.is_empty()
             && let Ok(row) = table::row_of(slot.key, slot.version)
         {
@@ -287,10 +287,9 @@ impl Machine {
                 now: now.wall,
                 snapshot: &self.world.snapshot,
             };
-            // The request is with the broker: there is nothing left to hold back for these.
-            let _ = recorder.record(&facts, &self.trail);
+            token = recorder.record(&facts, &self.trail);
         }
-        result
+        (result, token)
     }
 }
 

@@ -155,6 +155,8 @@ pub(super) enum Wait {
     Durable(DurableToken, Box<super::request::Judged>),
     /// A request that may ask the broker again is under way.
     Alone,
+    /// The same, and what it asks the broker next changes something: its events are being made durable.
+    FollowUp(DurableToken, Box<super::follow_up::FollowUp>),
     /// A ShareFetch is under way: only its answer tells what its session holds.
     Share,
     /// A change of ACLs is under way.
@@ -298,7 +300,7 @@ impl Machine {
                     self.looked_up = true;
                 }
             }
-            Input::Durable(token) => self.durable(token, now, out),
+            Input::Durable(token) => self.durable(token, now, recorder, out),
             Input::Changed(outcome) => self.changed(outcome),
             Input::Checked(checked) => {
                 self.checked(checked, now, out);
@@ -376,7 +378,7 @@ impl Machine {
 
     /// Whether a judged request waits for something before it is written.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.wait, Wait::Topics | Wait::Durable(..))
+        matches!(self.wait, Wait::Topics | Wait::Durable(..) | Wait::FollowUp(..))
     }
 
     pub(super) fn close(&mut self, reason: CloseReason) {

@@ -8,6 +8,7 @@ mod answer;
 mod broker_login;
 mod fetch_answer;
 mod fetch_stream;
+mod follow_up;
 mod inflight;
 mod login;
 mod machine;

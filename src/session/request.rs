@@ -127,7 +127,7 @@ impl Machine {
     }
 
     /// The events that a request waited for are durable.
-    pub(super) fn durable(&mut self, token: DurableToken, now: Now, out: &mut Outputs) {
+    pub(super) fn durable(&mut self, token: DurableToken, now: Now, recorder: &mut dyn Recorder, out: &mut Outputs) {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Durable(waiting, judged) if waiting == token => {
                 let current = judged.generation == self.generation && judged.edge.is_none_or(|edge| now.wall < edge);
@@ -135,6 +135,7 @@ impl Machine {
                 let known = matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
                 if current && known { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
             }
+            Wait::FollowUp(waiting, follow_up) if waiting == token => self.follow_up(*follow_up, now, recorder, out),
             other => self.wait = other,
         }
     }

@@ -672,6 +672,71 @@ fn threat_08_a_mutation_waits_for_its_event_and_is_judged_again_if_the_policy_mo
 }
 
 #[test]
+fn threat_08_a_metadata_that_creates_waits_for_its_event_and_does_not_if_the_policy_moved() {
+    use crate::wire::schema::metadata::{request as req, response as res};
+    use req::metadata_request_topic as asked;
+    use res::metadata_response_topic as told;
+    const KEY: ApiKey = ApiKey::METADATA;
+    const RULES: &str = "acls:\n  - { allow: [Describe], principals: [\"User:alice\"], resources: [\"topic:open*\"] }\n  - { allow: [Create], principals: [\"User:alice\"], resources: [\"topic:open-*\"] }\n";
+    let mut request = Node::request(KEY).with(req::ALLOW_AUTO_TOPIC_CREATION, true);
+    request.push(req::TOPICS, request.child(req::TOPICS).with(asked::NAME, "open-new"));
+    let answer = |error: ErrorCode| {
+        let mut answer = Node::response(KEY);
+        let topic = answer.child(res::TOPICS).with(told::NAME, "open-new").with(told::ERROR_CODE, error);
+        answer.push(res::TOPICS, topic);
+        answer
+    };
+    // Up to the answer that tells that the topic is missing.
+    let until_missing = || {
+        let mut stage = Stage::new(RULES);
+        stage.ask(KEY, 12, 1, &request);
+        let first = stage.at_broker();
+        assert!(first.len() == 1 && !first[0].2.bool(req::ALLOW_AUTO_TOPIC_CREATION));
+        stage.book.token = Some(5);
+        stage.broker(KEY, 12, 1, &answer(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+        assert_eq!(stage.book.category, Some(Category::TopicWrite));
+        stage.ask(KEY, 12, 2, &request);
+        assert!(stage.at_broker().is_empty(), "its event is not durable");
+        assert!(stage.at_client(KEY, 12).is_empty() && !stage.machine.is_idle());
+        stage
+    };
+    let errors = |stage: &mut Stage| -> Vec<(i32, i64)> {
+        let answers = stage.at_client(KEY, 12);
+        answers.iter().map(|(id, node)| (*id, node.nodes(res::TOPICS)[0].int(told::ERROR_CODE))).collect()
+    };
+
+    let mut stage = until_missing();
+    stage.input(Input::Durable(DurableToken(4)));
+    assert!(stage.at_broker().is_empty(), "another's event");
+    stage.book.token = None;
+    stage.input(Input::Durable(DurableToken(5)));
+    let second = stage.at_broker();
+    assert_eq!(second.iter().map(|(_, id, _)| *id).collect::<Vec<_>>(), [1], "what is behind it waits on");
+    assert!(second[0].2.bool(req::ALLOW_AUTO_TOPIC_CREATION));
+    stage.broker(KEY, 12, 1, &answer(ErrorCode::LEADER_NOT_AVAILABLE));
+    assert_eq!(errors(&mut stage), [(1, i64::from(ErrorCode::LEADER_NOT_AVAILABLE.0))]);
+    assert_eq!(stage.at_broker().len(), 1, "the next one");
+
+    // The right ended meanwhile: nothing is created, and the client asks again to hear so.
+    let mut stage = until_missing();
+    stage.policy("acls:\n  - { allow: [Describe], principals: [\"User:alice\"], resources: [\"topic:open*\"] }\n");
+    stage.book.token = None;
+    stage.input(Input::Durable(DurableToken(5)));
+    assert_eq!(errors(&mut stage), [(1, i64::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0))]);
+    let next = stage.at_broker();
+    assert!(next.len() == 1 && next[0].1 == 2 && !next[0].2.bool(req::ALLOW_AUTO_TOPIC_CREATION));
+    stage.broker(KEY, 12, 2, &answer(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    assert_eq!(errors(&mut stage), [(2, i64::from(ErrorCode::TOPIC_AUTHORIZATION_FAILED.0))]);
+    assert!(stage.at_broker().is_empty() && stage.machine.is_idle());
+
+    // So where the client may no longer be connected.
+    let mut stage = until_missing();
+    stage.policy("connect_gate: required\n");
+    stage.input(Input::Durable(DurableToken(5)));
+    assert!(stage.at_broker().is_empty() && stage.machine.closing() == Some(CloseReason::NotConnectedRole));
+}
+
+#[test]
 fn the_end_of_the_client_lets_the_last_write_through() {
     let mut stage = Stage::new(OPEN);
     let frame = message::request_frame(ApiKey::PRODUCE, 9, 1, Some("tests"), &produce(&["open"], 0)).into_bytes();
