@@ -131,8 +131,9 @@ impl Machine {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Durable(waiting, judged) if waiting == token => {
                 let current = judged.generation == self.generation && judged.edge.is_none_or(|edge| now.wall < edge);
-                // The broker may no longer know the proxy: a request that waited long would end the connection.
-                let known = matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
+                // The broker may no longer know the proxy: a request that waited long would end the connection. In a drain
+                // nobody logs in again, and this is its last chance.
+                let known = self.last_words || matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
                 if current && known { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
             }
             Wait::FollowUp(waiting, follow_up) if waiting == token => self.follow_up(*follow_up, now, recorder, out),

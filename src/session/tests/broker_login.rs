@@ -87,6 +87,19 @@ fn a_request_whose_event_becomes_durable_when_the_login_is_due_waits_for_it() {
 }
 
 #[test]
+fn a_request_whose_event_becomes_durable_in_a_drain_is_written_though_the_login_is_due_that_nobody_begins() {
+    let mut stage = Stage::known();
+    stage.book.token = Some(7);
+    stage.ask(ApiKey::PRODUCE, 9, 1, &produce(&["open"], -1));
+    stage.micros = 5 * SECOND;
+    stage.machine.finish();
+    stage.input(Input::Durable(DurableToken(7)));
+    assert!(stage.out.broker_login.is_none());
+    assert_eq!(stage.keys(), [(ApiKey::PRODUCE, 1)]);
+    assert!(!stage.machine.is_idle(), "its answer is waited for");
+}
+
+#[test]
 fn a_connection_that_rests_is_logged_in_again_too() {
     let mut stage = Stage::known();
     stage.micros = 5 * SECOND - 2;
