@@ -74,7 +74,9 @@ impl Topics {
                 missing = Some(name.clone());
                 continue;
             };
-            if std::mem::replace(&mut topic.missing, false) {
+            // Who was about to make it may yet tell that it could not.
+            if topic.missing && self.making.is_empty() {
+                topic.missing = false;
                 self.troubles.end(&subject(name));
             }
             let before = std::mem::replace(&mut topic.id, id);
@@ -178,7 +180,42 @@ async fn complain(cluster: &Cluster, audit: &config::Audit, name: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hub::Audit;
+    use super::super::origin::Origin;
     use super::*;
+    use crate::config::HostPort;
+    use crate::demo::broker::{Broker, Settings};
+    use crate::telemetry::Metrics;
+    use tokio::sync::Notify;
+
+    #[tokio::test]
+    async fn what_could_not_make_a_topic_that_somebody_else_made_meanwhile_is_no_trouble_for_ever() {
+        let broker = Broker::start(Settings::default()).await.unwrap();
+        let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
+        let cluster = Cluster::start(&config::Cluster::plain("c", vec![at]));
+        let audit = config::Audit::default();
+        let (hub, _events) = Audit::new(&audit, Origin::new("c", "i", now(), 1), Arc::new(Metrics::new().unwrap()));
+        let troubles = Arc::new(Troubles::default());
+        let mut topics = Topics::new(&hub.hub, &cluster, &audit, &troubles);
+        topics.ready().await.unwrap();
+        cluster.want(Vec::new()).await;
+        assert!(cluster.topology().ids.contains_key("kordon.audit"), "another has made it");
+        let (refused, told) = (Arc::new(Notify::new()), Arc::clone(&troubles));
+        let refusal = Arc::clone(&refused);
+        topics.all.iter_mut().for_each(|topic| topic.missing = true);
+        topics.making.spawn(async move {
+            refusal.notified().await;
+            told.begin(&subject("kordon.audit"), "refused");
+        });
+        topics.look();
+        refused.notify_one();
+        while !topics.making.is_empty() {
+            topics.making.join_next().await.unwrap().unwrap();
+        }
+        assert_eq!(troubles.words().len(), 1);
+        topics.look();
+        assert_eq!(troubles.words(), [""; 0]);
+    }
 
     fn complained(pairs: &[(&str, &str)], replicas: usize, retention: Option<u64>) -> [usize; 3] {
         let owned: Vec<_> = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
