@@ -411,7 +411,8 @@ mod tests {
         let at = HostPort { host: broker.addr().ip().to_string(), port: broker.addr().port() };
         let cluster = Cluster::start(&config::Cluster::plain("c", vec![at]));
         let mut topology = cluster.follow();
-        topology.wait_for(|known| known.brokers.contains_key(&7)).await.unwrap();
+        let named = topology.wait_for(|known| known.brokers.contains_key(&7));
+        tokio::time::timeout(Duration::from_secs(20), named).await.expect("it is named").unwrap();
         let failure = async {
             loop {
                 match cluster.failure() {
