@@ -27,6 +27,7 @@ mod allow_deny;
 mod audit;
 mod audited;
 mod certificate_ends;
+mod client_metrics;
 mod clients;
 mod endings;
 mod fetch_sessions;

@@ -72,11 +72,14 @@ pub struct Options {
     pub properties: Vec<(&'static str, String)>,
     /// Further options of the JVM; without any, it maps the classes of an earlier one.
     pub jvm: Vec<String>,
+    /// A directory of further classes.
+    pub classes: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, jars: Jars::Kafka431, secured: false, properties: Vec::new(), jvm: Vec::new() }
+        let (properties, jvm) = (Vec::new(), Vec::new());
+        Self { nodes: 3, jars: Jars::Kafka431, secured: false, properties, jvm, classes: None }
     }
 }
 
@@ -411,11 +414,12 @@ log.segment.bytes=134217728
     fn launch(&self, node: &Broker) -> u64 {
         let out = OpenOptions::new().create(true).append(true).open(&node.log).expect("log of a broker");
         let mark = out.metadata().expect("log of a broker").len();
+        let own = self.options.classes.as_ref().map(|dir| format!(":{}", dir.display())).unwrap_or_default();
         let mut java = process::command("java");
         java.args(["-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
             .args(if self.options.jvm.is_empty() { classes(self.options.jars) } else { self.options.jvm.clone() })
             .args(logging(self.options.jars))
-            .args(["-cp", &self.options.jars.classpath(), "kafka.Kafka"])
+            .args(["-cp", &format!("{}{own}", self.options.jars.classpath()), "kafka.Kafka"])
             .arg(node.dir.join("server.properties"))
             .current_dir(&node.dir)
             .stderr(Stdio::from(out.try_clone().expect("log of a broker")))
