@@ -21,8 +21,9 @@ use tokio::sync::{Notify, watch};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Before a poll that failed is tried again, at the most.
 const RETRY: Duration = Duration::from_secs(1);
-/// Before a broker that does not show a change yet is asked again.
-const BEHIND: Duration = Duration::from_millis(20);
+/// Before a broker that does not show a change yet is asked again: twice as long each time, from the first to the second. It
+/// may never show it, where somebody undid it at once.
+const BEHIND: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 /// In requests: any resource type, operation, permission.
 const ANY: i8 = 1;
 
@@ -140,6 +141,7 @@ impl Brokers {
     /// may be behind the controller that made it.
     async fn until_seen(&self, change: &AclChange, made: Option<&AclChanged>) {
         let mut polled = self.polled.subscribe();
+        let [mut pause, longest] = BEHIND;
         loop {
             let after = self.begun.load(Ordering::SeqCst);
             self.now.notify_one();
@@ -147,7 +149,8 @@ impl Brokers {
                 Ok(seen) if made.is_some_and(|made| !shows(&seen.1, change, made)) => {}
                 Ok(_) | Err(_) => return,
             }
-            tokio::time::sleep(BEHIND).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
         }
     }
 }
@@ -201,7 +204,7 @@ async fn ask(cluster: &Cluster, wanted: &AclFilter) -> Result<AclSet, Halt> {
             permission: q::PERMISSION_TYPE,
         },
     );
-    let answer = cluster.ask(ApiKey::DESCRIBE_ACLS, &request).await.map_err(|error| match error {
+    let answer = cluster.ask_the_same(ApiKey::DESCRIBE_ACLS, &request).await.map_err(|error| match error {
         AskError::NoBroker => Halt::passing(cluster.trouble().map_or_else(|| error.to_string(), |why| why.to_string())),
         AskError::Link(_) | AskError::Refused(_) => Halt::passing(error.to_string()),
     })?;

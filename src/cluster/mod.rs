@@ -70,6 +70,8 @@ struct Up {
     /// To a bootstrap address, until a broker is known.
     seed: Option<Link>,
     turn: usize,
+    /// Who answered last of those that are asked again and again.
+    same: Option<i32>,
 }
 
 impl Up {
@@ -233,6 +235,15 @@ impl Cluster {
         self.shared.links.ask(self.shared.patience, key, request).await
     }
 
+    /// The same, of the broker that answered last for as long as it does: for what brokers learn each at its own pace, so that
+    /// what was seen is not unseen by asking another.
+    ///
+    /// # Errors
+    /// An [`AskError`], of the last broker.
+    pub async fn ask_the_same(&self, key: ApiKey, request: &Node) -> Result<Node, AskError> {
+        self.shared.links.ask_the_same(self.shared.patience, key, request).await
+    }
+
     /// Waits until a broker is connected, at most this long.
     pub async fn reached(&self, within: Duration) -> bool {
         let mut topology = self.follow();
@@ -275,6 +286,32 @@ impl Links {
             links.rotate_left(first);
         }
         links
+    }
+
+    /// Every connection that is up: first that to the broker which answered last to [`Links::ask_the_same`].
+    fn the_same_first(&self) -> Vec<(Option<i32>, Link)> {
+        let up = self.up();
+        let mut links: Vec<_> = up.by_id.iter().map(|(id, link)| (Some(*id), link.clone())).collect();
+        links.retain(|(_, link)| !link.is_closed());
+        links.sort_unstable_by_key(|(id, _)| (*id != up.same, *id));
+        if links.is_empty() {
+            links.extend(up.seed.clone().filter(|link| !link.is_closed()).map(|link| (None, link)));
+        }
+        links
+    }
+
+    async fn ask_the_same(&self, patience: Duration, key: ApiKey, request: &Node) -> Result<Node, AskError> {
+        let mut last = AskError::NoBroker;
+        for (id, link) in self.the_same_first() {
+            match link.call_within(patience, key, request).await {
+                Ok(answer) => {
+                    self.up().same = id;
+                    return Ok(answer);
+                }
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
     }
 
     async fn ask(&self, patience: Duration, key: ApiKey, request: &Node) -> Result<Node, AskError> {
@@ -387,6 +424,65 @@ mod tests {
         assert!(!at_first(&config, &[]).telemetry);
         config.client_telemetry = ClientTelemetry::Forward;
         assert!(at_first(&config, &[]).telemetry);
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_at_a_broker_is_not_unseen_at_another_that_is_behind() {
+        use crate::demo::broker::{self as demo, Seen, Step};
+        use crate::wire::schema::describe_acls::response as acls;
+        use response::metadata_response_broker as told;
+        let ports: Arc<std::sync::OnceLock<[i32; 3]>> = Arc::default();
+        let mut brokers = Vec::new();
+        for node_id in 0..3 {
+            let ports = Arc::clone(&ports);
+            let script = move |seen: &Seen| match (seen.key, ports.get()) {
+                (ApiKey::METADATA, Some(ports)) => {
+                    let mut answer = Node::response(ApiKey::METADATA);
+                    for (id, port) in (0..).zip(ports) {
+                        let broker = answer.child(response::BROKERS).with(told::NODE_ID, id);
+                        answer.push(response::BROKERS, broker.with(told::HOST, "127.0.0.1").with(told::PORT, *port));
+                    }
+                    Step::Answer(answer)
+                }
+                (ApiKey::DESCRIBE_ACLS, _) => Step::Answer(
+                    Node::response(ApiKey::DESCRIBE_ACLS)
+                        .with(acls::ERROR_MESSAGE, format!("broker {node_id}").as_str()),
+                ),
+                _ => Step::Serve,
+            };
+            let settings = demo::Settings {
+                node_id,
+                script: Some(Box::new(script)),
+                scripted: vec![ApiKey::DESCRIBE_ACLS],
+                ..demo::Settings::default()
+            };
+            brokers.push(demo::Broker::start(settings).await.unwrap());
+        }
+        let at: Vec<i32> = brokers.iter().map(|broker| i32::from(broker.addr().port())).collect();
+        ports.set(at.try_into().unwrap()).unwrap();
+        let seed = HostPort { host: "127.0.0.1".to_owned(), port: brokers[0].addr().port() };
+        let cluster = Cluster::start(&config::Cluster::plain("c", vec![seed]));
+        let mut topology = cluster.follow();
+        let known = topology.wait_for(|known| {
+            known.brokers.len() == 3 && known.brokers.values().all(|broker| !broker.versions.is_empty())
+        });
+        tokio::time::timeout(Duration::from_secs(20), known).await.expect("they are connected").unwrap();
+        let request = Node::request(ApiKey::DESCRIBE_ACLS);
+        let who = async || {
+            let answer = cluster.ask_the_same(ApiKey::DESCRIBE_ACLS, &request).await.unwrap();
+            answer.opt_str(acls::ERROR_MESSAGE).unwrap().to_owned()
+        };
+        let first = who().await;
+        for _ in 0..4 {
+            cluster.any_link();
+            assert_eq!(who().await, first);
+        }
+        // Until it can no longer be asked.
+        let gone: i32 = first.trim_start_matches("broker ").parse().unwrap();
+        cluster.shared.links.give_up(gone, "a test");
+        let second = who().await;
+        assert_ne!(second, first);
+        assert_eq!(who().await, second);
     }
 
     /// The most common fault of a Kafka installation: brokers answer where they are asked first, and then tell addresses
