@@ -85,6 +85,8 @@ impl Names {
             6 => format!("{}{}", self.prefix, "x".repeat(260)),
             7 => format!("{}größe", self.prefix),
             8 if rng.chance(20) => "*x".to_owned(),
+            // It differs from one that exists in a dot alone: both cannot be.
+            9 if rng.chance(60) => rng.pick(&self.topics).0.replacen('.', "_", 1),
             _ => "hardcode".to_owned(),
         }
     }

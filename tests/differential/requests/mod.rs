@@ -47,7 +47,7 @@ impl<'w> Maker<'w> {
         let mut request = maker.tune(filled);
         // Who names a thing twice asks for trouble; seldom, lest there be nothing else. A 4.3 broker never frees a group whose
         // member joins with a protocol twice: the group would stay for ever, with nobody in it.
-        if !maker.rng.chance(4) || key == ApiKey::JOIN_GROUP {
+        if !maker.rng.chance(8) || key == ApiKey::JOIN_GROUP {
             once(&mut request);
         }
         request
@@ -115,7 +115,7 @@ impl<'w> Maker<'w> {
         }
     }
 
-    /// Elements of an array: one most often, none seldom.
+    /// Elements of an array: one most often, none seldom, many seldom.
     fn count(&mut self, at: &str) -> usize {
         let most = match at.rsplit('.').next() {
             Some("Topics" | "TopicNames" | "TopicData" | "Groups" | "GroupIds" | "Resources" | "CoordinatorKeys") => 5,
@@ -126,6 +126,7 @@ impl<'w> Maker<'w> {
         match self.rng.below(100) {
             0..7 => 0,
             7..45 => most.min(1),
+            98.. => most + 4,
             _ => self.rng.between(most.min(1), most),
         }
     }

@@ -147,7 +147,10 @@ pub fn share(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
     // A partition is assigned once its state is initialised, which happens behind the join.
     steps.push(Step { until: Some((assigned, asked.len())), ..asks(joins) });
     let version = some_version(rng, 1, 2);
-    let fetch = |epoch: i32, topics: &[&String], acknowledged: Option<(i64, i64, i8)>| {
+    let batches = |rng: &mut Rng, topics: &[&String]| -> Vec<Option<Batch>> {
+        topics.iter().map(|_| rng.chance(70).then(|| some_batch(rng))).collect()
+    };
+    let fetch = |epoch: i32, topics: &[&String], acknowledged: &[Option<Batch>]| {
         use share_fetch::request::{self as f, acknowledgement_batch as a, fetch_partition as p, fetch_topic as t};
         let mut request = Node::request(ApiKey::SHARE_FETCH)
             .with(f::GROUP_ID, group.as_str())
@@ -159,15 +162,15 @@ pub fn share(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
             .with(f::MAX_BYTES, 1 << 20)
             .with(f::MAX_RECORDS, 100)
             .with(f::BATCH_SIZE, 100);
-        for name in topics {
+        for (place, name) in topics.iter().enumerate() {
             let mut topic = request.child(f::TOPICS).with(t::TOPIC_ID, names.id(name));
             let mut one = topic.child(t::PARTITIONS).with(p::PARTITION_MAX_BYTES, 1 << 20);
-            if let Some((from, to, kind)) = acknowledged {
+            if let Some(Some((from, to, kinds))) = acknowledged.get(place) {
                 let batch = one
                     .child(p::ACKNOWLEDGEMENT_BATCHES)
-                    .with(a::FIRST_OFFSET, from)
-                    .with(a::LAST_OFFSET, to)
-                    .with(a::ACKNOWLEDGE_TYPES, vec![kind]);
+                    .with(a::FIRST_OFFSET, *from)
+                    .with(a::LAST_OFFSET, *to)
+                    .with(a::ACKNOWLEDGE_TYPES, kinds.to_vec());
                 one.push(p::ACKNOWLEDGEMENT_BATCHES, batch);
             }
             topic.push(t::PARTITIONS, one);
@@ -175,17 +178,25 @@ pub fn share(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
         }
         step(ApiKey::SHARE_FETCH, version, request)
     };
-    steps.push(fetch(0, &asked, None));
-    steps.push(acknowledged(names, &group, &member, version, &asked));
+    steps.push(fetch(0, &asked, &[]));
+    let done: Vec<Option<Batch>> = asked.iter().map(|_| Some((0, 0, &[1_i8][..]))).collect();
+    steps.push(acknowledged(names, &group, &member, (version, 1), &asked, &done));
     // What is left is released, and comes again.
-    steps.push(fetch(2, &[&first], Some((1, 1, 2))));
+    steps.push(fetch(2, &[&first], &[Some((1, 1, &[2]))]));
     if rng.chance(60) {
         steps.push(taken(who, &first, Operation::Read));
     }
-    steps.push(fetch(3, &[], None));
+    steps.push(fetch(3, &[], &[]));
+    if rng.chance(60) {
+        // In any form, of what may be read and of what may not.
+        let some = batches(rng, &asked);
+        steps.push(acknowledged(names, &group, &member, (version, 4), &asked, &some));
+        let some = batches(rng, &asked);
+        steps.push(fetch(5, &asked, &some));
+    }
     steps.push(described(rng, ApiKey::SHARE_GROUP_DESCRIBE, &group));
     steps.push(offsets(rng, &group, &asked));
-    steps.push(fetch(-1, &[], None));
+    steps.push(fetch(-1, &[], &[]));
     steps.push(step(ApiKey::SHARE_GROUP_HEARTBEAT, 1, beat(-1)));
     steps
 }
@@ -207,24 +218,53 @@ fn from_the_beginning(group: &str) -> Step {
     Step { by_super: true, ..step(ApiKey::INCREMENTAL_ALTER_CONFIGS, 1, request) }
 }
 
-/// The first record of each of the topics is done with.
-fn acknowledged(names: &Names, group: &str, member: &str, version: i16, topics: &[&String]) -> Step {
+/// First and last offset of what is acknowledged, and how.
+type Batch = (i64, i64, &'static [i8]);
+
+/// What is acknowledged, in a form that a broker takes or in one that it does not.
+fn some_batch(rng: &mut Rng) -> Batch {
+    rng.pick(&[
+        (1, 1, &[1][..]),
+        (1, 1, &[2]),
+        (0, 1, &[3]),
+        (0, 1, &[1, 2]),
+        (-1, 1, &[0]),
+        (5, 2, &[1]),
+        (-2, 1, &[1]),
+        (1, 1, &[]),
+        (1, 1, &[1, 1]),
+        (1, 1, &[4]),
+        (1, 1, &[9]),
+    ])
+}
+
+/// What is acknowledged of each of the topics, in a version and at an epoch.
+fn acknowledged(
+    names: &Names,
+    group: &str,
+    member: &str,
+    (version, epoch): (i16, i32),
+    topics: &[&String],
+    batches: &[Option<Batch>],
+) -> Step {
     use share_acknowledge::request::{
         self as q, acknowledge_partition as p, acknowledge_topic as t, acknowledgement_batch as a,
     };
     let mut request = Node::request(ApiKey::SHARE_ACKNOWLEDGE)
         .with(q::GROUP_ID, group)
         .with(q::MEMBER_ID, member)
-        .with(q::SHARE_SESSION_EPOCH, 1);
-    for name in topics {
+        .with(q::SHARE_SESSION_EPOCH, epoch);
+    for (name, batch) in topics.iter().zip(batches) {
         let mut topic = request.child(q::TOPICS).with(t::TOPIC_ID, names.id(name));
         let mut one = topic.child(t::PARTITIONS);
-        let batch = one
-            .child(p::ACKNOWLEDGEMENT_BATCHES)
-            .with(a::FIRST_OFFSET, 0i64)
-            .with(a::LAST_OFFSET, 0i64)
-            .with(a::ACKNOWLEDGE_TYPES, vec![1i8]);
-        one.push(p::ACKNOWLEDGEMENT_BATCHES, batch);
+        if let Some((from, to, kinds)) = batch {
+            let batch = one
+                .child(p::ACKNOWLEDGEMENT_BATCHES)
+                .with(a::FIRST_OFFSET, *from)
+                .with(a::LAST_OFFSET, *to)
+                .with(a::ACKNOWLEDGE_TYPES, kinds.to_vec());
+            one.push(p::ACKNOWLEDGEMENT_BATCHES, batch);
+        }
         topic.push(t::PARTITIONS, one);
         request.push(q::TOPICS, topic);
     }

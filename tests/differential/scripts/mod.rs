@@ -50,6 +50,7 @@ pub fn pick(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
     match rng.below(6) {
         0 => fetch_session(names, rng, who),
         1 => membership(names, rng),
+        2 if rng.chance(40) => transaction_in_short(names, rng, who),
         2 => transaction(names, rng),
         3 => members::consumer(names, rng, who),
         4 => members::share(names, rng, who),
@@ -202,6 +203,80 @@ fn commit(names: &Names, group: &str, (generation, member): (i32, &str), topics:
         commit.push(c::TOPICS, topic);
     }
     commit
+}
+
+/// A transaction as newer clients make it (KIP-890): what is written to and whose offsets are in it is said by writing
+/// alone, and its end gives the producer a new epoch. Its person is given what it needs, most of the time.
+fn transaction_in_short(names: &Names, rng: &mut Rng, who: &str) -> Vec<Step> {
+    let id = rng.pick(&names.transactions);
+    let group = rng.pick(&names.groups);
+    let (topic, other) = (rng.pick(&names.topics).0, rng.pick(&names.topics).0);
+    let (producer, epoch) = (SLOT_64 + PRODUCER as i64, (SLOT_16 + PRODUCER as i64 + 1) as i16);
+    let mut given = Vec::new();
+    for (kind, name, operation) in [
+        (ResourceType::TransactionalId, &id, Operation::Write),
+        (ResourceType::Topic, &topic, Operation::Write),
+        (ResourceType::Group, &group, Operation::Read),
+        (ResourceType::Topic, &other, Operation::Read),
+    ] {
+        if rng.chance(85) {
+            let (name, principal) = (name.clone(), format!("User:{who}"));
+            given.push(Acl { kind, pattern: PatternType::Literal, name, principal, host: "*", operation, allow: true });
+        }
+    }
+    let mut steps = vec![Step { by_super: true, ..step(ApiKey::CREATE_ACLS, 3, acls::creation(&given)) }];
+    let take = |r: Field, e: Field| vec![Take::Number(r, PRODUCER), Take::Number(e, PRODUCER + 1)];
+    {
+        use init_producer_id::{request as q, response as r};
+        let init = Node::request(ApiKey::INIT_PRODUCER_ID)
+            .with(q::TRANSACTIONAL_ID, id.as_str())
+            .with(q::TRANSACTION_TIMEOUT_MS, 60_000);
+        let take = take(r::PRODUCER_ID, r::PRODUCER_EPOCH);
+        steps.push(Step { take, ..step(ApiKey::INIT_PRODUCER_ID, 5, init) });
+    }
+    {
+        use produce::request::{self as q, partition_produce_data as p, topic_produce_data as t};
+        let records = batch(&["in short"], By::Producer { slot: PRODUCER, sequence: 0, transactional: true });
+        let mut send = Node::request(ApiKey::PRODUCE)
+            .with(q::TRANSACTIONAL_ID, id.as_str())
+            .with(q::ACKS, -1i16)
+            .with(q::TIMEOUT_MS, 5_000);
+        for name in [&topic, &other] {
+            let mut one = send.child(q::TOPIC_DATA).with(t::NAME, name.as_str()).with(t::TOPIC_ID, names.id(name));
+            let data = one.child(t::PARTITION_DATA).with(p::RECORDS, records.clone());
+            one.push(t::PARTITION_DATA, data);
+            send.push(q::TOPIC_DATA, one);
+            if topic == other || rng.chance(60) {
+                break;
+            }
+        }
+        steps.push(step(ApiKey::PRODUCE, some_version(rng, 12, 13), send));
+    }
+    {
+        use q::{txn_offset_commit_request_partition as p, txn_offset_commit_request_topic as t};
+        use txn_offset_commit::request as q;
+        let mut commit = Node::request(ApiKey::TXN_OFFSET_COMMIT)
+            .with(q::TRANSACTIONAL_ID, id.as_str())
+            .with(q::GROUP_ID, group.as_str())
+            .with(q::PRODUCER_ID, producer)
+            .with(q::PRODUCER_EPOCH, epoch);
+        let mut one = commit.child(q::TOPICS).with(t::NAME, other.as_str()).with(t::TOPIC_ID, names.id(&other));
+        let data = one.child(t::PARTITIONS).with(p::COMMITTED_OFFSET, 1i64).with(p::COMMITTED_METADATA, "short");
+        one.push(t::PARTITIONS, data);
+        commit.push(q::TOPICS, one);
+        steps.push(step(ApiKey::TXN_OFFSET_COMMIT, 5, commit));
+    }
+    {
+        use end_txn::{request as q, response as r};
+        let end = Node::request(ApiKey::END_TXN)
+            .with(q::TRANSACTIONAL_ID, id.as_str())
+            .with(q::PRODUCER_ID, producer)
+            .with(q::PRODUCER_EPOCH, epoch)
+            .with(q::COMMITTED, rng.chance(60));
+        let take = take(r::PRODUCER_ID, r::PRODUCER_EPOCH);
+        steps.push(Step { take, ..step(ApiKey::END_TXN, 5, end) });
+    }
+    steps
 }
 
 /// A transaction: begun, written to, offsets in it, ended.
