@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kordon::wire::schema::{api_versions, metadata};
+use kordon::wire::schema::{api_versions, metadata, streams_group_heartbeat};
 use kordon::wire::{ApiKey, ErrorCode, Node, Versions};
 
 use crate::acls;
@@ -599,10 +599,20 @@ fn changes_metadata(key: ApiKey, body: &Node, answer: &Outcome) -> bool {
 /// Topics that a broker is about to create on its own.
 fn expected(key: ApiKey, answer: &Outcome) -> Vec<String> {
     use metadata::response::{TOPICS, metadata_response_topic as t};
+    use streams_group_heartbeat::response::{STATUS, status};
+    // `StreamsGroupHeartbeatResponse.Status.MISSING_INTERNAL_TOPICS`, whose text names them.
+    const MISSING: &str = "Internal topics are missing: ";
     let Outcome::Answer(answer) = answer else { return Vec::new() };
-    if key != ApiKey::METADATA {
-        return Vec::new();
+    match key {
+        ApiKey::METADATA => {
+            let missing = answer.nodes(TOPICS).iter().filter(|topic| [3, 5].contains(&topic.int(t::ERROR_CODE)));
+            missing.filter_map(|topic| topic.opt_str(t::NAME)).map(str::to_owned).collect()
+        }
+        ApiKey::STREAMS_GROUP_HEARTBEAT => {
+            let details =
+                answer.nodes(STATUS).iter().filter_map(|one| one.str(status::STATUS_DETAIL).strip_prefix(MISSING));
+            details.flat_map(|names| names.split(", ")).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
     }
-    let missing = answer.nodes(TOPICS).iter().filter(|topic| [3, 5].contains(&topic.int(t::ERROR_CODE)));
-    missing.filter_map(|topic| topic.opt_str(t::NAME)).map(str::to_owned).collect()
 }
