@@ -92,6 +92,9 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
 /// The broker collects them in a hash map.
 const HASHED: &str = "they come out of a hash map";
 
+/// Later than any time that a request names: a broker's own, as the markers of transactions have it.
+const NOWADAYS: i64 = 1_750_000_000_000;
+
 /// Fields that hold what a cluster draws for itself, with the word that stands for what is not reserved.
 fn word(key: ApiKey, path: &str, parent: &Node, field: &FieldDef) -> Option<&'static str> {
     let word = match (key, path, field.name) {
@@ -101,6 +104,7 @@ fn word(key: ApiKey, path: &str, parent: &Node, field: &FieldDef) -> Option<&'st
         (ApiKey::FETCH, _, "SessionId") => "session",
         (ApiKey::PRODUCE, _, "LogAppendTimeMs") => "time",
         (ApiKey::DESCRIBE_TRANSACTIONS, _, "TransactionStartTimeMs") => "time",
+        (ApiKey::LIST_OFFSETS, _, "Timestamp") if is_of_now(parent) => "time",
         (ApiKey::API_VERSIONS, _, "FinalizedFeaturesEpoch") => "epoch",
         (_, _, "LastTimestamp") if key == ApiKey::DESCRIBE_PRODUCERS => "time",
         (
@@ -113,6 +117,11 @@ fn word(key: ApiKey, path: &str, parent: &Node, field: &FieldDef) -> Option<&'st
         _ => return None,
     };
     Some(word)
+}
+
+/// Whether a record that was looked for by its time has one that no client gave it.
+fn is_of_now(partition: &Node) -> bool {
+    partition.def().find("Timestamp").is_some_and(|field| partition.int(field) > NOWADAYS)
 }
 
 /// Whether the config that is told is a directory of the broker.
