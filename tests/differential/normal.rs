@@ -168,7 +168,7 @@ fn without_uninitialised(answer: &Node) -> Node {
 }
 
 /// What a broker writes into its own topics is its own business: their offsets and records are not compared.
-const OF_LOGS: [&str; 9] = [
+const OF_LOGS: [&str; 10] = [
     "PartitionSize",
     "EndOffset",
     "HighWatermark",
@@ -178,10 +178,12 @@ const OF_LOGS: [&str; 9] = [
     "Offset",
     "Timestamp",
     "Records",
+    "Lag",
 ];
 
 fn fields(side: &mut Side, key: ApiKey, version: i16, node: &Node, path: &str) -> Tree {
-    let name = ["Name", "Topic"].iter().find_map(|name| node.def().find(name)).map(|field| node.str(field));
+    let name =
+        ["Name", "Topic", "TopicName"].iter().find_map(|name| node.def().find(name)).map(|field| node.str(field));
     let id = node.def().find("TopicId").map(|field| node.uuid(field));
     let own = |side: &Side| side.ids.iter().any(|(name, own)| name.starts_with("__") && Some(*own) == id);
     let tree = plain_fields(side, key, version, node, path);
