@@ -58,6 +58,11 @@ impl Machine {
         self.broker_login = until.map_or(BrokerLogin::Holds, BrokerLogin::Until);
     }
 
+    /// Whether the broker knows the proxy, and it need not log in again yet: another request may go.
+    pub(super) fn broker_knows(&self) -> bool {
+        matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_))
+    }
+
     /// The next instant at which the proxy has to log in again at the broker: time to say [`super::Input::Tick`].
     pub fn broker_login_edge(&self) -> Option<u64> {
         match self.broker_login {

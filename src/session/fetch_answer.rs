@@ -94,7 +94,7 @@ impl Machine {
 
     /// Whether what was decided for a request holds now without a new look.
     pub(super) fn is_current(&self, slot: &Slot, now: Now) -> bool {
-        slot.generation == self.generation && slot.edge.is_none_or(|edge| now.wall < edge)
+        self.still_holds(slot.generation, slot.edge, now)
     }
 
     /// Learns from an answer's head which session the broker opened or ended.

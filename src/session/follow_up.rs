@@ -2,23 +2,18 @@
 //! which turned out missing. As any mutation it waits until its event is durable (`before_forward`, threat 8), and goes
 //! only if what it was judged by is still in force then.
 
-use super::broker_login::BrokerLogin;
 use super::inflight::{Slot, Turn};
 use super::machine::{Machine, Now, Outputs, Wait};
 use crate::enforce::rule::{Complete, Completed};
 use crate::enforce::{DurableToken, Recorder, Then};
-use crate::model::Timestamp;
-use crate::wire::{ApiKey, Node, Rope, message};
+use crate::wire::{Node, Rope, message};
 
 /// A question that is judged and may be written.
 pub(super) struct FollowUp {
     request: Rope,
-    /// The place in the queue of the request that it belongs to.
+    /// The place in the queue of the request that it belongs to, with what is asked now and what that was judged by.
     slot: Slot,
-    asked: (ApiKey, i16),
     then: Box<dyn Complete>,
-    generation: u64,
-    edge: Option<Timestamp>,
 }
 
 impl Machine {
@@ -42,8 +37,8 @@ impl Machine {
             Completed::Ask { permit: _, key, version, body, then } => {
                 let client = self.client_id.as_deref();
                 let request = message::request_frame(key, version, slot.correlation_id, client, &body);
-                let (generation, edge) = (self.generation, self.edge);
-                let follow_up = FollowUp { request, slot, asked: (key, version), then, generation, edge };
+                let slot = Slot { asked: (key, version), generation: self.generation, edge: self.edge, ..slot };
+                let follow_up = FollowUp { request, slot, then };
                 match token {
                     Some(token) => self.wait = Wait::FollowUp(token, Box::new(follow_up)),
                     None => self.ask(follow_up),
@@ -56,21 +51,18 @@ impl Machine {
     fn ask(&mut self, follow_up: FollowUp) {
         self.to_broker.push_rope(follow_up.request);
         let turn = Turn::Broker(Then::Alone(follow_up.then));
-        self.inflight.push_front(Slot { asked: follow_up.asked, turn, ..follow_up.slot });
+        self.inflight.push_front(Slot { turn, ..follow_up.slot });
     }
 
     /// The events of a question are durable. Where it may no longer be asked, its rule is told that nothing came of it: the
     /// client hears what held before, and asks again if it wants to.
     pub(super) fn follow_up(&mut self, follow_up: FollowUp, now: Now, recorder: &mut dyn Recorder, out: &mut Outputs) {
         self.wait = Wait::Alone;
-        let current = follow_up.generation == self.generation && follow_up.edge.is_none_or(|edge| now.wall < edge);
-        // The broker may no longer know the proxy.
-        let known = matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
-        if current && known {
+        if self.is_current(&follow_up.slot, now) && self.broker_knows() {
             return self.ask(follow_up);
         }
-        let FollowUp { slot, asked: (key, _), then, .. } = follow_up;
-        let nothing = Node::response(key);
+        let FollowUp { slot, then, .. } = follow_up;
+        let nothing = Node::response(slot.asked.0);
         let completed = self.with_judge_durably(&slot, now, recorder, out, |judge| then.complete(nothing, judge));
         let version = slot.version;
         self.completed(completed, slot, version, true, now, out);

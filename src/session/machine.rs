@@ -423,6 +423,11 @@ impl Machine {
         }
     }
 
+    /// Whether what was judged in this generation, up to this edge, holds now without a new look.
+    pub(super) fn still_holds(&self, generation: u64, edge: Option<Timestamp>, now: Now) -> bool {
+        generation == self.generation && edge.is_none_or(|edge| now.wall < edge)
+    }
+
     /// Closes when the policy in force does not let this subject be connected here; looked at once per judgement.
     fn check_admission(&mut self, now: Now) {
         if self.admitted_by == Some(self.generation) {

@@ -1,6 +1,5 @@
 //! From the client's bytes to the broker's: frame, header, row, scan, verdict.
 
-use super::broker_login::BrokerLogin;
 use super::inflight::{Finished, Slot, Turn};
 use super::login::software;
 use super::machine::{Machine, Now, Outputs, SessionError, Wait};
@@ -130,10 +129,10 @@ impl Machine {
     pub(super) fn durable(&mut self, token: DurableToken, now: Now, recorder: &mut dyn Recorder, out: &mut Outputs) {
         match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Durable(waiting, judged) if waiting == token => {
-                let current = judged.generation == self.generation && judged.edge.is_none_or(|edge| now.wall < edge);
+                let current = self.still_holds(judged.generation, judged.edge, now);
                 // The broker may no longer know the proxy: a request that waited long would end the connection. In a drain
                 // nobody logs in again, and this is its last chance.
-                let known = self.last_words || matches!(self.broker_login, BrokerLogin::Holds | BrokerLogin::Until(_));
+                let known = self.last_words || self.broker_knows();
                 if current && known { self.write(*judged, now, out) } else { self.held = Some(judged.frame) }
             }
             Wait::FollowUp(waiting, follow_up) if waiting == token => self.follow_up(*follow_up, now, recorder, out),
