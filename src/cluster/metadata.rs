@@ -439,26 +439,12 @@ async fn keep(id: i32, address: HostPort, settings: Arc<Settings>, update: mpsc:
 mod tests {
     use super::super::Cluster;
     use super::super::link::LinkError;
+    use super::super::tests::told;
     use super::*;
     use crate::config;
     use crate::demo::broker::{Broker, Seen, Settings, Step, Tape};
-    use std::net::SocketAddr;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};
-
-    /// What brokers say of themselves.
-    fn told(brokers: &[(i32, SocketAddr)]) -> Node {
-        let mut answer = Node::response(ApiKey::METADATA);
-        for (id, at) in brokers {
-            let broker = answer
-                .child(response::BROKERS)
-                .with(metadata_response_broker::NODE_ID, *id)
-                .with(metadata_response_broker::HOST, at.ip().to_string().as_str())
-                .with(metadata_response_broker::PORT, i32::from(at.port()));
-            answer.push(response::BROKERS, broker);
-        }
-        answer
-    }
 
     #[tokio::test]
     async fn who_waits_for_a_broker_that_the_cluster_no_longer_tells_of_is_told_at_once() {

@@ -75,6 +75,17 @@ struct Up {
 }
 
 impl Up {
+    /// Every connection that is up, by the broker's id; until one is known, the one to a bootstrap address.
+    fn open(&self) -> Vec<(Option<i32>, Link)> {
+        let mut links: Vec<_> = self.by_id.iter().map(|(id, link)| (Some(*id), link.clone())).collect();
+        links.retain(|(_, link)| !link.is_closed());
+        links.sort_unstable_by_key(|(id, _)| *id);
+        if links.is_empty() {
+            links.extend(self.seed.clone().filter(|link| !link.is_closed()).map(|link| (None, link)));
+        }
+        links
+    }
+
     /// There is no connection to a broker now, and nothing is known yet of why.
     fn lost(&mut self, broker: i32) {
         self.by_id.remove(&broker);
@@ -269,61 +280,53 @@ impl Links {
     }
 
     fn any(&self) -> Option<Link> {
-        self.in_turn().into_iter().next()
+        self.in_turn().into_iter().next().map(|(_, link)| link)
     }
 
     /// Every connection that is up, another one first with each call.
-    fn in_turn(&self) -> Vec<Link> {
+    fn in_turn(&self) -> Vec<(Option<i32>, Link)> {
         let mut up = self.up();
         up.turn = up.turn.wrapping_add(1);
-        let mut by_id: Vec<_> = up.by_id.iter().filter(|(_, link)| !link.is_closed()).collect();
-        by_id.sort_unstable_by_key(|(id, _)| **id);
-        let mut links: Vec<Link> = by_id.into_iter().map(|(_, link)| link.clone()).collect();
-        if links.is_empty() {
-            links.extend(up.seed.clone().filter(|link| !link.is_closed()));
-        } else {
+        let mut links = up.open();
+        if !links.is_empty() {
             let first = up.turn % links.len();
             links.rotate_left(first);
         }
         links
     }
 
-    /// Every connection that is up: first that to the broker which answered last to [`Links::ask_the_same`].
-    fn the_same_first(&self) -> Vec<(Option<i32>, Link)> {
-        let up = self.up();
-        let mut links: Vec<_> = up.by_id.iter().map(|(id, link)| (Some(*id), link.clone())).collect();
-        links.retain(|(_, link)| !link.is_closed());
-        links.sort_unstable_by_key(|(id, _)| (*id != up.same, *id));
-        if links.is_empty() {
-            links.extend(up.seed.clone().filter(|link| !link.is_closed()).map(|link| (None, link)));
-        }
-        links
-    }
-
     async fn ask_the_same(&self, patience: Duration, key: ApiKey, request: &Node) -> Result<Node, AskError> {
-        let mut last = AskError::NoBroker;
-        for (id, link) in self.the_same_first() {
-            match link.call_within(patience, key, request).await {
-                Ok(answer) => {
-                    self.up().same = id;
-                    return Ok(answer);
-                }
-                Err(error) => last = error.into(),
-            }
-        }
-        Err(last)
+        let links = {
+            let up = self.up();
+            let mut links = up.open();
+            links.sort_by_key(|(id, _)| *id != up.same);
+            links
+        };
+        let (same, answer) = first_answer(links, patience, key, request).await?;
+        self.up().same = same;
+        Ok(answer)
     }
 
     async fn ask(&self, patience: Duration, key: ApiKey, request: &Node) -> Result<Node, AskError> {
-        let mut last = AskError::NoBroker;
-        for link in self.in_turn() {
-            match link.call_within(patience, key, request).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => last = error.into(),
-            }
-        }
-        Err(last)
+        first_answer(self.in_turn(), patience, key, request).await.map(|(_, answer)| answer)
     }
+}
+
+/// Asks one broker after the other until one answers, and tells which did.
+async fn first_answer(
+    links: Vec<(Option<i32>, Link)>,
+    patience: Duration,
+    key: ApiKey,
+    request: &Node,
+) -> Result<(Option<i32>, Node), AskError> {
+    let mut last = AskError::NoBroker;
+    for (id, link) in links {
+        match link.call_within(patience, key, request).await {
+            Ok(answer) => return Ok((id, answer)),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 /// Where a broker is.
@@ -396,6 +399,21 @@ fn topic_of(answer: &Node, topic: &str) -> Result<TopicInfo, AskError> {
 mod tests {
     use super::*;
     use crate::config::{ClientTelemetry, PasswordMechanism, Secret, SecretSource, UpstreamSasl};
+    use std::net::SocketAddr;
+
+    /// What brokers say of themselves.
+    pub(super) fn told(brokers: &[(i32, SocketAddr)]) -> Node {
+        let mut answer = Node::response(ApiKey::METADATA);
+        for (id, at) in brokers {
+            let broker = answer
+                .child(response::BROKERS)
+                .with(response::metadata_response_broker::NODE_ID, *id)
+                .with(response::metadata_response_broker::HOST, at.ip().to_string().as_str())
+                .with(response::metadata_response_broker::PORT, i32::from(at.port()));
+            answer.push(response::BROKERS, broker);
+        }
+        answer
+    }
 
     #[test]
     fn threat_18_the_proxys_users_at_the_brokers_are_known_before_the_cluster_is_reached() {
@@ -430,20 +448,12 @@ mod tests {
     async fn what_was_seen_at_a_broker_is_not_unseen_at_another_that_is_behind() {
         use crate::demo::broker::{self as demo, Seen, Step};
         use crate::wire::schema::describe_acls::response as acls;
-        use response::metadata_response_broker as told;
-        let ports: Arc<std::sync::OnceLock<[i32; 3]>> = Arc::default();
+        let all: Arc<std::sync::OnceLock<Vec<(i32, SocketAddr)>>> = Arc::default();
         let mut brokers = Vec::new();
         for node_id in 0..3 {
-            let ports = Arc::clone(&ports);
-            let script = move |seen: &Seen| match (seen.key, ports.get()) {
-                (ApiKey::METADATA, Some(ports)) => {
-                    let mut answer = Node::response(ApiKey::METADATA);
-                    for (id, port) in (0..).zip(ports) {
-                        let broker = answer.child(response::BROKERS).with(told::NODE_ID, id);
-                        answer.push(response::BROKERS, broker.with(told::HOST, "127.0.0.1").with(told::PORT, *port));
-                    }
-                    Step::Answer(answer)
-                }
+            let all = Arc::clone(&all);
+            let script = move |seen: &Seen| match (seen.key, all.get()) {
+                (ApiKey::METADATA, Some(all)) => Step::Answer(told(all)),
                 (ApiKey::DESCRIBE_ACLS, _) => Step::Answer(
                     Node::response(ApiKey::DESCRIBE_ACLS)
                         .with(acls::ERROR_MESSAGE, format!("broker {node_id}").as_str()),
@@ -458,8 +468,7 @@ mod tests {
             };
             brokers.push(demo::Broker::start(settings).await.unwrap());
         }
-        let at: Vec<i32> = brokers.iter().map(|broker| i32::from(broker.addr().port())).collect();
-        ports.set(at.try_into().unwrap()).unwrap();
+        all.set((0..).zip(&brokers).map(|(id, broker)| (id, broker.addr())).collect()).unwrap();
         let seed = HostPort { host: "127.0.0.1".to_owned(), port: brokers[0].addr().port() };
         let cluster = Cluster::start(&config::Cluster::plain("c", vec![seed]));
         let mut topology = cluster.follow();
@@ -490,16 +499,9 @@ mod tests {
     #[tokio::test]
     async fn brokers_that_tell_an_address_where_nobody_listens_are_named_with_it() {
         use crate::demo::broker::{self as demo, Seen, Step};
-        use response::metadata_response_broker as told;
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let script = move |seen: &Seen| match seen.key {
-            ApiKey::METADATA => {
-                let mut answer = Node::response(ApiKey::METADATA);
-                let broker = answer.child(response::BROKERS).with(told::NODE_ID, 7);
-                let broker = broker.with(told::HOST, "127.0.0.1").with(told::PORT, i32::from(nobody.port()));
-                answer.push(response::BROKERS, broker);
-                Step::Answer(answer)
-            }
+            ApiKey::METADATA => Step::Answer(told(&[(7, nobody)])),
             _ => Step::Serve,
         };
         let settings = demo::Settings { script: Some(Box::new(script)), ..demo::Settings::default() };
