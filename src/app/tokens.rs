@@ -45,15 +45,6 @@ pub struct Loaded {
 /// # Errors
 /// A file that cannot be read or used.
 pub fn load(config: &Config) -> Result<Loaded, Vec<Problem>> {
-    let issuer = |one: &TokenIssuer| Issuer {
-        name: one.issuer.as_str().into(),
-        audience: one.audience.clone(),
-        algorithms: one.algorithms.clone(),
-        principal_claim: one.principal_claim.clone(),
-        groups_claim: one.groups_claim.clone(),
-        merge_groups: one.merge_groups,
-        clock_skew: one.clock_skew,
-    };
     let mut tokens = Tokens::new(config.tokens.iter().map(issuer).collect());
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for (place, one) in config.tokens.iter().enumerate() {
@@ -67,6 +58,18 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok(Loaded { tokens, files }) } else { Err(problems) }
+}
+
+fn issuer(one: &TokenIssuer) -> Issuer {
+    Issuer {
+        name: one.issuer.as_str().into(),
+        audience: one.audience.clone(),
+        algorithms: one.algorithms.clone(),
+        principal_claim: one.principal_claim.clone(),
+        groups_claim: one.groups_claim.clone(),
+        merge_groups: one.merge_groups,
+        clock_skew: one.clock_skew,
+    }
 }
 
 /// The keys that an issuer gives at its address.
@@ -115,29 +118,10 @@ pub(super) fn follow(
     }
     let mut asked = Vec::new();
     for (place, (one, requests)) in config.tokens.iter().zip(requests).enumerate() {
-        let (KeySource::Url { address, ca, refresh, max_age }, Some(requests)) = (&one.keys, requests) else {
-            continue;
-        };
+        let keeper = Keeper::of(one, place, &issuers, metrics);
+        let (Some(keeper), Some(requests)) = (keeper, requests) else { continue };
         let once = Arc::new(AtomicBool::new(false));
-        let name: Arc<str> = one.issuer.as_str().into();
-        asked.push((Arc::clone(&name), Arc::clone(&once)));
-        let keeper = Keeper {
-            metrics: metrics.issuer(&name),
-            name,
-            place,
-            address: address.clone(),
-            ca: ca.clone(),
-            refresh: *refresh,
-            max_age: *max_age,
-            issuers: Arc::clone(&issuers),
-            due: Instant::now(),
-            begun: None,
-            good_until: None,
-            wanted: None,
-            doubted: None,
-            absent: HashMap::new(),
-            state: State::Unasked,
-        };
+        asked.push((Arc::clone(&keeper.name), Arc::clone(&once)));
         followers.spawn(keeper.run(requests, once));
     }
     Ok((issuers, Asked(asked)))
@@ -206,6 +190,28 @@ enum State {
 }
 
 impl Keeper {
+    /// Of an issuer whose keys are at an address.
+    fn of(one: &TokenIssuer, place: usize, issuers: &Arc<Issuers>, metrics: &Metrics) -> Option<Self> {
+        let KeySource::Url { address, ca, refresh, max_age } = &one.keys else { return None };
+        Some(Self {
+            name: one.issuer.as_str().into(),
+            place,
+            address: address.clone(),
+            ca: ca.clone(),
+            refresh: *refresh,
+            max_age: *max_age,
+            issuers: Arc::clone(issuers),
+            metrics: metrics.issuer(&one.issuer),
+            due: Instant::now(),
+            begun: None,
+            good_until: None,
+            wanted: None,
+            doubted: None,
+            absent: HashMap::new(),
+            state: State::Unasked,
+        })
+    }
+
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, once: Arc<AtomicBool>) {
         loop {
             let end = self.good_until;

@@ -25,33 +25,23 @@ async fn issuer() -> (Keeper, Arc<AtomicUsize>) {
             peer.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    let known = Issuer {
-        name: IDP.into(),
+    let known = TokenIssuer {
+        issuer: IDP.to_owned(),
         audience: vec!["kafka".to_owned()],
+        keys: KeySource::Url {
+            address,
+            ca: Authorities::System,
+            refresh: Duration::from_secs(300),
+            max_age: Duration::from_secs(3600),
+        },
         algorithms: vec![TokenAlgorithm::Es256],
         principal_claim: "sub".to_owned(),
         groups_claim: "groups".to_owned(),
         merge_groups: false,
         clock_skew: Duration::ZERO,
     };
-    let (issuers, _) = Issuers::new(Tokens::new(vec![known]), &[true]);
-    let keeper = Keeper {
-        name: IDP.into(),
-        place: 0,
-        address,
-        ca: Authorities::System,
-        refresh: Duration::from_secs(300),
-        max_age: Duration::from_secs(3600),
-        issuers: Arc::new(issuers),
-        metrics: Metrics::new().unwrap().issuer(IDP),
-        due: Instant::now(),
-        begun: None,
-        good_until: None,
-        wanted: None,
-        doubted: None,
-        absent: HashMap::new(),
-        state: State::Unasked,
-    };
+    let (issuers, _) = Issuers::new(Tokens::new(vec![super::issuer(&known)]), &[true]);
+    let keeper = Keeper::of(&known, 0, &Arc::new(issuers), &Metrics::new().unwrap()).unwrap();
     (keeper, asked)
 }
 
