@@ -53,7 +53,6 @@ impl Service {
             cluster: cluster.clone(),
             troubles: Arc::clone(&troubles),
             topics: Topics::new(&audit.hub, cluster, &config.audit, &troubles),
-            names: config.audit.topics(),
             timeout: config.cluster.request_timeout,
             seq: 0,
             failures: 0,
@@ -111,7 +110,6 @@ struct Sink {
     cluster: Cluster,
     troubles: Arc<Troubles>,
     topics: Topics,
-    names: Vec<String>,
     timeout: Duration,
     /// Of the last event.
     seq: u64,
@@ -139,7 +137,7 @@ impl Sink {
             }
             return events.len();
         }
-        let names = std::mem::take(&mut self.names);
+        let names = self.topics.names();
         let producer = Producer::start(self.cluster.clone(), names, self.timeout, Arc::clone(&self.troubles));
         let queue = producer.queue();
         let deadline = match stopped {

@@ -44,6 +44,10 @@ impl Topics {
         }
     }
 
+    pub(super) fn names(&self) -> Vec<String> {
+        self.all.iter().map(|topic| topic.name.clone()).collect()
+    }
+
     /// Makes sure that the topics exist, and tells the log what is wrong with them.
     pub(super) async fn ready(&mut self) -> Result<(), TopicError> {
         let (cluster, config, troubles) = (&self.cluster, &self.config, &self.troubles);
